@@ -1,0 +1,66 @@
+package storage
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+)
+
+// ObjectID tells one object from all others, on every node alike: the first
+// 128 bits of SHA-256 over scheme, host, path and, where the rule keeps it,
+// query. It never depends on the version.
+type ObjectID [16]byte
+
+// String returns the id in hexadecimal.
+func (id ObjectID) String() string { return hex.EncodeToString(id[:]) }
+
+// Ref is what a request names: one URL of one origin, in the byte-exact form
+// that goes upstream.
+type Ref struct {
+	// Scheme is "http" or "https", as the client came; the origin is fetched
+	// by the same scheme.
+	Scheme string
+	// Host is the origin's name in lower case without a trailing dot, with
+	// ":port" only where the port is not the scheme's default.
+	Host string
+	// Path is the raw path, escapes and case untouched. It begins with "/".
+	Path string
+	// Query is the raw query without the question mark and without
+	// cacheHostOrigin, all other bytes untouched. It may hold a signed token:
+	// it is never logged and never written to disk.
+	Query string
+	// KeyHost, when set, takes Host's place in the key: the canonical alias of
+	// several mirrors of one content.
+	KeyHost string
+	// QueryInKey tells that Query is part of the key (Rule.QueryInKey).
+	QueryInKey bool
+	// JoinSchemes tells that http and https name the same object
+	// (Rule.JoinSchemes).
+	JoinSchemes bool
+}
+
+// ID returns the object that r names. Parts are length-prefixed, so that no
+// two different sets of parts give the same input to the hash.
+func (r Ref) ID() ObjectID {
+	scheme, host, query := r.Scheme, r.Host, ""
+	if r.JoinSchemes {
+		scheme = "http"
+	}
+	if r.KeyHost != "" {
+		host = r.KeyHost
+	}
+	kept := byte(0)
+	if r.QueryInKey {
+		kept, query = 1, r.Query
+	}
+	h := sha256.New()
+	for _, part := range []string{scheme, host, r.Path, query} {
+		fmt.Fprintf(h, "%d:%s,", len(part), part)
+	}
+	h.Write([]byte{kept})
+	var sum [sha256.Size]byte
+	return ObjectID(h.Sum(sum[:0])[:16])
+}
+
+// String returns scheme, host and path, without the query: it is safe to log.
+func (r Ref) String() string { return r.Scheme + "://" + r.Host + r.Path }

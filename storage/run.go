@@ -1,0 +1,60 @@
+package storage
+
+import "os"
+
+// Source says where bytes came from when they were asked for.
+type Source uint8
+
+// The sources, in the words of the logs and metrics.
+const (
+	// SourceDisk: the node had the bytes (a hit).
+	SourceDisk Source = iota
+	// SourcePeer: another node of the cluster had or fetched them (a peer
+	// hit).
+	SourcePeer
+	// SourceOrigin: this node fetched them from the origin (a miss).
+	SourceOrigin
+)
+
+// String returns "hit", "peer" or "miss".
+func (s Source) String() string {
+	switch s {
+	case SourcePeer:
+		return "peer"
+	case SourceOrigin:
+		return "miss"
+	default:
+		return "hit"
+	}
+}
+
+// Run is a stretch of present, verified bytes in a chunk file. The file is
+// shared by all its readers: it is read with explicit offsets only (sendfile
+// or pread), never by moving its own offset, and never written.
+type Run struct {
+	File *os.File
+	// Off is the offset of the run's first byte in File.
+	Off int64
+	// Len is the number of bytes.
+	Len int64
+	// From is where the bytes came from, for this request.
+	From Source
+	// Collapsed tells that the bytes came by a flight that another request
+	// had started.
+	Collapsed bool
+}
+
+// Request is what a request asks of the fill.
+type Request struct {
+	Ref Ref
+	// Rule is the rule of Ref's origin.
+	Rule *Rule
+	// First is the first span that the client wants. A negative Off counts
+	// from the end (a suffix range); End = MaxInt64 means to the end.
+	First Span
+	// Whole tells that the client wants the object from First on to its end,
+	// in order, so that reading ahead pays.
+	Whole bool
+	// HeadOnly tells that no bytes are wanted, only the record.
+	HeadOnly bool
+}
