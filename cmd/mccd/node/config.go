@@ -1,0 +1,94 @@
+package node
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/mccd/mccd/storage"
+)
+
+// Config says how one node runs. Zero values mean the defaults named at each
+// field; New reports every fault at once.
+type Config struct {
+	// Name is what people call the node; empty = the host's name. Zone is
+	// where it stands; empty = none.
+	Name, Zone string
+	// Version is the program's version, for status and the Via header.
+	Version string
+	// DataDir holds the node's id, its known peers and, unless Drives says
+	// otherwise, its cache. Required.
+	DataDir string
+	// Drives are the directories that hold content, each with its limit in
+	// bytes. At least one.
+	Drives []Drive
+
+	// Listen is where clients ask; "127.0.0.1:0" picks a port. Required.
+	Listen string
+	// OpsListen is the operators' HTTP (health, metrics); empty = none.
+	OpsListen string
+	// PeerListen and GossipListen are the ports between nodes; loopback only
+	// until the cluster has identities. PeerAdvertise and GossipAdvertise are
+	// what others dial; empty = the bound address.
+	PeerListen, PeerAdvertise     string
+	GossipListen, GossipAdvertise string
+	// AdminSocket is the Unix socket of the admin service; empty = none.
+	AdminSocket string
+	// Join are addresses of nodes ("host:port" of gossip) to join at the start.
+	Join []string
+
+	// BuiltinCatalogue serves the built-in origins (docs/clients.md section 7);
+	// Origins are rules beside and over them.
+	BuiltinCatalogue bool
+	Origins          []storage.Rule
+
+	Limits   Limits
+	Timeouts Timeouts
+
+	Logger *slog.Logger
+	// AccessLog takes one line per response; nil = none.
+	AccessLog io.Writer
+}
+
+// Drive is one directory that holds content.
+type Drive struct {
+	Path string
+	// Size is its limit in bytes.
+	Size int64
+}
+
+// Limits bound what a node takes on; 0 = the default in brackets.
+type Limits struct {
+	// MaxConnections of clients [from RLIMIT_NOFILE].
+	MaxConnections int
+	// MemoryBytes of chunks kept in memory when no drive takes them [512 MiB].
+	MemoryBytes int64
+	// RequestsPerOrigin at one time [64].
+	RequestsPerOrigin int
+	// FillsPerPeer that this node serves to one peer at one time [1024].
+	FillsPerPeer int
+	// Flights in progress at one time [4096].
+	Flights int
+	// ReadAhead is how far a whole-file GET is read ahead at most [32 MiB].
+	ReadAhead int64
+	// FreeBytes of the file system that stay free on each drive [1 GiB or 2 %].
+	FreeBytes int64
+}
+
+// Timeouts are the times a node waits; 0 = the default in brackets.
+type Timeouts struct {
+	// Connect [3s], FirstByte [8s] and Stall [8s] bound the origin.
+	Connect, FirstByte, Stall time.Duration
+	// ClientFirstByte [10s] is how long a client waits for its next byte
+	// before it gets 503 or a close (docs/clients.md section 5).
+	ClientFirstByte time.Duration
+	// PeerSilence [300ms] without a byte moves a requester on; PeerHeartbeat
+	// [100ms] is how often a waiting peer says that it lives.
+	PeerSilence, PeerHeartbeat time.Duration
+	// BreakerOpen [2s] is how long a silent peer is passed over.
+	BreakerOpen time.Duration
+	// ShutdownGrace [30s] is how long responses in flight may go on.
+	ShutdownGrace time.Duration
+	// GossipProbe [500ms] is how often gossip probes a member.
+	GossipProbe time.Duration
+}
