@@ -1,0 +1,5 @@
+//go:build !unix
+
+package config
+
+func writable(string) bool { return false }

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/mccd/mccd/cmd/mccd/config"
+	"github.com/mccd/mccd/cmd/mccd/node"
+)
+
+// nodeConfig turns what people wrote into what the node takes.
+func nodeConfig(c *config.Config, log *slog.Logger, access io.Writer) node.Config {
+	drives := make([]node.Drive, len(c.Drives))
+	for i, d := range c.Drives {
+		drives[i] = node.Drive{Path: d.Path, Size: int64(d.Size)}
+	}
+	return node.Config{
+		Name:             c.Name,
+		Zone:             c.Zone,
+		Version:          version(),
+		DataDir:          c.DataDir,
+		Drives:           drives,
+		Listen:           c.Listen,
+		OpsListen:        c.OpsListen,
+		PeerListen:       c.PeerListen,
+		PeerAdvertise:    c.PeerAdvertise,
+		GossipListen:     c.GossipListen,
+		GossipAdvertise:  c.GossipAdvertise,
+		AdminSocket:      c.AdminSocket,
+		Join:             c.Join,
+		BuiltinCatalogue: c.BuiltinCatalogue,
+		Origins:          c.Rules(),
+		Limits: node.Limits{
+			MaxConnections:    c.Limits.MaxConnections,
+			MemoryBytes:       int64(c.Limits.Memory),
+			RequestsPerOrigin: c.Limits.RequestsPerOrigin,
+			FillsPerPeer:      c.Limits.FillsPerPeer,
+			Flights:           c.Limits.Flights,
+			ReadAhead:         int64(c.Limits.ReadAhead),
+			FreeBytes:         int64(c.Limits.FreeSpace),
+		},
+		Timeouts: node.Timeouts{
+			Connect:         time.Duration(c.Timeouts.Connect),
+			FirstByte:       time.Duration(c.Timeouts.FirstByte),
+			Stall:           time.Duration(c.Timeouts.Stall),
+			ClientFirstByte: time.Duration(c.Timeouts.ClientFirstByte),
+			PeerSilence:     time.Duration(c.Timeouts.PeerSilence),
+			PeerHeartbeat:   time.Duration(c.Timeouts.PeerHeartbeat),
+			BreakerOpen:     time.Duration(c.Timeouts.BreakerOpen),
+			ShutdownGrace:   time.Duration(c.Timeouts.ShutdownGrace),
+			GossipProbe:     time.Duration(c.Timeouts.GossipProbe),
+		},
+		Logger:    log,
+		AccessLog: access,
+	}
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// The exit codes, as the help of mccd documents them.
+const (
+	exitFailure     = 1
+	exitUsage       = 2
+	exitUnreachable = 3
+)
+
+// exitError ends the program with a code.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func exit(code int, err error) error { return &exitError{code, err} }
+
+// run executes one command line and returns the exit code. What a command did
+// not give a code is a fault of the command line.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot(os.Environ())
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	var coded *exitError
+	if errors.As(err, &coded) {
+		fmt.Fprintf(stderr, "mccd: %v\n", err)
+		return coded.code
+	}
+	fmt.Fprintf(stderr, "mccd: %v\nRun \"%s --help\" for usage.\n", err, cmd.CommandPath())
+	return exitUsage
+}

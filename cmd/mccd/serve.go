@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"github.com/mccd/mccd/cmd/mccd/config"
+	"github.com/mccd/mccd/cmd/mccd/node"
+)
+
+func newServe(environ []string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a node",
+		Long: `Run a node until it gets SIGINT or SIGTERM. It then lets downloads in progress
+end (timeouts.shutdown_grace); a second signal ends it at once.
+
+Without any configuration it serves the built-in origins (Windows Update,
+Office, Intune, Teams, Xbox and others) on port 80, or 8080 where it may not
+have 80, and keeps content under its data directory.`,
+		Example: `  mccd serve
+  mccd serve --config /etc/mccd/mccd.yaml
+  mccd serve --listen 127.0.0.1:8080 --data-dir ~/mccd --drive /srv/cache=200GiB
+  mccd serve --join 127.0.0.1:7946 --set limits.memory=1GiB`,
+		Args: cobra.NoArgs,
+	}
+	flags := addSettings(cmd, environ)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return serve(cmd, flags)
+	}
+	return cmd
+}
+
+// serve runs a node until a signal. A second signal has its default effect: it
+// ends the process.
+func serve(cmd *cobra.Command, flags *settingsFlags, extra ...config.Setting) error {
+	loaded, err := flags.load(extra...)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	if err := runNode(ctx, loaded, cmd.OutOrStdout(), cmd.ErrOrStderr()); err != nil {
+		return exit(exitFailure, err)
+	}
+	return nil
+}
+
+func runNode(ctx context.Context, loaded *config.Loaded, stdout, stderr io.Writer) error {
+	log := newLogger(loaded.Log, stderr)
+	for _, warning := range loaded.Warnings {
+		log.Warn(warning)
+	}
+	if err := os.MkdirAll(loaded.DataDir, 0o700); err != nil {
+		return fmt.Errorf("create data directory: %w", err)
+	}
+	if err := chooseDrives(loaded.Config, log); err != nil {
+		return err
+	}
+	chooseListen(loaded, log)
+	access, closeAccess, err := openAccessLog(loaded.AccessLog, stdout)
+	if err != nil {
+		return err
+	}
+	defer closeAccess()
+	n, err := node.New(nodeConfig(loaded.Config, log, access))
+	if err != nil {
+		return fmt.Errorf("start node: %w", err)
+	}
+	announce(loaded.Config, log)
+	tell := func(state string) {
+		if _, err := daemon.SdNotify(false, state); err != nil {
+			log.Warn("tell service manager", "error", err)
+		}
+	}
+	tell(daemon.SdNotifyReady)
+	defer context.AfterFunc(ctx, func() { tell(daemon.SdNotifyStopping) })()
+	if err := n.Run(ctx); err != nil {
+		return fmt.Errorf("run node: %w", err)
+	}
+	log.Info("stopped")
+	return nil
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/jedib0t/go-pretty/v6/table"
+)
+
+// table renders r for people, as of now.
+func (r *report) table(now time.Time) string {
+	b := &strings.Builder{}
+	fmt.Fprintf(b, "Node %s", r.Name)
+	if r.Zone != "" {
+		fmt.Fprintf(b, " in zone %s", r.Zone)
+	}
+	fmt.Fprintf(b, ", mccd %s, up %s\nid %s, view %d, digest %s\n", r.Version,
+		now.Sub(r.StartTime).Round(time.Second), r.NodeID, r.ViewSerial, r.ViewDigest)
+	for _, a := range r.Addresses {
+		fmt.Fprintf(b, "  %-10s %s\n", a.Purpose, a.Address)
+	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(b, "Warning: %s\n", w)
+	}
+	b.WriteString("\n" + r.nodesTable() + "\n\n" + r.drivesTable() + "\n\n" + r.Cache.table() + "\n")
+	return b.String()
+}
+
+func newTable(header ...any) table.Writer {
+	t := table.NewWriter()
+	style := table.StyleLight
+	style.Options = table.OptionsNoBordersAndSeparators
+	t.SetStyle(style)
+	t.AppendHeader(header)
+	return t
+}
+
+func (r *report) nodesTable() string {
+	t := newTable("Node", "Zone", "State", "Owns", "Peers at", "Gossip at")
+	for _, n := range r.Nodes {
+		name := n.Name
+		if n.Self {
+			name += " (this)"
+		}
+		t.AppendRow(table.Row{name, n.Zone, n.State, fmt.Sprintf("%.1f %%", 100*n.Owned), n.PeerAddr, n.GossipAddr})
+	}
+	return t.Render()
+}
+
+func (r *report) drivesTable() string {
+	t := newTable("Drive", "State", "Used", "Limit", "Chunks", "")
+	for _, d := range r.Drives {
+		t.AppendRow(table.Row{d.Path, d.State, bytes(d.UsedBytes), bytes(d.SizeBytes), d.Chunks, d.Reason})
+	}
+	return t.Render()
+}
+
+func (c reportCache) table() string {
+	t := newTable("Served from", "Bytes", "Share")
+	total := c.HitBytes + c.PeerBytes + c.MissBytes
+	for _, row := range []struct {
+		name string
+		n    int64
+	}{{"disk (hit)", c.HitBytes}, {"peers (peer hit)", c.PeerBytes}, {"origins (miss)", c.MissBytes}} {
+		share := "-"
+		if total > 0 {
+			share = fmt.Sprintf("%.1f %%", 100*float64(row.n)/float64(total))
+		}
+		t.AppendRow(table.Row{row.name, bytes(row.n), share})
+	}
+	return fmt.Sprintf("%s\n\n%d requests; %s fetched from origins; %d fills in progress", t.Render(),
+		c.Requests, bytes(c.OriginBytes), c.Flights)
+}
+
+func bytes(n int64) string { return humanize.IBytes(uint64(max(0, n))) }
