@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"io"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/mccd/mccd/storage"
+)
+
+// connLimits closes clients that take too little: fewer than bytes within
+// window, while bytes wait for them.
+type connLimits struct {
+	window time.Duration
+	bytes  int64
+}
+
+// conn is a client's connection under net/http. On Linux its ReadFrom sends a
+// run by sendfile with an explicit offset, and its Write holds a head back for
+// the body that follows at once. Writes come from one goroutine at a time.
+type conn struct {
+	net.Conn
+	bound  *connBound
+	closed atomic.Bool
+	limits connLimits
+	// raw is nil where the connection cannot send runs (not TCP).
+	raw syscall.RawConn
+	// corked makes the next Write a part of the body's first segment.
+	corked bool
+	tx     transfer
+	reader runReader // the run that the response under way is sending
+}
+
+func newConn(c net.Conn, bound *connBound, limits connLimits) *conn {
+	cc := &conn{Conn: c, bound: bound, limits: limits}
+	if t, ok := c.(*net.TCPConn); ok {
+		if raw, err := t.SyscallConn(); err == nil {
+			cc.raw = raw
+			cc.prepare()
+		}
+	}
+	return cc
+}
+
+// Close closes the connection and gives its place back.
+func (c *conn) Close() error {
+	if c.closed.CompareAndSwap(false, true) {
+		c.bound.give()
+	}
+	return c.Conn.Close()
+}
+
+// CloseWrite lets net/http end an answer before it closes.
+func (c *conn) CloseWrite() error {
+	if t, ok := c.Conn.(*net.TCPConn); ok {
+		return t.CloseWrite()
+	}
+	return nil
+}
+
+// ReadFrom sends all of src: a *runReader by sendfile where the system can,
+// everything else through a buffer.
+func (c *conn) ReadFrom(src io.Reader) (int64, error) {
+	if r, ok := src.(*runReader); ok && c.canSendfile() {
+		return c.sendRun(r)
+	}
+	return io.Copy(writerOnly{c}, src)
+}
+
+// writerOnly hides ReadFrom from io.Copy.
+type writerOnly struct{ io.Writer }
+
+// runReader reads a run by pread; conn takes it apart instead where it can use
+// sendfile. It is used by one goroutine.
+type runReader struct{ storage.Run }
+
+// Read reads from the run's file at the run's own offset.
+func (r *runReader) Read(p []byte) (int, error) {
+	if r.Len <= 0 {
+		return 0, io.EOF
+	}
+	n, err := r.File.ReadAt(p[:min(int64(len(p)), r.Len)], r.Off)
+	r.Off += int64(n)
+	r.Len -= int64(n)
+	if err == io.EOF && r.Len > 0 {
+		err = io.ErrUnexpectedEOF // the file is shorter than its run
+	}
+	if n > 0 && r.Len == 0 {
+		err = nil
+	}
+	return n, err
+}

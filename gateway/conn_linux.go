@@ -1,0 +1,177 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxSendfile bounds one system call, so that a fast client cannot keep a
+// thread for the whole of a large run.
+const maxSendfile = 4 << 20
+
+// transfer is the state of the write in progress. It lives in its conn, so
+// that a write allocates nothing.
+type transfer struct {
+	buf   []byte // what Write has still to send
+	flags int
+
+	file int // the descriptor, offset and rest of the run being sent
+	off  int64
+	left int64
+
+	sent int64 // since the transfer began
+	err  error
+
+	watched bool  // a window of connLimits is open: the write deadline is ours
+	taken   int64 // bytes that the client had taken when the window opened
+
+	write, sendfile func(fd uintptr) bool // bound once
+}
+
+func (c *conn) prepare() {
+	c.tx.write, c.tx.sendfile = c.stepWrite, c.stepSendfile
+}
+
+func (c *conn) canSendfile() bool { return c.raw != nil }
+
+// Write sends p. After cork its bytes wait for the body's first ones.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.raw == nil {
+		return c.Conn.Write(p)
+	}
+	c.tx.buf, c.tx.flags = p, unix.MSG_NOSIGNAL
+	if c.corked {
+		c.tx.flags |= unix.MSG_MORE
+		c.corked = false
+	}
+	err := c.pump(c.tx.write)
+	c.tx.buf = nil
+	return int(c.tx.sent), err
+}
+
+// sendRun sends r by sendfile. An error after the first byte leaves the
+// connection unusable.
+func (c *conn) sendRun(r *runReader) (int64, error) {
+	// A regular file's descriptor stays as it is: Fd makes only pollable files
+	// blocking. The run keeps it open.
+	c.tx.file, c.tx.off, c.tx.left = int(r.File.Fd()), r.Off, r.Len
+	err := c.pump(c.tx.sendfile)
+	sent := c.tx.sent
+	r.Off += sent
+	r.Len -= sent
+	if sent == 0 && unsupported(err) {
+		return io.Copy(writerOnly{c}, r)
+	}
+	return sent, err
+}
+
+func unsupported(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
+}
+
+// pump runs step whenever the socket takes bytes, until it is done, fails, or
+// the client takes too little.
+func (c *conn) pump(step func(uintptr) bool) error {
+	t := &c.tx
+	t.sent, t.err, t.watched = 0, nil, false
+	for {
+		err := c.raw.Write(step)
+		if !t.watched {
+			return firstError(t.err, err)
+		}
+		expired := errors.Is(err, os.ErrDeadlineExceeded)
+		enough := expired && c.takenNow()-t.taken >= c.limits.bytes
+		t.watched = false
+		if clearErr := c.SetWriteDeadline(time.Time{}); clearErr != nil {
+			return firstError(t.err, err, clearErr)
+		}
+		if !enough {
+			return firstError(t.err, err)
+		}
+	}
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *conn) stepWrite(fd uintptr) bool {
+	t := &c.tx
+	for len(t.buf) > 0 {
+		n, err := unix.SendmsgN(int(fd), t.buf, nil, nil, t.flags)
+		if n > 0 {
+			t.buf = t.buf[n:]
+			t.sent += int64(n)
+		}
+		if err != nil && !c.again(fd, err) {
+			return t.err != nil
+		}
+	}
+	return true
+}
+
+func (c *conn) stepSendfile(fd uintptr) bool {
+	t := &c.tx
+	for t.left > 0 {
+		n, err := unix.Sendfile(int(fd), t.file, &t.off, int(min(t.left, maxSendfile)))
+		if n > 0 {
+			t.left -= int64(n)
+			t.sent += int64(n)
+		}
+		if err == nil && n == 0 {
+			t.err = io.ErrUnexpectedEOF // the file is shorter than its run
+			return true
+		}
+		if err != nil && !c.again(fd, err) {
+			return t.err != nil
+		}
+	}
+	return true
+}
+
+// again reports whether the step may call the system again at once. If not,
+// either t.err is set or the socket is full and a window has been opened.
+func (c *conn) again(fd uintptr, err error) bool {
+	t := &c.tx
+	switch err {
+	case unix.EINTR:
+		return true
+	case unix.EAGAIN:
+		if !t.watched {
+			t.watched = true
+			t.taken = t.sent - queued(fd)
+			t.err = c.SetWriteDeadline(time.Now().Add(c.limits.window))
+		}
+	default:
+		t.err = err
+	}
+	return false
+}
+
+// takenNow returns how many of the transfer's bytes the client's system has
+// acknowledged. A socket becomes writable only when a third of its buffer is
+// free, so a slow client shows progress here long before.
+func (c *conn) takenNow() int64 {
+	var n int64
+	if err := c.raw.Control(func(fd uintptr) { n = c.tx.sent - queued(fd) }); err != nil {
+		return c.tx.taken
+	}
+	return n
+}
+
+func queued(fd uintptr) int64 {
+	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return int64(n)
+}

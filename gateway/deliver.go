@@ -1,0 +1,155 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/mccd/mccd/storage"
+)
+
+// errBadRun: the source broke its contract; the response is cut rather than
+// sent wrong.
+var errBadRun = errors.New("source gave a run outside of the span")
+
+// next waits for the run at span.Off and checks it.
+func (x *exchange) next(content Content, span storage.Span) (storage.Run, error) {
+	run, err := content.Next(x.wait.ctx, span)
+	if err != nil {
+		return storage.Run{}, err
+	}
+	if run.File == nil || run.Len <= 0 || run.Len > span.Len() || run.Off < 0 || run.From > storage.SourceOrigin {
+		return storage.Run{}, fmt.Errorf("%w: %d bytes for %s", errBadRun, run.Len, span)
+	}
+	return run, nil
+}
+
+// deliver sends the head and the body, run by run as they come.
+func (x *exchange) deliver(content Content, d decision, run storage.Run) {
+	x.status, x.content = d.status, true
+	x.from, x.collapsed = run.From, run.Collapsed
+	x.g.objectHead(x.w.Header(), content.Object(), d)
+	x.g.nodeHead(x.w.Header(), x.g.cacheStatus(run.From, run.Collapsed))
+	zeroCopy := x.conn != nil && x.conn.canSendfile() && x.r.TLS == nil
+	body := run.File != nil
+	if body && zeroCopy {
+		x.conn.corked = true // the head leaves with the first bytes
+	}
+	x.w.WriteHeader(d.status)
+	if !body {
+		return
+	}
+	x.wait.rest()
+	if err := http.NewResponseController(x.w).Flush(); err != nil {
+		x.abort(cutClient, err)
+	}
+	for {
+		x.send(run, zeroCopy)
+		d.span.Off += run.Len
+		if d.span.Empty() {
+			return
+		}
+		var err error
+		x.wait.renew()
+		if run, err = x.next(content, d.span); err != nil {
+			cut := cutUpstream
+			if x.r.Context().Err() != nil {
+				cut = cutClient
+			}
+			x.abort(cut, x.wait.explain(err))
+		}
+		x.wait.rest()
+	}
+}
+
+// send sends one run or ends the response.
+func (x *exchange) send(run storage.Run, zeroCopy bool) {
+	if x.firstByte == 0 {
+		x.firstByte = max(1, x.g.cfg.Now().Sub(x.start))
+	}
+	var n int64
+	var err error
+	if zeroCopy {
+		r := &x.conn.reader
+		r.Run = run
+		n, err = x.w.(io.ReaderFrom).ReadFrom(r)
+		r.File = nil
+		x.g.metrics.sendfile.Add(float64(n))
+	} else {
+		n, err = x.copyRun(run)
+		x.g.metrics.copied.Add(float64(n))
+	}
+	x.sent += n
+	x.bytes[run.From] += n
+	if err == nil && n < run.Len {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		cut := cutClient
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			cut = cutStorage
+		}
+		x.abort(cut, err)
+	}
+}
+
+// abort closes the connection: a body that has begun never looks whole when it
+// is not.
+func (x *exchange) abort(cut string, err error) {
+	x.cut, x.err = cut, err
+	if cut != cutClient {
+		x.g.cfg.Logger.Warn("response cut", "url", x.ref.String(), "reason", cut, "sent", x.sent, "error", err)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// copySize is the length of the buffers of copyRun and pass.
+const copySize = 128 << 10
+
+// buffers is held by a Gateway, so that its copies share what they allocate.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) get() *[]byte {
+	if p, ok := b.pool.Get().(*[]byte); ok {
+		return p
+	}
+	p := make([]byte, copySize)
+	return &p
+}
+
+func (b *buffers) put(p *[]byte) { b.pool.Put(p) }
+
+// copyRun sends a run through a buffer, where the connection has no sendfile.
+func (x *exchange) copyRun(run storage.Run) (int64, error) {
+	buf := x.g.buffers.get()
+	defer x.g.buffers.put(buf)
+	return copyAll(x.w, &runReader{run}, *buf)
+}
+
+// copyAll copies src to dst through buf; an error of src is told apart from
+// one of dst by errSource.
+func copyAll(dst io.Writer, src io.Reader, buf []byte) (int64, error) {
+	var total int64
+	for {
+		n, readErr := src.Read(buf)
+		if n > 0 {
+			m, err := dst.Write(buf[:n])
+			total += int64(m)
+			if err != nil {
+				return total, err
+			}
+		}
+		switch readErr {
+		case nil:
+		case io.EOF:
+			return total, nil
+		default:
+			return total, fmt.Errorf("%w: %w", errSource, readErr)
+		}
+	}
+}
+
+// errSource marks a fault of what is read, not of the client.
+var errSource = errors.New("read body")

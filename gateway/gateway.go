@@ -1,0 +1,214 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mccd/mccd/storage"
+)
+
+// Catalogue tells which origins this cluster serves. Lookup is called with a
+// valid name in lower case, without port and trailing dot, from any goroutine.
+type Catalogue interface {
+	Lookup(host string) (*storage.Rule, bool)
+}
+
+// Source gives objects. Open finds the object's current version and prepares
+// its delivery from req.First on; with req.HeadOnly it fills no bytes. Errors
+// are those of package storage; everything else counts as the node's own
+// trouble. It is safe for concurrent use.
+type Source interface {
+	Open(ctx context.Context, req storage.Request) (Content, error)
+}
+
+// Content is one version of an object, open for one response. It is used by
+// one goroutine at a time.
+type Content interface {
+	// Object is immutable for the life of the content.
+	Object() *storage.Object
+	// Next waits until the object's byte span.Off is present and returns a run
+	// of verified bytes that begins there, at most span.Len() long. The run is
+	// valid until the next call of Next or Close. It fills what is missing.
+	Next(ctx context.Context, span storage.Span) (storage.Run, error)
+	// Close releases the content; it is called exactly once.
+	Close()
+}
+
+// Passer sends a request on to its origin without storing anything. The body
+// of the answer is closed by the caller. A nil Passer in Config refuses what
+// would have to be passed.
+type Passer interface {
+	Pass(ctx context.Context, method string, ref storage.Ref, rule *storage.Rule, header http.Header, body io.Reader) (*http.Response, error)
+}
+
+// Config is what a Gateway is made of. Catalogue, Source and NodeName are
+// needed; every zero duration, number and interface stands for its default.
+type Config struct {
+	Catalogue Catalogue
+	Source    Source
+	Pass      Passer
+
+	// NodeName is this node's name in Cache-Status and Via: letters, digits,
+	// "-", "." and "_". NodeID goes out as X-CID; empty: NodeName.
+	NodeName, NodeID string
+	// LoopNames are further names that, seen in a request's Via, prove a loop
+	// (what storage/origin sends upstream). NodeName is always one.
+	LoopNames []string
+
+	// Listeners take http clients, TLSListeners https clients under TLS. The
+	// gateway owns them from New on and closes them at the end of Run. Zero-copy
+	// delivery needs *net.TCPListener.
+	Listeners    []net.Listener
+	TLSListeners []net.Listener
+	TLS          *tls.Config
+
+	// FirstByte bounds how long a client waits without a byte before it gets
+	// 503, or, in mid-body, a close. Default 10 s.
+	FirstByte time.Duration
+	// ReadHeader bounds the reading of one request's head, Idle a silent
+	// keep-alive connection. Defaults 10 s and 75 s.
+	ReadHeader, Idle time.Duration
+	// MaxHeaderBytes bounds a request's head. Default 32 KiB; net/http allows
+	// 4 KiB more and answers 431.
+	MaxHeaderBytes int
+	// MaxConns bounds the open connections; one more gets a fast 503. Default
+	// 8192.
+	MaxConns int
+	// A client that takes fewer than SlowBytes within SlowWindow, while bytes
+	// wait for it, is closed. Defaults 16 KiB and 30 s.
+	SlowWindow time.Duration
+	SlowBytes  int64
+	// Grace is how long Run waits for responses in flight. Default 30 s.
+	Grace time.Duration
+	// Draining tells that the node is about to stop: answers then carry
+	// Connection: close. Nil: never.
+	Draining func() bool
+
+	// Logger gets what operators should know; nil discards. AccessLog gets one
+	// line per response; nil: none is written.
+	Logger     *slog.Logger
+	AccessLog  *slog.Logger
+	Registerer prometheus.Registerer
+	// Now is the clock of Age and of the log; nil: time.Now.
+	Now func() time.Time
+}
+
+func (c *Config) setDefaults() {
+	setDefault(&c.FirstByte, 10*time.Second)
+	setDefault(&c.ReadHeader, 10*time.Second)
+	setDefault(&c.Idle, 75*time.Second)
+	setDefault(&c.SlowWindow, 30*time.Second)
+	setDefault(&c.Grace, 30*time.Second)
+	setDefault(&c.MaxHeaderBytes, 32<<10)
+	setDefault(&c.MaxConns, 8192)
+	setDefault(&c.SlowBytes, 16<<10)
+	setDefault(&c.NodeID, c.NodeName)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Draining == nil {
+		c.Draining = func() bool { return false }
+	}
+}
+
+func setDefault[T comparable](p *T, value T) {
+	var zero T
+	if *p == zero {
+		*p = value
+	}
+}
+
+func (c *Config) validate() error {
+	var faults []error
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Errorf("gateway: "+format, args...))
+		}
+	}
+	fault(c.Catalogue == nil, "no catalogue")
+	fault(c.Source == nil, "no source")
+	fault(!nodeName(c.NodeName), "node name %q: letters, digits, \"-\", \".\" and \"_\" only", c.NodeName)
+	fault(!nodeName(c.NodeID), "node id %q: letters, digits, \"-\", \".\" and \"_\" only", c.NodeID)
+	fault(len(c.Listeners)+len(c.TLSListeners) == 0, "no listener")
+	fault(len(c.TLSListeners) > 0 && c.TLS == nil, "TLS listeners without a TLS configuration")
+	for name, d := range map[string]time.Duration{"first byte": c.FirstByte, "read header": c.ReadHeader,
+		"idle": c.Idle, "slow window": c.SlowWindow, "grace": c.Grace} {
+		fault(d < 0, "%s time of %s is negative", name, d)
+	}
+	fault(c.MaxConns < 0 || c.MaxHeaderBytes < 0 || c.SlowBytes < 0, "a limit is negative")
+	return errors.Join(faults...)
+}
+
+func nodeName(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == ""
+}
+
+// Gateway is the client side of one node.
+type Gateway struct {
+	cfg       Config
+	server    *http.Server
+	listeners []*listener
+	metrics   *metrics
+	totals    totals
+	flying    inflight
+	buffers   buffers
+	self      string   // this node as a member of Cache-Status
+	loopNames []string // lower case
+}
+
+// New validates cfg, reporting every fault at once, and starts nothing.
+func New(cfg Config) (*Gateway, error) {
+	cfg.setDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		cfg:     cfg,
+		metrics: newMetrics(cfg.Registerer),
+		self:    cacheStatusName(cfg.NodeName),
+	}
+	for _, name := range append([]string{cfg.NodeName}, cfg.LoopNames...) {
+		g.loopNames = append(g.loopNames, strings.ToLower(name))
+	}
+	g.flying.gauge = g.metrics.inFlight
+	bound := &connBound{limit: int64(cfg.MaxConns), metrics: g.metrics}
+	for _, l := range cfg.Listeners {
+		g.listeners = append(g.listeners, g.newListener(l, bound, nil))
+	}
+	if len(cfg.TLSListeners) > 0 {
+		tlsConfig := cfg.TLS.Clone()
+		// HTTP/2 lower-cases header names, which Delivery Optimization Lite
+		// reads case-sensitively (docs/clients.md section 4).
+		tlsConfig.NextProtos = []string{"http/1.1"}
+		for _, l := range cfg.TLSListeners {
+			g.listeners = append(g.listeners, g.newListener(l, bound, tlsConfig))
+		}
+	}
+	g.server = g.newServer()
+	return g, nil
+}
+
+// Addrs returns the addresses that clients are served at, http first.
+func (g *Gateway) Addrs() []net.Addr {
+	addrs := make([]net.Addr, len(g.listeners))
+	for i, l := range g.listeners {
+		addrs[i] = l.Addr()
+	}
+	return addrs
+}
+
+// Addr returns the first of Addrs.
+func (g *Gateway) Addr() net.Addr { return g.listeners[0].Addr() }

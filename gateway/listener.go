@@ -1,0 +1,123 @@
+package gateway
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// connKey is the context key of a request's *conn.
+type connKey struct{}
+
+// connBound counts the connections of all listeners against one limit.
+type connBound struct {
+	limit   int64
+	open    atomic.Int64
+	metrics *metrics
+}
+
+func (b *connBound) take() bool {
+	if b.open.Add(1) > b.limit {
+		b.open.Add(-1)
+		b.metrics.refused.Inc()
+		return false
+	}
+	b.metrics.conns.Inc()
+	return true
+}
+
+func (b *connBound) give() {
+	b.open.Add(-1)
+	b.metrics.conns.Dec()
+}
+
+// maxRefusals bounds the connections that are being told 503; more are closed
+// without an answer, which costs a client no ban either.
+const maxRefusals = 128
+
+// listener hands out *conn and refuses what exceeds the bound.
+type listener struct {
+	net.Listener
+	bound     *connBound
+	tls       *tls.Config // nil: plain http
+	limits    connLimits
+	refusals  chan struct{}  // one token per refusal in progress
+	refusing  sync.WaitGroup // the goroutines of refuse; added to by Accept only
+	closeOnce sync.Once
+	closeErr  error
+}
+
+func (g *Gateway) newListener(l net.Listener, bound *connBound, tlsConfig *tls.Config) *listener {
+	return &listener{
+		Listener: l, bound: bound, tls: tlsConfig,
+		limits:   connLimits{window: g.cfg.SlowWindow, bytes: g.cfg.SlowBytes},
+		refusals: make(chan struct{}, maxRefusals),
+	}
+}
+
+// serving returns what the http server accepts from.
+func (l *listener) serving() net.Listener {
+	if l.tls == nil {
+		return l
+	}
+	return tls.NewListener(l, l.tls)
+}
+
+// Accept returns the next connection within the bound.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if l.bound.take() {
+			return newConn(c, l.bound, l.limits), nil
+		}
+		select {
+		case l.refusals <- struct{}{}:
+			l.refusing.Go(func() { l.refuse(c) })
+		default:
+			_ = c.Close()
+		}
+	}
+}
+
+// Close closes the listener once.
+func (l *listener) Close() error {
+	l.closeOnce.Do(func() { l.closeErr = l.Listener.Close() })
+	return l.closeErr
+}
+
+// wait returns when no refusal is in progress; Accept must have ended.
+func (l *listener) wait() { l.refusing.Wait() }
+
+const refusal503 = "HTTP/1.1 503 Service Unavailable\r\n" +
+	"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 61\r\n" +
+	"Cache-Control: no-store\r\nRetry-After: 2\r\nConnection: close\r\n\r\n" +
+	"This node has all the connections it takes. Try again later.\n"
+
+// refuse reads the request's beginning, answers 503 and closes, within a
+// second: closing with unread bytes would reset the answer away.
+func (l *listener) refuse(c net.Conn) {
+	defer func() { <-l.refusals }()
+	defer func() { _ = c.Close() }()
+	if l.tls != nil {
+		return // no handshake is spent on a refusal
+	}
+	if err := c.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return
+	}
+	var buf [4096]byte
+	if _, err := c.Read(buf[:]); err != nil {
+		return
+	}
+	if _, err := io.WriteString(c, refusal503); err != nil {
+		return
+	}
+	if t, ok := c.(*net.TCPConn); ok && t.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, c, 64<<10)
+	}
+}

@@ -1,0 +1,144 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Run serves until ctx ends, then drains: it stops accepting, tells clients to
+// close, waits for responses in flight up to Config.Grace and cuts the rest. It
+// returns nil after a drain and owns every goroutine it starts. It is called
+// once.
+func (g *Gateway) Run(ctx context.Context) error {
+	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	g.server.BaseContext = func(net.Listener) context.Context { return hard }
+
+	failed := make(chan error, len(g.listeners))
+	for _, l := range g.listeners {
+		go func() { failed <- g.server.Serve(l.serving()) }()
+	}
+	var err error
+	ended := 0
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		ended++
+	}
+
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Grace)
+	defer cancel()
+	if left := g.server.Shutdown(grace); left != nil {
+		g.cfg.Logger.Warn("responses cut at the end of the grace", "grace", g.cfg.Grace)
+	}
+	cut()
+	if closeErr := g.server.Close(); closeErr != nil {
+		g.cfg.Logger.Warn("close client listeners", "error", closeErr)
+	}
+	for ; ended < len(g.listeners); ended++ {
+		<-failed
+	}
+	for _, l := range g.listeners {
+		l.wait()
+	}
+	g.flying.wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// Close closes the listeners of a Gateway that was never run.
+func (g *Gateway) Close() error {
+	var errs []error
+	for _, l := range g.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (g *Gateway) newServer() *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler:                      http.HandlerFunc(g.serveHTTP),
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            g.cfg.ReadHeader,
+		IdleTimeout:                  g.cfg.Idle,
+		MaxHeaderBytes:               g.cfg.MaxHeaderBytes,
+		Protocols:                    protocols,
+		ErrorLog:                     log.New(&serverLog{g.cfg.Logger}, "", 0),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if t, ok := c.(*tls.Conn); ok {
+				c = t.NetConn()
+			}
+			return context.WithValue(ctx, connKey{}, c)
+		},
+	}
+}
+
+// serverLog takes net/http's own lines: what clients do is debug, a panic is
+// not.
+type serverLog struct{ logger *slog.Logger }
+
+func (l *serverLog) Write(p []byte) (int, error) {
+	line := strings.TrimSpace(string(p))
+	level := slog.LevelDebug
+	if strings.Contains(line, "panic") || strings.Contains(line, "Accept error") {
+		level = slog.LevelError
+	}
+	l.logger.Log(context.Background(), level, "http server", "line", line)
+	return len(p), nil
+}
+
+// inflight counts the responses being made; unlike a WaitGroup it may be
+// entered while it is waited for.
+type inflight struct {
+	mu    sync.Mutex // guards n and idle
+	n     int
+	idle  chan struct{} // closed when n falls to 0; nil while nobody waits
+	gauge prometheus.Gauge
+}
+
+func (f *inflight) enter() {
+	f.gauge.Inc()
+	f.mu.Lock()
+	f.n++
+	f.mu.Unlock()
+}
+
+func (f *inflight) leave() {
+	f.gauge.Dec()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.n--; f.n == 0 && f.idle != nil {
+		close(f.idle)
+		f.idle = nil
+	}
+}
+
+// wait returns when no response is being made.
+func (f *inflight) wait() {
+	f.mu.Lock()
+	if f.n == 0 {
+		f.mu.Unlock()
+		return
+	}
+	if f.idle == nil {
+		f.idle = make(chan struct{})
+	}
+	idle := f.idle
+	f.mu.Unlock()
+	<-idle
+}
