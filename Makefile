@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 GO ?= go
 # VCS stamping fails in a checkout owned by another user; the version is given
 # by the linker instead.
-export GOFLAGS := -buildvcs=false
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
 BIN := $(CURDIR)/bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 PACKAGES = $$($(GO) list ./... | grep -v /test/e2e)
