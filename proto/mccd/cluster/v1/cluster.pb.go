@@ -216,9 +216,9 @@ type MemberRecord struct {
 	Membership Membership `protobuf:"varint,7,opt,name=membership,proto3,enum=mccd.cluster.v1.Membership" json:"membership,omitempty"`
 	// When it left, in seconds since 1970, UTC; 0 for a member.
 	LeftUnix int64 `protobuf:"varint,8,opt,name=left_unix,json=leftUnix,proto3" json:"left_unix,omitempty"`
-	// When the node that keeps this record last saw it alive, in seconds since
-	// 1970, UTC. Only in files: 0 between nodes.
-	SeenUnix      int64 `protobuf:"varint,9,opt,name=seen_unix,json=seenUnix,proto3" json:"seen_unix,omitempty"`
+	// For how long the keeper of this record has missed the node, in seconds of
+	// the keeper's own running time. Only in files: 0 between nodes.
+	AbsentSeconds int64 `protobuf:"varint,9,opt,name=absent_seconds,json=absentSeconds,proto3" json:"absent_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -309,9 +309,9 @@ func (x *MemberRecord) GetLeftUnix() int64 {
 	return 0
 }
 
-func (x *MemberRecord) GetSeenUnix() int64 {
+func (x *MemberRecord) GetAbsentSeconds() int64 {
 	if x != nil {
-		return x.SeenUnix
+		return x.AbsentSeconds
 	}
 	return 0
 }
@@ -386,7 +386,7 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\aleaving\x18\x06 \x01(\bR\aleaving\x12%\n" +
 	"\x0eformat_version\x18\a \x01(\rR\rformatVersion\x12 \n" +
 	"\vincarnation\x18\b \x01(\x04R\vincarnation\x12\"\n" +
-	"\rstart_time_ms\x18\t \x01(\x03R\vstartTimeMs\"\x9d\x02\n" +
+	"\rstart_time_ms\x18\t \x01(\x03R\vstartTimeMs\"\xa7\x02\n" +
 	"\fMemberRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -398,8 +398,8 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\n" +
 	"membership\x18\a \x01(\x0e2\x1b.mccd.cluster.v1.MembershipR\n" +
 	"membership\x12\x1b\n" +
-	"\tleft_unix\x18\b \x01(\x03R\bleftUnix\x12\x1b\n" +
-	"\tseen_unix\x18\t \x01(\x03R\bseenUnix\"^\n" +
+	"\tleft_unix\x18\b \x01(\x03R\bleftUnix\x12%\n" +
+	"\x0eabsent_seconds\x18\t \x01(\x03R\rabsentSeconds\"^\n" +
 	"\tDirectory\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x127\n" +
 	"\arecords\x18\x02 \x03(\v2\x1d.mccd.cluster.v1.MemberRecordR\arecords*T\n" +

@@ -1,0 +1,150 @@
+package gossip
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// DefaultPort is the port of gossip where an address names none.
+const DefaultPort = 7946
+
+// ErrNotLoopback refuses an address that other machines could reach: gossip
+// is not encrypted yet.
+var ErrNotLoopback = errors.New("not a loopback address: until cluster identity brings encrypted gossip, in a later release, gossip is refused anywhere else")
+
+// State is the part of the cluster's state that travels with every push/pull.
+// Both methods are called from memberlist's goroutines and must not block.
+type State interface {
+	// LocalState returns what is sent to the other side.
+	LocalState() []byte
+	// MergeRemoteState takes in what the other side sent; b is not kept.
+	MergeRemoteState(b []byte)
+}
+
+// Config is all that a Gossip needs.
+type Config struct {
+	// NodeID is 32 lower-case hexadecimal digits.
+	NodeID string
+	// Name is for people, Zone is where the node stands: at most 64 bytes
+	// each. PeerAddr is "host:port" of the port for peers.
+	Name, Zone, PeerAddr string
+	// Incarnation is that of this start: higher than any of a former start,
+	// at most MaxIncarnation, not 0.
+	Incarnation uint64
+	// FormatVersion is the ring format that this node computes.
+	FormatVersion uint32
+	// Bind is "ip:port" for both TCP and UDP; port 0 takes a free one. Only
+	// loopback addresses are accepted.
+	Bind string
+	// Advertise is the "ip:port" that others are told; empty = what is bound.
+	Advertise string
+	// Label keeps clusters apart; empty = "mccd".
+	Label string
+	// SecretKey encrypts gossip: 16, 24 or 32 bytes. Empty = not encrypted.
+	SecretKey []byte
+	// State travels with every push/pull; nil = nothing does.
+	State State
+	// Known returns the gossip addresses that the rejoin loop tries while
+	// nobody answers there; nil = none. It is called from one goroutine.
+	Known func() []string
+	// Allow is a seam for tests that partition a cluster: no packet or stream
+	// goes to an address for which it returns false, and no packet from there
+	// is read. nil allows all.
+	Allow func(addr string) bool
+	// Timing, where zero, has the defaults.
+	Timing Timing
+	// Logger may be nil.
+	Logger *slog.Logger
+}
+
+// Timing is how quickly the cluster notices. Zero fields take the default.
+type Timing struct {
+	// Probe is how often a node probes one other (500 ms), ProbeTimeout how
+	// long it waits for the direct answer (300 ms).
+	Probe, ProbeTimeout time.Duration
+	// SuspicionMult times Probe is how long a silent node may still refute
+	// (3).
+	SuspicionMult int
+	// Gossip is the interval of gossip messages (100 ms).
+	Gossip time.Duration
+	// PushPull is the interval of full exchanges with one other node (10 s).
+	PushPull time.Duration
+	// GossipToDead is how long gossip still goes to a failed node (30 s).
+	GossipToDead time.Duration
+	// Stream bounds each step of a stream: dial, read, write (3 s).
+	Stream time.Duration
+	// RejoinMin and RejoinMax bound the waits of the rejoin loop (1 s, 30 s).
+	RejoinMin, RejoinMax time.Duration
+}
+
+func (t Timing) withDefaults() Timing {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	set(&t.Probe, 500*time.Millisecond)
+	set(&t.ProbeTimeout, min(300*time.Millisecond, t.Probe))
+	set(&t.Gossip, 100*time.Millisecond)
+	set(&t.PushPull, 10*time.Second)
+	set(&t.GossipToDead, 30*time.Second)
+	set(&t.Stream, 3*time.Second)
+	set(&t.RejoinMin, time.Second)
+	set(&t.RejoinMax, max(30*time.Second, t.RejoinMin))
+	if t.SuspicionMult <= 0 {
+		t.SuspicionMult = 3
+	}
+	return t
+}
+
+// memberlist returns the library's configuration.
+func (t Timing) memberlist() *memberlist.Config {
+	c := memberlist.DefaultLANConfig()
+	c.ProbeInterval, c.ProbeTimeout = t.Probe, t.ProbeTimeout
+	c.SuspicionMult = t.SuspicionMult
+	// With few nodes hardly anybody can confirm a suspicion: do not wait six
+	// times as long for it.
+	c.SuspicionMaxTimeoutMult = 2
+	c.AwarenessMaxMultiplier = 4
+	c.GossipInterval, c.GossipToTheDeadTime = t.Gossip, t.GossipToDead
+	c.PushPullInterval, c.TCPTimeout = t.PushPull, t.Stream
+	return c
+}
+
+// loopback parses "ip:port" and refuses what other machines can reach.
+func loopback(what, addr string) (netip.AddrPort, error) {
+	ap, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%s %q: want ip:port", what, addr)
+	}
+	if !ap.Addr().Unmap().IsLoopback() {
+		return netip.AddrPort{}, fmt.Errorf("%s %q: %w", what, addr, ErrNotLoopback)
+	}
+	return ap, nil
+}
+
+// WithPort returns addr with DefaultPort where it names no port. An IPv6
+// address may stand without brackets when it has no port.
+func WithPort(addr string) (string, error) {
+	addr = strings.TrimSpace(addr)
+	if ip, err := netip.ParseAddr(strings.Trim(addr, "[]")); err == nil {
+		return net.JoinHostPort(ip.String(), strconv.Itoa(DefaultPort)), nil
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		host, port, err = net.SplitHostPort(net.JoinHostPort(addr, strconv.Itoa(DefaultPort)))
+	}
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if err != nil || perr != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@\\[]:?#") && !strings.Contains(host, ":") {
+		return "", fmt.Errorf("address %q: want host or host:port", addr)
+	}
+	return net.JoinHostPort(host, port), nil
+}

@@ -1,0 +1,88 @@
+package gossip
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// delegate is what memberlist calls back. It holds memberlist's own locks
+// while it does, so nothing here blocks or calls it.
+type delegate Gossip
+
+// maxDeparted bounds what waits for TakeDeparted.
+const maxDeparted = 4096
+
+// NodeMeta returns what this node says of itself.
+func (d *delegate) NodeMeta(int) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.meta
+}
+
+// NotifyMsg takes no messages.
+func (d *delegate) NotifyMsg([]byte) {}
+
+// GetBroadcasts has none.
+func (d *delegate) GetBroadcasts(int, int) [][]byte { return nil }
+
+// LocalState returns what a push/pull sends.
+func (d *delegate) LocalState(bool) []byte {
+	if d.cfg.State == nil {
+		return nil
+	}
+	return d.cfg.State.LocalState()
+}
+
+// MergeRemoteState takes what a push/pull brought.
+func (d *delegate) MergeRemoteState(b []byte, _ bool) {
+	if d.cfg.State != nil && len(b) > 0 {
+		d.cfg.State.MergeRemoteState(b)
+	}
+}
+
+// NotifyAlive refuses a node that says unusable things of itself: it is not
+// let in, and the library logs the reason.
+func (d *delegate) NotifyAlive(n *memberlist.Node) error {
+	m, err := decodeMeta(n.Meta)
+	if err != nil {
+		return err
+	}
+	if !memberName(n.Name, m.ID) {
+		return fmt.Errorf("%w: %.80q does not belong to node %s", ErrMeta, n.Name, m.ID)
+	}
+	return nil
+}
+
+// NotifyJoin takes a node in.
+func (d *delegate) NotifyJoin(n *memberlist.Node) { d.learn(n) }
+
+// NotifyUpdate takes a node's new metadata.
+func (d *delegate) NotifyUpdate(n *memberlist.Node) { d.learn(n) }
+
+// NotifyLeave drops a node that failed or left; the library does not say
+// which.
+func (d *delegate) NotifyLeave(n *memberlist.Node) {
+	d.mu.Lock()
+	delete(d.members, n.Name)
+	d.mu.Unlock()
+	nudge(d.changes)
+	nudge(d.lost)
+}
+
+func (d *delegate) learn(n *memberlist.Node) {
+	m, err := decodeMeta(n.Meta)
+	d.mu.Lock()
+	if err != nil {
+		// NotifyAlive has seen the same bytes.
+		delete(d.members, n.Name)
+	} else {
+		m.GossipAddr = n.Address()
+		d.members[n.Name] = m
+		if m.Leaving && len(d.departed) < maxDeparted {
+			d.departed[m.ID] = max(d.departed[m.ID], m.Incarnation)
+		}
+	}
+	d.mu.Unlock()
+	nudge(d.changes)
+}
