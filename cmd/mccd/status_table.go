@@ -52,7 +52,7 @@ func (r *report) nodesTable() string {
 func (r *report) drivesTable() string {
 	t := newTable("Drive", "State", "Used", "Limit", "Chunks", "")
 	for _, d := range r.Drives {
-		t.AppendRow(table.Row{d.Path, d.State, bytes(d.UsedBytes), bytes(d.SizeBytes), d.Chunks, d.Reason})
+		t.AppendRow(table.Row{d.Path, d.State, ibytes(d.UsedBytes), ibytes(d.SizeBytes), d.Chunks, d.Reason})
 	}
 	return t.Render()
 }
@@ -68,10 +68,10 @@ func (c reportCache) table() string {
 		if total > 0 {
 			share = fmt.Sprintf("%.1f %%", 100*float64(row.n)/float64(total))
 		}
-		t.AppendRow(table.Row{row.name, bytes(row.n), share})
+		t.AppendRow(table.Row{row.name, ibytes(row.n), share})
 	}
 	return fmt.Sprintf("%s\n\n%d requests; %s fetched from origins; %d fills in progress", t.Render(),
-		c.Requests, bytes(c.OriginBytes), c.Flights)
+		c.Requests, ibytes(c.OriginBytes), c.Flights)
 }
 
-func bytes(n int64) string { return humanize.IBytes(uint64(max(0, n))) }
+func ibytes(n int64) string { return humanize.IBytes(uint64(max(0, n))) }

@@ -41,9 +41,9 @@ func docs() map[string]string {
 		"log.format": "text or json. Logs go to standard error.",
 		"access_log": "File that gets one JSON line per response; - is standard output. Empty: none.",
 
-		"origins[].name":                 "The rule's name, in metrics and logs. Required, unique.",
+		"origins[].name":                 "The rule's name, in metrics and logs; unique. Default: the first host.",
 		"origins[].product":              "What reports call the content. Default: the name.",
-		"origins[].hosts":                "Host names served: exact, or *.name, which also matches name itself. Required.",
+		"origins[].hosts":                "Host names served: exact, or *.name, which also matches name itself. At least one.",
 		"origins[].profile":              "do: for Delivery Optimization clients, never a status that makes them avoid the cache. http: HTTP caching by RFC 9110 and 9111.",
 		"origins[].connect":              "host:port to dial in place of the origin's own address; its name stays in Host and TLS.",
 		"origins[].allow_private":        "Allow private, loopback and link-local addresses.",

@@ -49,11 +49,13 @@ written ` + "`PATH=SIZE,PATH=SIZE`" + `, and **origins** as YAML. Keys without a
 `
 
 func writeKey(b *strings.Builder, k Key, outside bool) {
-	def := "`" + k.Default + "`"
-	if k.Default == "" {
-		def = "none"
+	fmt.Fprintf(b, "\n### `%s`\n%s\n\nKind: %s.", k.Path, k.Doc, k.Kind)
+	switch {
+	case k.Default != "":
+		fmt.Fprintf(b, " Default: `%s`.", k.Default)
+	case !strings.Contains(k.Doc, "Default"):
+		b.WriteString(" Default: none.")
 	}
-	fmt.Fprintf(b, "\n### `%s`\n%s\n\nKind: %s. Default: %s.", k.Path, k.Doc, k.Kind, def)
 	if outside {
 		fmt.Fprintf(b, " Environment: `%s`.", k.Env())
 		if k.Flag() != "" {

@@ -4,10 +4,11 @@ import (
 	"time"
 
 	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/catalogue"
 )
 
-// Rules returns the configured origins as rules. What an entry leaves open is
-// what its profile says.
+// Rules returns the configured origins as complete rules: what an entry leaves
+// open is what its profile says (catalogue.Defaults).
 func (c *Config) Rules() []storage.Rule {
 	rules := make([]storage.Rule, len(c.Origins))
 	for i := range c.Origins {
@@ -21,24 +22,27 @@ func (o *Origin) rule() storage.Rule {
 	if o.Profile == storage.ProfileHTTP.String() {
 		profile = storage.ProfileHTTP
 	}
-	do := profile == storage.ProfileDO
-	rule := storage.Rule{
-		Name: o.Name, Product: o.Product, Profile: profile, Hosts: o.Hosts, KeyHost: o.KeyHost,
-		QueryInKey: or(o.QueryInKey, !do), JoinSchemes: o.JoinSchemes,
-		LastModifiedLength: or(o.LastModifiedLength, do),
-		ImmutablePrefixes:  o.ImmutablePrefixes, AlwaysRevalidate: o.AlwaysRevalidate, PassNotFound: o.PassNotFound,
-		FreshFor: time.Duration(o.FreshFor), Ports: o.Ports, Connect: o.Connect,
-		AllowPrivate: o.AllowPrivate, MaxRequests: o.MaxRequests,
+	r := catalogue.Defaults(profile)
+	r.Name, r.Product, r.Hosts, r.KeyHost = o.Name, o.Product, o.Hosts, o.KeyHost
+	r.JoinSchemes, r.Ports, r.Connect, r.AllowPrivate = o.JoinSchemes, o.Ports, o.Connect, o.AllowPrivate
+	r.FreshFor, r.MaxRequests = time.Duration(o.FreshFor), o.MaxRequests
+	if o.QueryInKey != nil {
+		r.QueryInKey = *o.QueryInKey
 	}
-	if rule.Product == "" {
-		rule.Product = o.Name
+	if o.LastModifiedLength != nil {
+		r.LastModifiedLength = *o.LastModifiedLength
 	}
-	return rule
-}
-
-func or(value *bool, otherwise bool) bool {
-	if value == nil {
-		return otherwise
+	for _, list := range []struct {
+		given []string
+		field *[]string
+	}{
+		{o.ImmutablePrefixes, &r.ImmutablePrefixes},
+		{o.AlwaysRevalidate, &r.AlwaysRevalidate},
+		{o.PassNotFound, &r.PassNotFound},
+	} {
+		if list.given != nil {
+			*list.field = list.given
+		}
 	}
-	return *value
+	return r
 }

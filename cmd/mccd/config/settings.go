@@ -70,7 +70,7 @@ func (d *decoder) unknownSetting(s Setting) {
 }
 
 func (d *decoder) drives(into *[]Drive, s Setting) {
-	drives := make([]Drive, 0)
+	drives, before := make([]Drive, 0), len(*d.faults)
 	for _, item := range splitList(s.Values) {
 		path, size, ok := strings.Cut(item, "=")
 		if !ok {
@@ -84,7 +84,9 @@ func (d *decoder) drives(into *[]Drive, s Setting) {
 		}
 		drives = append(drives, Drive{path, bytes})
 	}
-	*into = drives
+	if len(*d.faults) == before {
+		*into = drives
+	}
 }
 
 func (d *decoder) text(v reflect.Value, key, text string) {

@@ -19,12 +19,11 @@ type sizeUnit struct {
 	bytes int64
 }
 
-// sizeUnits lists the units, the largest first; the names that are written
-// back come first.
+// sizeUnits lists the units, the largest first.
 func sizeUnits() []sizeUnit {
 	return []sizeUnit{
-		{"PiB", 1 << 50}, {"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
-		{"PB", 1e15}, {"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1},
+		{"PiB", 1 << 50}, {"PB", 1e15}, {"TiB", 1 << 40}, {"TB", 1e12}, {"GiB", 1 << 30}, {"GB", 1e9},
+		{"MiB", 1 << 20}, {"MB", 1e6}, {"KiB", 1 << 10}, {"kB", 1e3}, {"B", 1},
 	}
 }
 

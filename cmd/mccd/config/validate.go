@@ -53,10 +53,7 @@ func (v *validator) all() {
 	v.names()
 	v.addresses()
 	v.drives()
-	for i := range v.cfg.Origins {
-		v.origin(i)
-	}
-	v.originsTogether()
+	v.origins()
 	v.limits()
 	v.timeouts()
 	v.oneOf("log.level", v.cfg.Log.Level, "debug", "info", "warn", "error")

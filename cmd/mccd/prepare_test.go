@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/mccd/mccd/cmd/mccd/config"
+	"github.com/mccd/mccd/cmd/mccd/node"
+)
+
+func TestCacheHost(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Skip("no host name:", err)
+	}
+	for listen, want := range map[string]string{
+		":80": host, "0.0.0.0:80": host, "[::]:8080": net.JoinHostPort(host, "8080"),
+		"192.0.2.1:80": "192.0.2.1", "127.0.0.1:8080": "127.0.0.1:8080", "cache.example:80": "cache.example",
+	} {
+		if got := cacheHost(listen); got != want {
+			t.Errorf("%s: got %s, want %s", listen, got, want)
+		}
+	}
+}
+
+func TestListenFallsBackOnlyFromTheDefault(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	var logged bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&logged, nil))
+
+	untold, err := config.Load(config.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	untold.Listen = taken.Addr().String() // in place of port 80
+	chooseListen(untold, log)
+	if untold.Listen != fallbackListen || !strings.Contains(logged.String(), "8080") {
+		t.Errorf("listens on %s, logged %q", untold.Listen, logged.String())
+	}
+
+	told, err := config.Load(config.Sources{Environ: []string{"MCCD_LISTEN=" + taken.Addr().String()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chooseListen(told, log)
+	if told.Listen != taken.Addr().String() {
+		t.Errorf("a given address was replaced by %s", told.Listen)
+	}
+}
+
+func TestAccessLogIsAppendedTo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	for range 2 {
+		w, closeLog, err := openAccessLog(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte("line\n")); err != nil {
+			t.Fatal(err)
+		}
+		closeLog()
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "line\nline\n" {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if _, _, err := openAccessLog(filepath.Join(path, "below-a-file"), nil); err == nil {
+		t.Error("an impossible path was accepted")
+	}
+}
+
+// Every field of node.Config that has a key gets its value: none is forgotten
+// when one is added.
+func TestEveryFieldReachesTheNode(t *testing.T) {
+	c := config.Default()
+	c.Name, c.Zone, c.DataDir, c.PeerAdvertise, c.GossipAdvertise, c.AdminSocket = "n", "z", "/d", "p:1", "g:1", "/s"
+	c.Join, c.Drives = []string{"j:1"}, []config.Drive{{Path: "/a", Size: 1 << 30}}
+	c.Origins = []config.Origin{{Name: "o", Profile: "http", Hosts: []string{"o.example"}}}
+	c.Limits.MaxConnections, c.Limits.FreeSpace = 7, 1<<30
+	got := reflect.ValueOf(nodeConfig(c, slog.New(slog.DiscardHandler), &bytes.Buffer{}))
+	var zero func(v reflect.Value, path string)
+	zero = func(v reflect.Value, path string) {
+		for i := range v.NumField() {
+			field, name := v.Field(i), path+v.Type().Field(i).Name
+			switch {
+			case field.IsZero():
+				t.Errorf("%s stays zero", name)
+			case field.Kind() == reflect.Struct:
+				zero(field, name+".")
+			}
+		}
+	}
+	zero(got, "")
+	if got.Interface().(node.Config).Drives[0] != (node.Drive{Path: "/a", Size: 1 << 30}) {
+		t.Error("the drive changed")
+	}
+}
+
