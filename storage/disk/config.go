@@ -1,0 +1,117 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mccd/mccd/storage"
+)
+
+// Drive is one directory that holds chunks, usually the mount point of one
+// drive.
+type Drive struct {
+	// Path is the directory; it is created when it is missing.
+	Path string
+	// Size is the limit in bytes for all that the store keeps there: chunk
+	// files, also unlinked ones that are still read, and records.
+	Size int64
+}
+
+// MinDriveSize is the smallest Drive.Size: one full chunk file.
+const MinDriveSize = storage.ChunkSize + headCharge
+
+// Config says where and how a Store keeps chunks.
+type Config struct {
+	// Drives are the directories used; at least one.
+	Drives []Drive
+	// MemBytes bounds the memory files that stand in for drives; 0 = 512 MiB,
+	// negative = none.
+	MemBytes int64
+	// IOSlots is the number of cold reads at one time per drive; 0 = 8.
+	IOSlots int
+	// IdleAfter is how long content stays that nobody asks for; 0 = 30 days,
+	// negative = until its room is needed.
+	IdleAfter time.Duration
+	// IdleFiles bounds the descriptors kept open while nobody uses them;
+	// 0 = 256.
+	IdleFiles int
+	// MinFree is what stays free on each drive's file system, in bytes;
+	// 0 = the smaller of 1 GiB and 2 %, negative = nothing.
+	MinFree int64
+	// ScrubRate is the pace in bytes per second at which cold blocks are read
+	// and verified in the background; 0 = no scrub.
+	ScrubRate int64
+	// FS reaches the drives; nil = the operating system.
+	FS FS
+	// Logger gets what a person should know; nil = nothing is logged.
+	Logger *slog.Logger
+	// Registerer gets the metrics; nil = none are exported.
+	Registerer prometheus.Registerer
+	// Now is the clock; nil = time.Now.
+	Now func() time.Time
+}
+
+// Validate reports every fault of cfg at once.
+func (cfg Config) Validate() error {
+	var errs []error
+	if len(cfg.Drives) == 0 {
+		errs = append(errs, errors.New("drives: at least one is needed"))
+	}
+	seen := map[string]int{}
+	for i, d := range cfg.Drives {
+		if d.Path == "" {
+			errs = append(errs, fmt.Errorf("drives[%d].path: missing", i))
+		} else if j, dup := seen[filepath.Clean(d.Path)]; dup {
+			errs = append(errs, fmt.Errorf("drives[%d].path: same as drives[%d]", i, j))
+		} else {
+			seen[filepath.Clean(d.Path)] = i
+		}
+		if d.Size < MinDriveSize {
+			errs = append(errs, fmt.Errorf("drives[%d].size: %d is less than one chunk file (%d)", i, d.Size, int64(MinDriveSize)))
+		}
+	}
+	if cfg.IOSlots < 0 {
+		errs = append(errs, fmt.Errorf("io slots: %d is negative", cfg.IOSlots))
+	}
+	if cfg.IdleFiles < 0 {
+		errs = append(errs, fmt.Errorf("idle files: %d is negative", cfg.IdleFiles))
+	}
+	if cfg.ScrubRate < 0 {
+		errs = append(errs, fmt.Errorf("scrub rate: %d is negative", cfg.ScrubRate))
+	}
+	return errors.Join(errs...)
+}
+
+// withDefaults returns cfg with every zero replaced by what it means.
+func (cfg Config) withDefaults() Config {
+	switch {
+	case cfg.MemBytes == 0:
+		cfg.MemBytes = 512 << 20
+	case cfg.MemBytes < 0:
+		cfg.MemBytes = 0
+	}
+	if cfg.IOSlots == 0 {
+		cfg.IOSlots = 8
+	}
+	if cfg.IdleAfter == 0 {
+		cfg.IdleAfter = 30 * 24 * time.Hour
+	}
+	if cfg.IdleFiles == 0 {
+		cfg.IdleFiles = 256
+	}
+	if cfg.FS == nil {
+		cfg.FS = OS{}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return cfg
+}

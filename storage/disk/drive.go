@@ -1,0 +1,265 @@
+package disk
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mccd/mccd/storage"
+)
+
+// State is what a drive can do.
+type State uint32
+
+// The states of a drive.
+const (
+	// StateOK: it is read and written.
+	StateOK State = iota
+	// StateFull: it has no space; what it holds is served.
+	StateFull
+	// StateReadOnly: it refuses writes; what it holds is served.
+	StateReadOnly
+	// StateFailed: it is neither read nor written.
+	StateFailed
+)
+
+// String returns "ok", "full", "read-only" or "failed".
+func (st State) String() string {
+	return [...]string{"ok", "full", "read-only", "failed"}[min(st, StateFailed)]
+}
+
+// maxReadFaults is how many reads may fail one after the other before a drive
+// counts as failed.
+const maxReadFaults = 8
+
+// drive is one directory.
+type drive struct {
+	s     *Store
+	num   int
+	path  string
+	id    [16]byte
+	limit int64
+	lock  *os.File
+	slots chan struct{}
+
+	// used counts all bytes against the limit, with the estimate.
+	used atomic.Int64
+	// room is what may be written before the free space is asked for again.
+	room   atomic.Int64
+	chunks atomic.Int64
+	policy policy
+	// kick wakes the drive's background work.
+	kick chan struct{}
+	// saved is what used was when it was last saved.
+	saved atomic.Int64
+
+	state      atomic.Uint32
+	readFaults atomic.Int32
+	retryAt    atomic.Int64 // Unix nanoseconds; when a drive not OK is tried again
+
+	mu sync.Mutex
+	// estimate is the part of used that a former process left and that the
+	// scan has not found yet; guarded by mu, as are backoff and cause.
+	estimate int64
+	backoff  time.Duration
+	cause    error
+}
+
+// openDrive locks and reads a drive. An I/O error leaves it failed or
+// read-only; a foreign lock, a newer format or a path that cannot be made is
+// returned.
+func (s *Store) openDrive(num int, cfg Drive) (*drive, error) {
+	d := &drive{s: s, num: num, path: filepath.Clean(cfg.Path), limit: cfg.Size,
+		slots: make(chan struct{}, s.cfg.IOSlots), kick: make(chan struct{}, 1)}
+	d.id = sha256id(d.path)
+	if err := s.fs.Mkdir(OpPrepare, d.path); err != nil {
+		return nil, fmt.Errorf("make drive %s: %w", d.path, err)
+	}
+	if err := d.takeLock(); err != nil {
+		return nil, err
+	}
+	if err := d.identify(); err != nil {
+		d.unlock()
+		return nil, err
+	}
+	for _, sub := range []string{"chunks", "records", "tmp"} {
+		if err := s.fs.Mkdir(OpPrepare, filepath.Join(d.path, sub)); err != nil {
+			d.fault(err, false)
+		}
+	}
+	d.clean()
+	d.loadTotals()
+	d.refreshRoom()
+	return d, nil
+}
+
+func sha256id(path string) [16]byte {
+	sum := sha256.Sum256([]byte(path))
+	return [16]byte(sum[:16])
+}
+
+func (d *drive) takeLock() error {
+	name := filepath.Join(d.path, "lock")
+	f, err := d.s.fs.Open(OpLock, name, os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		d.fault(err, false)
+		if f, err = d.s.fs.Open(OpLock, name, os.O_RDONLY); err != nil {
+			return nil // nobody can write here, so nobody has to be kept out
+		}
+	}
+	if err := lockFile(f); err != nil {
+		_ = f.Close()
+		return fmt.Errorf("lock drive %s: %w", d.path, err)
+	}
+	d.lock = f
+	return nil
+}
+
+func (d *drive) unlock() {
+	if d.lock != nil {
+		_ = d.lock.Close()
+	}
+}
+
+// identify reads the drive's id and format version, or gives it both.
+func (d *drive) identify() error {
+	name := filepath.Join(d.path, "drive")
+	b, err := d.readSmall(OpIdent, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		_, _ = rand.Read(d.id[:])
+		text := fmt.Sprintf("mccd drive\nformat %d\nid %x\n", formatVersion, d.id)
+		if err := d.writeSmall(OpIdent, "drive", name, []byte(text)); err != nil {
+			d.fault(err, false)
+		}
+		return nil
+	case err != nil:
+		d.fault(err, false)
+		return nil
+	}
+	var format int
+	var id string
+	if _, err := fmt.Sscanf(string(b), "mccd drive\nformat %d\nid %s\n", &format, &id); err != nil {
+		return fmt.Errorf("read id of drive %s: %w", d.path, errDamaged)
+	}
+	if format > formatVersion {
+		return fmt.Errorf("open drive %s, format %d: %w", d.path, format, ErrFormat)
+	}
+	if n, err := hex.Decode(d.id[:], []byte(id[:min(len(id), 32)])); err != nil || n != len(d.id) {
+		return fmt.Errorf("read id of drive %s: %w", d.path, errDamaged)
+	}
+	return nil
+}
+
+// clean removes the temporary files of a former process.
+func (d *drive) clean() {
+	dir := filepath.Join(d.path, "tmp")
+	var names []string
+	err := d.s.fs.List(OpClean, dir, func(i Info) bool { names = append(names, i.Name); return true })
+	for _, name := range names {
+		if err == nil {
+			err = d.s.fs.Remove(OpClean, filepath.Join(dir, name))
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.fault(err, false)
+	}
+}
+
+// readSmall reads a whole small file.
+func (d *drive) readSmall(op Op, name string) ([]byte, error) {
+	f, err := d.s.fs.Open(op, name, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b := make([]byte, 4096)
+	for {
+		n, err := d.s.fs.Read(op, f, 0, b)
+		if n < len(b) {
+			return b[:n], ignoreEOF(err)
+		}
+		if len(b) >= maxSmall {
+			return nil, errDamaged
+		}
+		b = make([]byte, len(b)*8)
+	}
+}
+
+// writeSmall writes a small file beside its name and renames it.
+func (d *drive) writeSmall(op Op, tag, name string, b []byte) error {
+	tmp := d.tmpName(tag)
+	f, err := d.s.fs.Open(op, tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = d.s.fs.Mkdir(op, filepath.Dir(tmp)); err == nil {
+			f, err = d.s.fs.Open(op, tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	err = d.s.fs.Write(op, f, 0, b)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = d.rename(op, tmp, name)
+	}
+	if err != nil {
+		_ = d.s.fs.Remove(OpDiscard, tmp)
+	}
+	return err
+}
+
+// rename moves a temporary file to its name, making the directory if needed.
+func (d *drive) rename(op Op, tmp, name string) error {
+	err := d.s.fs.Rename(op, tmp, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = d.s.fs.Mkdir(op, filepath.Dir(name)); err == nil {
+			err = d.s.fs.Rename(op, tmp, name)
+		}
+	}
+	return err
+}
+
+func (d *drive) tmpName(tag string) string {
+	return filepath.Join(d.path, "tmp", fmt.Sprintf("%s.%d", tag, d.s.serial.Add(1)))
+}
+
+// score ranks the drives for a hash: rendezvous, weighted by size, so that
+// a drive more or less moves only its share.
+func (d *drive) score(hash uint64) float64 {
+	h := hash
+	for _, b := range d.id {
+		h = (h ^ uint64(b)) * 0x100000001b3
+	}
+	h ^= h >> 33
+	h *= 0xff51afd7ed558ccd
+	h ^= h >> 33
+	return -float64(d.limit) / math.Log((float64(h>>11)+0.5)/(1<<53))
+}
+
+// ranked returns the drives in the order in which a hash prefers them.
+func (s *Store) ranked(hash uint64) []*drive {
+	if len(s.drives) == 1 {
+		return s.drives
+	}
+	ds := append([]*drive(nil), s.drives...)
+	for i := 1; i < len(ds); i++ {
+		for j := i; j > 0 && ds[j].score(hash) > ds[j-1].score(hash); j-- {
+			ds[j], ds[j-1] = ds[j-1], ds[j]
+		}
+	}
+	return ds
+}
+
+func keyHash(key storage.ChunkKey) uint64 { return storage.PlacementHash(key.Object, key.Index) }

@@ -1,0 +1,212 @@
+package disk
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mccd/mccd/storage"
+)
+
+const shardCount = 64
+
+// shard is one part of the index. Its lock is held for map and list work only,
+// never over I/O.
+type shard struct {
+	mu sync.Mutex
+	// index has every chunk known to be held.
+	index map[storage.ChunkKey]*entry
+	// busy has the keys whose file is being opened, made, replaced or removed;
+	// the channel closes when that is over.
+	busy map[storage.ChunkKey]chan struct{}
+	// idle has the open chunks that nobody uses, oldest first.
+	idle idleList
+	// records has the same latches for record files.
+	records map[storage.ObjectID]chan struct{}
+}
+
+// entry is one chunk file on a drive, or one memory file. A file that is
+// replaced or removed takes its entry with it.
+type entry struct {
+	key storage.ChunkKey
+	// drive is nil for a memory file.
+	drive *drive
+	// bytes is what the file counts against its drive's limit.
+	bytes atomic.Int64
+	// verified has the blocks that were written or verified by this process;
+	// kept here while the file is not open. Guarded by shard.mu.
+	verified Bitmap
+	// used is the last use in Unix minutes, touched the one in the file.
+	used, touched atomic.Uint32
+	// freq counts later uses for the policy, at most maxFreq.
+	freq atomic.Uint32
+
+	// The rest is guarded by shard.mu.
+
+	// chunk is the open file, nil when there is none.
+	chunk *Chunk
+	// open is the number of open Chunks of this file, replaced ones included.
+	open int32
+	// gone tells that the file has no name any more: its bytes are given back
+	// when open is 0.
+	gone bool
+	// under is the chunk's file on a drive that a memory file stands in for,
+	// because the drive took no more writes.
+	under *entry
+
+	// in, prev and next belong to the drive's policy and its lock.
+	in         uint8
+	prev, next *entry
+}
+
+const maxFreq = 3
+
+// touch notes a use. Uses within one minute count once: the many requests
+// that one download makes of one chunk are not popularity.
+func (e *entry) touch(now time.Time) {
+	minute := uint32(now.Unix() / 60)
+	if e.used.Load() == minute {
+		return
+	}
+	e.used.Store(minute)
+	if f := e.freq.Load(); f < maxFreq {
+		e.freq.CompareAndSwap(f, f+1)
+	}
+}
+
+// idleList is a list of chunks that nobody uses, oldest first.
+type idleList struct {
+	head, tail *Chunk
+	n          int
+}
+
+func (l *idleList) push(c *Chunk) {
+	c.idlePrev, c.idleNext, c.isIdle = l.tail, nil, true
+	if l.tail != nil {
+		l.tail.idleNext = c
+	} else {
+		l.head = c
+	}
+	l.tail = c
+	l.n++
+}
+
+func (l *idleList) remove(c *Chunk) {
+	if !c.isIdle {
+		return
+	}
+	if c.idlePrev != nil {
+		c.idlePrev.idleNext = c.idleNext
+	} else {
+		l.head = c.idleNext
+	}
+	if c.idleNext != nil {
+		c.idleNext.idlePrev = c.idlePrev
+	} else {
+		l.tail = c.idlePrev
+	}
+	c.idlePrev, c.idleNext, c.isIdle = nil, nil, false
+	l.n--
+}
+
+func (s *Store) shard(key storage.ChunkKey) *shard {
+	return &s.shards[(uint(key.Object[0])+uint(key.Index))%shardCount]
+}
+
+// pin takes a use of c. The shard is locked.
+func (sh *shard) pin(c *Chunk) {
+	c.refs++
+	sh.idle.remove(c)
+}
+
+// latch marks key busy. The shard is locked.
+func (sh *shard) latch(key storage.ChunkKey) chan struct{} {
+	l := make(chan struct{})
+	sh.busy[key] = l
+	return l
+}
+
+// unlatch ends what latch began.
+func (sh *shard) unlatch(key storage.ChunkKey) {
+	sh.mu.Lock()
+	l := sh.busy[key]
+	delete(sh.busy, key)
+	sh.mu.Unlock()
+	close(l)
+}
+
+// unpin gives back a use of c, and returns the chunk whose file is to be
+// closed by closeChunk, outside of the lock. At most max idle chunks stay.
+func (s *Store) unpin(sh *shard, c *Chunk) (dead *Chunk) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if c.refs--; c.refs < 0 {
+		panic("disk: chunk " + c.key.String() + " released twice")
+	}
+	if c.refs > 0 {
+		return dead
+	}
+	if sh.index[c.key] != c.e || c.e.chunk != c || s.closed.Load() {
+		dead = c
+		return dead
+	}
+	sh.idle.push(c)
+	// Memory files stay: closing one loses its bytes. The pool drops them.
+	if sh.idle.n > s.idlePerShard {
+		for old := sh.idle.head; old != nil; old = old.idleNext {
+			if old.drive == nil || sh.busy[old.key] != nil {
+				continue
+			}
+			sh.idle.remove(old)
+			old.e.chunk = nil
+			old.e.verified = old.verified.load()
+			dead = old
+			break
+		}
+	}
+	return dead
+}
+
+// closeChunk closes the file of a chunk that nobody can reach any more.
+func (s *Store) closeChunk(c *Chunk) {
+	if c == nil {
+		return
+	}
+	_ = c.f.Close()
+	sh := c.sh
+	sh.mu.Lock()
+	c.e.open--
+	back := c.e.gone && c.e.open == 0
+	sh.mu.Unlock()
+	if back {
+		s.giveBack(c.e)
+	} else if c.drive != nil {
+		s.touchFile(c.e)
+	}
+}
+
+// giveBack returns the bytes of a file that has neither name nor readers.
+func (s *Store) giveBack(e *entry) {
+	n := e.bytes.Swap(0)
+	if e.drive != nil {
+		e.drive.credit(n)
+	} else {
+		s.memory.Add(-n)
+	}
+}
+
+// drop marks e as a file without a name, and gives its bytes back unless a
+// reader still has it open.
+func (s *Store) drop(sh *shard, e *entry) {
+	sh.mu.Lock()
+	e.gone = true
+	back := e.open == 0
+	sh.mu.Unlock()
+	if e.drive != nil {
+		e.drive.policy.remove(e)
+		e.drive.chunks.Add(-1)
+	}
+	if back {
+		s.giveBack(e)
+	}
+}

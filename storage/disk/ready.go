@@ -1,0 +1,163 @@
+package disk
+
+import (
+	"context"
+	"hash/crc32"
+	"log/slog"
+
+	"github.com/mccd/mccd/storage"
+)
+
+const (
+	// verifyBlocks is the most that one cold read takes, so that its first
+	// bytes are not held up by the rest.
+	verifyBlocks = 16
+	verifyRun    = verifyBlocks * storage.BlockSize
+)
+
+// Ready returns the length of the present and verified run that begins at
+// span.Off, an offset in the chunk, and is at most span.Len(); 0 when the
+// block at span.Off is absent. What is not in the page cache is read in one of
+// the drive's I/O slots, at most 1 MiB at a time, and checked before it is
+// reported; what is there costs one system call, two when the run is only in
+// part.
+//
+// A block that does not match its checksum ends the run. When the block at
+// span.Off is such a block, or is absent while the chunk is condemned or
+// moved, the error is ErrCondemned or ErrMoved. Other blocks stay readable in
+// the old file for those who hold it. The error is ctx's own when ctx ends
+// while waiting for a slot.
+func (c *Chunk) Ready(ctx context.Context, span storage.Span) (int64, error) {
+	span = span.Intersect(storage.Span{End: c.length})
+	if span.Empty() {
+		return 0, nil
+	}
+	first, last := int(span.Off/storage.BlockSize), int((span.End-1)/storage.BlockSize)
+	n := c.present.load().run(first, last)
+	if n == 0 {
+		return 0, c.stale()
+	}
+	if c.drive == nil {
+		return c.upTo(span, first, n), nil
+	}
+	if warm := c.warm(first, n); warm > 0 {
+		return c.upTo(span, first, warm), nil
+	}
+	n = min(n, verifyBlocks)
+	if warm := c.warm(first, n); warm > 0 {
+		return c.upTo(span, first, warm), nil
+	}
+	n, err := c.verify(ctx, first, n)
+	if n > 0 {
+		return c.upTo(span, first, n), nil
+	}
+	if err == nil {
+		err = c.stale()
+	}
+	return 0, err
+}
+
+// upTo returns what of span lies in the n blocks from first on.
+func (c *Chunk) upTo(span storage.Span, first, n int) int64 {
+	return min(span.End, int64(first+n)*storage.BlockSize) - span.Off
+}
+
+// stale returns the error of a chunk whose absent blocks stay absent.
+func (c *Chunk) stale() error {
+	switch c.state.Load() {
+	case stateLive:
+		return nil
+	case stateCondemned:
+		return ErrCondemned
+	default:
+		return ErrMoved
+	}
+}
+
+// warm returns how many of the n blocks from first on can be sent as they are
+// in the page cache: all n are there, and these are verified. The order
+// matters: a cold read clears the verified bits before it brings pages in, so
+// bits that are set after the pages were seen belong to those pages.
+func (c *Chunk) warm(first, n int) int {
+	if !c.resident(first, n) {
+		return 0
+	}
+	return c.verified.load().run(first, first+n-1)
+}
+
+func (c *Chunk) resident(first, n int) bool {
+	off := int64(first) * storage.BlockSize
+	length := min(int64(n)*storage.BlockSize, c.length-off)
+	return c.s.fs.Resident(c.f, c.base+off, length)
+}
+
+// verify reads n blocks from first on in an I/O slot and returns how many of
+// them, from the first, match their checksums. The first that does not
+// condemns the chunk.
+func (c *Chunk) verify(ctx context.Context, first, n int) (int, error) {
+	select {
+	case c.drive.slots <- struct{}{}:
+		defer func() { <-c.drive.slots }()
+	default:
+		select {
+		case c.drive.slots <- struct{}{}:
+			defer func() { <-c.drive.slots }()
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+	// Others who waited for the same blocks may have done it meanwhile.
+	if warm := c.warm(first, n); warm > 0 {
+		return warm, nil
+	}
+	buf := c.s.buffers.Get().(*[]byte)
+	defer c.s.buffers.Put(buf)
+	for i := first; i < first+n; i++ {
+		c.verified.clear(i)
+	}
+	off := int64(first) * storage.BlockSize
+	p := (*buf)[:min(int64(n)*storage.BlockSize, c.length-off)]
+	c.s.counts.coldBytes.Add(int64(len(p)))
+	_, err := c.s.fs.Read(OpVerify, c.f, c.base+off, p)
+	for i := range n {
+		b := p[i*storage.BlockSize:]
+		b = b[:blockLen(c.length, first+i)]
+		if err != nil {
+			// One bad sector must not cost the blocks around it.
+			if _, err := c.s.fs.Read(OpVerify, c.f, c.base+off+int64(i)*storage.BlockSize, b); err != nil {
+				c.drive.fault(err, true)
+				c.condemn(first+i, err)
+				return i, nil
+			}
+		}
+		if crc32.Checksum(b, castagnoli) != c.sums[first+i] {
+			c.condemn(first+i, nil)
+			return i, nil
+		}
+		c.verified.set(first + i)
+	}
+	c.drive.recovered(true)
+	return n, nil
+}
+
+// condemn makes block i absent, and the chunk one that is to be replaced.
+func (c *Chunk) condemn(i int, cause error) {
+	c.mu.Lock()
+	if !c.present.has(i) {
+		c.mu.Unlock()
+		return
+	}
+	c.present.clear(i)
+	c.verified.clear(i)
+	if s := c.state.Load(); s == stateLive || s == stateMoving {
+		c.state.Store(stateCondemned)
+	}
+	c.mu.Unlock()
+	c.wakeAll()
+	c.s.counts.corrupt.Add(1)
+	attrs := []any{slog.String("chunk", c.key.String()), slog.Int("block", i), slog.String("drive", c.drive.path)}
+	if cause != nil {
+		attrs = append(attrs, slog.Any("error", cause))
+	}
+	c.s.log.Warn("block does not match its checksum and is dropped", attrs...)
+}

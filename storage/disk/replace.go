@@ -1,0 +1,125 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+
+	"github.com/mccd/mccd/storage"
+)
+
+// replace makes a new file of a chunk that is condemned or moving, with all
+// its blocks that hold, and pins it. It waits for the writes in progress and
+// new ones wait for it. Readers of the old file keep it. The caller holds the
+// key's latch and a pin on old.
+func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
+	if old.live() { // it was moving, and came back
+		return s.again(sh, old), nil
+	}
+	old.settle()
+	moving := old.state.Load() == stateMoving
+	if moving && old.drive == nil {
+		old.state.CompareAndSwap(stateMoving, stateLive)
+		return s.again(sh, old), nil
+	}
+	held := old.e
+	var cause error
+	for _, d := range s.ranked(keyHash(old.key)) {
+		if !d.writable() || moving && d == old.drive {
+			continue
+		}
+		df, err := s.draft(sh, d, old.key, old.version)
+		if err == nil {
+			if err = s.copyBlocks(df.c, old); err == nil {
+				if err = s.publish(sh, df, held); err == nil {
+					s.replaced(old, df.c)
+					return df.c, nil
+				}
+			}
+			s.discard(df)
+		}
+		cause = err
+		d.fault(err, false)
+	}
+	df, err := s.memoryDraft(sh, old.key, old.version, cause)
+	if err == nil {
+		if err = s.copyBlocks(df.c, old); err != nil {
+			s.discard(df)
+		}
+	}
+	if err != nil {
+		old.state.CompareAndSwap(stateMoving, stateLive)
+		old.wakeAll()
+		return nil, err
+	}
+	under := held
+	if !moving {
+		// A condemned file goes; where its drive refuses even that, it stays
+		// and is found condemned again.
+		under = nil
+		if old.drive != nil {
+			if err := s.fs.Remove(OpDiscard, chunkPath(old.drive.path, old.key)); err != nil {
+				old.drive.fault(err, false)
+				under = held
+			}
+		}
+	}
+	s.installDraft(sh, df, held, under)
+	s.replaced(old, df.c)
+	return df.c, nil
+}
+
+// again pins a chunk that needs no replacement after all.
+func (s *Store) again(sh *shard, c *Chunk) *Chunk {
+	sh.mu.Lock()
+	sh.pin(c)
+	sh.mu.Unlock()
+	return c
+}
+
+func (s *Store) replaced(old, c *Chunk) {
+	old.state.CompareAndSwap(stateMoving, stateReplaced)
+	old.wakeAll()
+	s.counts.repairs.Add(1)
+	s.log.Info("chunk goes on in a new file", slog.String("chunk", c.key.String()),
+		slog.Int("blocks", c.present.load().Count()), slog.Bool("stored", c.Stored()))
+}
+
+// copyBlocks copies the blocks of old that match their checksums. A block that
+// cannot be read or does not match stays absent; a failed write is an error.
+func (s *Store) copyBlocks(c, old *Chunk) error {
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	present := old.present.load()
+	for i := range blocksOf(old.length) {
+		if !present.Has(i) {
+			continue
+		}
+		b := (*buf)[:blockLen(old.length, i)]
+		if old.drive != nil {
+			// What this read brings into the page cache is not known yet.
+			old.verified.clear(i)
+		}
+		if _, err := s.fs.Read(OpCopy, old.f, old.base+int64(i)*storage.BlockSize, b); err != nil {
+			if old.drive != nil {
+				old.drive.fault(err, true)
+				old.condemn(i, err)
+			}
+			continue
+		}
+		if crc32.Checksum(b, castagnoli) != old.sums[i] {
+			if old.drive != nil {
+				old.condemn(i, nil)
+			}
+			continue
+		}
+		old.verified.set(i)
+		if _, err := c.writeBlock(i, [][]byte{b}); err != nil && !errors.Is(err, errStale) {
+			return fmt.Errorf("copy block %d: %w", i, err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}

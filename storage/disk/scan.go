@@ -1,0 +1,129 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/mccd/mccd/storage"
+)
+
+// scan enters all that a former process left on d into the index. Chunks that
+// were opened meanwhile are in it already.
+func (s *Store) scan(ctx context.Context, d *drive) {
+	begun := s.now()
+	var strays int
+	err := s.eachFile(ctx, OpScan, filepath.Join(d.path, "chunks"), func(i Info) {
+		key, ok := parseName(i.Name)
+		if !ok {
+			strays++
+			return
+		}
+		s.found(d, key, i)
+	})
+	if err == nil {
+		err = s.eachFile(ctx, OpScan, filepath.Join(d.path, "records"), func(i Info) {
+			if _, ok := parseRecordName(i.Name); ok {
+				d.chargeFound(charge(i.Size))
+			}
+		})
+	}
+	if ctx.Err() != nil {
+		return // the estimate stays
+	}
+	if err != nil {
+		d.fault(err, true)
+		s.log.Warn("scan of drive ended early", slog.String("drive", d.path), slog.Any("error", err))
+	}
+	d.mu.Lock()
+	rest := d.estimate
+	d.estimate = 0
+	d.mu.Unlock()
+	d.used.Add(-rest)
+	s.log.Info("drive scanned", slog.String("drive", d.path), slog.Int64("chunks", d.chunks.Load()),
+		slog.Int64("bytes", d.used.Load()), slog.Int("strays", strays), slog.Duration("took", s.now().Sub(begun)))
+	if s.scans.Add(-1) == 0 {
+		close(s.indexed)
+	}
+	d.wake()
+}
+
+// found enters one chunk file of a former process.
+func (s *Store) found(d *drive, key storage.ChunkKey, i Info) {
+	sh := s.shard(key)
+	e := &entry{key: key, drive: d}
+	e.bytes.Store(i.Bytes)
+	e.used.Store(uint32(max(0, i.Used.Unix()/60)))
+	e.touched.Store(e.used.Load())
+	sh.mu.Lock()
+	cur := sh.index[key]
+	switch {
+	case sh.busy[key] != nil || cur != nil && (cur.drive == d || cur.under != nil):
+		// Being opened, made or removed at this moment: whoever does that
+		// keeps the index right.
+		sh.mu.Unlock()
+		return
+	case cur == nil:
+		sh.index[key] = e
+	case cur.drive == nil:
+		cur.under = e
+	default:
+		// A second copy, from a time when the other drive could not be read.
+		sh.latch(key)
+		sh.mu.Unlock()
+		if err := s.fs.Remove(OpDiscard, chunkPath(d.path, key)); err != nil {
+			d.fault(err, false)
+		}
+		sh.unlatch(key)
+		return
+	}
+	sh.mu.Unlock()
+	d.chargeFound(i.Bytes)
+	d.chunks.Add(1)
+	d.policy.add(e, true)
+}
+
+// eachFile calls yield for the files in the directories under root.
+func (s *Store) eachFile(ctx context.Context, op Op, root string, yield func(Info)) error {
+	var dirs []string
+	err := s.fs.List(op, root, func(i Info) bool {
+		if i.Dir {
+			dirs = append(dirs, i.Name)
+		}
+		return true
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, dir := range dirs {
+		err := s.fs.List(op, filepath.Join(root, dir), func(i Info) bool {
+			if !i.Dir {
+				yield(i)
+			}
+			return ctx.Err() == nil
+		})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// touchFile writes the last use of a file down once it is an hour old, so that
+// idleness outlives a restart.
+func (s *Store) touchFile(e *entry) {
+	used := e.used.Load()
+	if used < e.touched.Load()+60 || !e.drive.writable() {
+		return
+	}
+	e.touched.Store(used)
+	if err := s.fs.Touch(OpTouch, chunkPath(e.drive.path, e.key), time.Unix(int64(used)*60, 0)); err != nil {
+		e.drive.fault(err, false)
+	}
+}

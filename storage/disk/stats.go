@@ -1,0 +1,108 @@
+package disk
+
+import (
+	"os"
+
+	"github.com/mccd/mccd/storage"
+)
+
+// Stats is what a Store holds and has met, at one moment.
+type Stats struct {
+	Drives []DriveStats
+	// Bytes and Limit are the sums over the drives, Chunks the files there.
+	Bytes, Limit, Chunks int64
+	// MemBytes is what memory files take of the pool, MemLimit its bound.
+	MemBytes, MemLimit int64
+	// MemFalls is how many chunks went to memory since the start.
+	MemFalls int64
+	// Corrupt counts blocks that did not match their checksum or could not be
+	// read, Damaged whole files with an unreadable header.
+	Corrupt, Damaged int64
+	// Repairs counts chunks that went on in a new file.
+	Repairs int64
+	// Evictions counts files evicted.
+	Evictions int64
+	// ColdBytes counts the bytes read to be verified.
+	ColdBytes int64
+	// Indexed tells that the start scan is over.
+	Indexed bool
+}
+
+// DriveStats is the part of Stats of one drive.
+type DriveStats struct {
+	Path  string
+	State State
+	// Cause is the last error that changed State; nil when it is StateOK.
+	Cause error
+	// Bytes counts against Limit; until the scan is over a part is estimated.
+	Bytes, Limit, Chunks int64
+}
+
+// Stats returns the present figures.
+func (s *Store) Stats() Stats {
+	st := Stats{
+		MemBytes: s.memory.Load(), MemLimit: s.cfg.MemBytes, MemFalls: s.counts.memoryFalls.Load(),
+		Corrupt: s.counts.corrupt.Load(), Damaged: s.counts.damaged.Load(), Repairs: s.counts.repairs.Load(),
+		Evictions: s.counts.evictions.Load(), ColdBytes: s.counts.coldBytes.Load(), Indexed: s.scans.Load() == 0,
+	}
+	for _, d := range s.drives {
+		d.mu.Lock()
+		ds := DriveStats{Path: d.path, State: State(d.state.Load()), Cause: d.cause, Limit: d.limit,
+			Bytes: d.used.Load(), Chunks: d.chunks.Load()}
+		d.mu.Unlock()
+		st.Drives = append(st.Drives, ds)
+		st.Bytes += ds.Bytes
+		st.Limit += ds.Limit
+		st.Chunks += ds.Chunks
+	}
+	return st
+}
+
+// Keys calls yield for each chunk held, memory files included, with the blocks
+// present, in no order, until yield returns false: `for key, present := range
+// store.Keys`. A chunk that is not open costs one open and one read; this
+// counts as no use. Before Indexed, only what was found so far is reported.
+func (s *Store) Keys(yield func(storage.ChunkKey, Bitmap) bool) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		keys := make([]storage.ChunkKey, 0, len(sh.index))
+		for key := range sh.index {
+			keys = append(keys, key)
+		}
+		sh.mu.Unlock()
+		for _, key := range keys {
+			if present, ok := s.presence(sh, key); ok && !yield(key, present) {
+				return
+			}
+		}
+	}
+}
+
+// presence returns the blocks present of a chunk, without opening it for use.
+func (s *Store) presence(sh *shard, key storage.ChunkKey) (Bitmap, bool) {
+	sh.mu.Lock()
+	e := sh.index[key]
+	if e == nil {
+		sh.mu.Unlock()
+		return Bitmap{}, false
+	}
+	if c := e.chunk; c != nil {
+		sh.mu.Unlock()
+		return c.present.load(), true
+	}
+	sh.mu.Unlock()
+	if !e.drive.readable() {
+		return Bitmap{}, false
+	}
+	f, err := s.fs.Open(OpOpen, chunkPath(e.drive.path, key), os.O_RDONLY)
+	if err != nil {
+		return Bitmap{}, false
+	}
+	defer f.Close()
+	c, _, err := s.load(f, key)
+	if err != nil {
+		return Bitmap{}, false
+	}
+	return c.present.load(), true
+}
