@@ -2,11 +2,11 @@ package process
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"time"
 )
@@ -85,29 +85,12 @@ func (n *Node) Command(ctx context.Context, args ...string) (string, int, error)
 func Command(ctx context.Context, bin string, args ...string) (string, int, error) {
 	cmd := exec.CommandContext(ctx, bin, args...)
 	cmd.SysProcAttr = ownGroup()
+	cmd.Env = environment(os.Environ())
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() < 0 {
 		return string(out), -1, fmt.Errorf("run %s: %w", bin, err)
 	}
 	return string(out), cmd.ProcessState.ExitCode(), nil
-}
-
-// Status returns what `mccd status -o json` says, decoded.
-func (n *Node) Status(ctx context.Context) (map[string]any, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	out, code, err := n.Command(ctx, "status", "-o", "json", "--socket", n.Socket)
-	if err != nil {
-		return nil, err
-	}
-	if code != 0 {
-		return nil, fmt.Errorf("status of %s: exit code %d: %s", n.Name, code, out)
-	}
-	var m map[string]any
-	if err := json.Unmarshal([]byte(out), &m); err != nil {
-		return nil, fmt.Errorf("status of %s: %w", n.Name, err)
-	}
-	return m, nil
 }
 
 // URL returns the address at which this node serves path of the origin host;

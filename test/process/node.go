@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -44,13 +46,16 @@ type life struct {
 }
 
 // Start starts the process; it does not wait until it serves (Ready does).
-func (n *Node) Start() error {
+func (n *Node) Start() error { return n.StartAs("serve") }
+
+// StartAs is Start with another command than serve, which takes the same flags.
+func (n *Node) StartAs(command ...string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.life != nil && !n.life.over() {
 		return fmt.Errorf("start %s: it runs already", n.Name)
 	}
-	l, err := launch(n.LogFile, n.bin, "serve", "--config", n.ConfigFile)
+	l, err := launch(n.LogFile, append(append([]string{n.bin}, command...), "--config", n.ConfigFile)...)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", n.Name, err)
 	}
@@ -69,6 +74,7 @@ func launch(logFile string, argv ...string) (*life, error) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = ownGroup()
+	cmd.Env = environment(os.Environ())
 	l := &life{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
@@ -87,6 +93,11 @@ func launch(logFile string, argv ...string) (*life, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// environment leaves mccd's own variables out: a node is what its file says.
+func environment(all []string) []string {
+	return slices.DeleteFunc(all, func(v string) bool { return strings.HasPrefix(v, "MCCD_") })
 }
 
 func (l *life) over() bool {

@@ -19,7 +19,7 @@ import (
 	"github.com/mccd/mccd/test/process"
 )
 
-const fakeEnv = "MCCD_PROCESS_TEST_FAKE"
+const fakeEnv = "PROCESS_TEST_FAKE"
 
 // TestMain lets the test's own program stand in for mccd.
 func TestMain(m *testing.M) {

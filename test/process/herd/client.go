@@ -30,22 +30,37 @@ type Client struct {
 	Arrived func(addr string, n int)
 }
 
+// Job is one object and the spans of it that are wanted, in order.
+type Job struct {
+	Object *Object
+	Plan   []storage.Span
+}
+
 // Read reads the spans of plan over the given number of streams, which take
 // them in turn, and returns when all are read or given up.
 func (c *Client) Read(ctx context.Context, o *Object, plan []storage.Span, streams int) *Result {
-	spans := make(chan storage.Span, len(plan))
-	for _, s := range plan {
-		spans <- s
-	}
-	close(spans)
+	return c.ReadAll(ctx, []Job{{o, plan}}, streams)
+}
+
+// ReadAll is Read for one object after another, over connections that are kept.
+func (c *Client) ReadAll(ctx context.Context, jobs []Job, streams int) *Result {
+	wants := make(chan want)
+	go func() {
+		defer close(wants)
+		for _, job := range jobs {
+			for _, span := range job.Plan {
+				wants <- want{job.Object, span}
+			}
+		}
+	}()
 	total := &Result{Begun: time.Now()}
 	var mu sync.Mutex // guards total
 	var wg sync.WaitGroup
 	for range max(1, streams) {
 		wg.Go(func() {
-			s := newStream(c, o)
+			s := newStream(c)
 			defer s.close()
-			s.read(ctx, spans)
+			s.read(ctx, wants)
 			mu.Lock()
 			defer mu.Unlock()
 			total.Add(&s.result)

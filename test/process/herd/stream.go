@@ -18,7 +18,7 @@ const readBuffer = 64 << 10
 // stream is one connection of a client at a time, one request after another.
 type stream struct {
 	client    *Client
-	object    *Object
+	object    *Object // the one read now
 	transport *http.Transport
 	buf       []byte
 	node      int       // index in client.Nodes
@@ -27,28 +27,38 @@ type stream struct {
 	result    Result
 }
 
-func newStream(c *Client, o *Object) *stream {
+// want is one span of one object.
+type want struct {
+	object *Object
+	span   storage.Span
+}
+
+func newStream(c *Client) *stream {
 	return &stream{
-		client: c, object: o, transport: newTransport(c.Rate > 0), buf: make([]byte, readBuffer),
+		client: c, transport: newTransport(c.Rate > 0), buf: make([]byte, readBuffer),
 		result: Result{Sources: map[string]int{}, ByNode: map[string]int64{}},
 	}
 }
 
 func (s *stream) close() { s.transport.CloseIdleConnections() }
 
-// read takes spans until there are no more.
-func (s *stream) read(ctx context.Context, spans <-chan storage.Span) {
+// read takes what is wanted until there is no more. When ctx ends, the rest
+// counts as unread.
+func (s *stream) read(ctx context.Context, wants <-chan want) {
 	s.last = time.Now()
 	s.result.Begun = s.last
-	if s.client.Probe && s.object.Size > 2 {
-		s.span(ctx, storage.Span{End: 2}, anything{})
-	}
-	for span := range spans {
-		check := s.object.Check(span)
-		if !s.span(ctx, span, check) {
-			s.result.Unread = append(s.result.Unread, span)
+	for w := range wants {
+		if w.object != s.object {
+			s.object = w.object
+			if s.client.Probe && w.span.Len() > 2 && w.span != w.object.Span() {
+				s.span(ctx, storage.Span{End: 2}, anything{})
+			}
+		}
+		check := s.object.Check(w.span)
+		if !s.span(ctx, w.span, check) {
+			s.result.Unread = append(s.result.Unread, w.span)
 		} else if !check.Right() {
-			s.result.Wrong = append(s.result.Wrong, span)
+			s.result.Wrong = append(s.result.Wrong, w.span)
 		}
 	}
 	s.result.End = time.Now()

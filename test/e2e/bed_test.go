@@ -1,0 +1,173 @@
+package e2e_test
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/test/faultorigin"
+	"github.com/mccd/mccd/test/process"
+	"github.com/mccd/mccd/test/process/herd"
+)
+
+const (
+	mib = 1 << 20
+	// cdn is a host of the built-in catalogue; the tests' rule stands before
+	// it and leads to the scripted origin.
+	cdn = "au.download.windowsupdate.com"
+	// testLimit bounds one test; every wait ends with it.
+	testLimit = 4 * time.Minute
+	stopGrace = 20 * time.Second
+)
+
+// setting says what bed a test wants. Zero values: one node, an origin without
+// a bound, drives of 4 GiB.
+type setting struct {
+	nodes int
+	// rate bounds what the origin sends in bytes/s.
+	rate    int64
+	observe func(faultorigin.Event)
+	drive   string
+	amend   func(i int, settings map[string]any)
+}
+
+// bed is an origin and the nodes that fetch from it.
+type bed struct {
+	*testing.T
+	ctx    context.Context
+	origin *faultorigin.Server
+	*process.Cluster
+}
+
+// newBed starts origin and nodes; all of it ends with the test, and the logs
+// of the nodes are shown when it failed.
+func newBed(t *testing.T, want setting) *bed {
+	t.Helper()
+	b := prepareBed(t, want)
+	if err := b.Start(b.ctx); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// prepareBed makes what newBed makes but starts no node.
+func prepareBed(t *testing.T, want setting) *bed {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts processes; not with -short")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
+	t.Cleanup(cancel)
+	// Not t.TempDir: a Unix socket's path must be short.
+	dir, err := os.MkdirTemp("", "mccd-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	origin, err := faultorigin.Listen(faultorigin.Config{Rate: want.rate, Observe: want.observe})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(origin.Close)
+	cluster, err := process.New(process.Config{
+		Bin: os.Getenv(binEnv), Dir: dir, Nodes: want.nodes, DriveSize: want.drive, Amend: want.amend,
+		Origins: []process.Origin{{
+			Name: "test-cdn", Hosts: []string{cdn}, Profile: "do", Connect: origin.Addr(), AllowPrivate: true,
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cluster.Close(stopGrace); err != nil {
+			t.Errorf("stop the nodes: %v", err)
+		}
+		if t.Failed() {
+			cluster.DumpLogs(t.Output())
+		}
+	})
+	return &bed{T: t, ctx: ctx, origin: origin, Cluster: cluster}
+}
+
+// object adds an object to the origin and returns what clients ask for; its
+// content is kept once and compared byte by byte.
+func (b *bed) object(path string, size int64) *herd.Object {
+	b.Helper()
+	b.origin.Add(faultorigin.Object{Path: path, Size: size})
+	content := make([]byte, size)
+	faultorigin.Fill(content, path, faultorigin.DefaultVersion, 0)
+	return &herd.Object{Host: cdn, Path: path, Size: size, Check: herd.Equal(content)}
+}
+
+// addrsFrom returns the nodes' addresses as a client's list that begins with
+// node first.
+func (b *bed) addrsFrom(first int) []string {
+	addrs := make([]string, len(b.Nodes))
+	for i := range addrs {
+		addrs[i] = b.Nodes[(first+i)%len(b.Nodes)].Addr
+	}
+	return addrs
+}
+
+// herd lets clients read at once, spread over the nodes in turn, and returns
+// each one's result when the last is done. change may amend a client.
+func (b *bed) herd(o *herd.Object, clients int, plan func(i int) []storage.Span, change func(*herd.Client)) []*herd.Result {
+	b.Helper()
+	results := make([]*herd.Result, clients)
+	var wg sync.WaitGroup
+	for i := range clients {
+		c := &herd.Client{Nodes: b.addrsFrom(i % len(b.Nodes))}
+		if change != nil {
+			change(c)
+		}
+		spans := plan(i)
+		wg.Go(func() { results[i] = c.Read(b.ctx, o, spans, 1) })
+	}
+	wg.Wait()
+	return results
+}
+
+// read is one client that reads plan at node i, and must not fail.
+func (b *bed) read(o *herd.Object, node int, plan []storage.Span) *herd.Result {
+	b.Helper()
+	c := &herd.Client{Nodes: []string{b.Nodes[node].Addr}}
+	r := c.Read(b.ctx, o, plan, 1)
+	b.clean(r)
+	return r
+}
+
+// clean fails the test unless everything came, at once and right. Failures at
+// the nodes named are excused.
+func (b *bed) clean(r *herd.Result, excused ...string) {
+	b.Helper()
+	const show = 5
+	if failed := r.FailedAt(excused...); len(failed) > 0 {
+		b.Errorf("%d requests failed, the first of them: %v", len(failed), failed[:min(len(failed), show)])
+	}
+	if len(r.Wrong) > 0 {
+		b.Errorf("%d spans with wrong bytes: %v", len(r.Wrong), r.Wrong[:min(len(r.Wrong), show)])
+	}
+	if len(r.Unread) > 0 {
+		b.Errorf("%d spans not read: %v", len(r.Unread), r.Unread[:min(len(r.Unread), show)])
+	}
+}
+
+// once fails the test unless each byte of o was requested and sent exactly
+// once.
+func (b *bed) once(o *herd.Object) {
+	b.Helper()
+	ledger := b.origin.Ledger()
+	var asked int64
+	entries := ledger.Requests(o.Path)
+	for _, e := range entries {
+		asked += e.Asked.Len()
+	}
+	b.Logf("origin: %d requests, %d bytes asked for, %d sent, %d different, object %d", len(entries), asked, ledger.Bytes(o.Path), ledger.Union(o.Path), o.Size)
+	if ledger.Union(o.Path) != o.Size || ledger.MaxTimes(o.Path) != 1 || asked != o.Size {
+		b.Errorf("not each byte once: sent %d, different %d, asked %d of %d, one byte up to %d times",
+			ledger.Bytes(o.Path), ledger.Union(o.Path), asked, o.Size, ledger.MaxTimes(o.Path))
+	}
+}

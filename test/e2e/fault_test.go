@@ -1,0 +1,216 @@
+package e2e_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/mccd/mccd/test/faultorigin"
+	"github.com/mccd/mccd/test/process"
+	"github.com/mccd/mccd/test/process/herd"
+	"github.com/mccd/mccd/test/process/presence"
+)
+
+const (
+	// pace is one client's speed; 60 of them fetch the object in about 20 s.
+	pace = 12 * mib
+	// pacedRate is the origin's, so that it sends until shortly before the end.
+	pacedRate = 16 * mib
+	// victim is the node that is killed or paused.
+	victim = 1
+	// maxGap is what a fault may add to the largest gap in a client's bytes.
+	maxGap = time.Second
+)
+
+// moment is the state of cluster and origin when a fault struck.
+type moment struct {
+	at time.Time
+	// alone is what only the victim held, in bytes.
+	alone int64
+	// flights were open then: requests that the origin was answering; asked is
+	// what those had asked for and not got.
+	flights int
+	asked   int64
+	// sent is what the origin had sent, and more than once.
+	sent, twice int64
+}
+
+// paced is one run of paced clients.
+type paced struct {
+	*moment
+	total  *herd.Result // of all clients
+	gap    time.Duration
+	origin *faultorigin.Ledger
+	object *herd.Object
+}
+
+// twice returns how many bytes the origin sent again after the moment.
+func (p *paced) extra() int64 {
+	return p.origin.Bytes(p.object.Path) - p.origin.Union(p.object.Path) - p.twice
+}
+
+// TestFaultUnderPacedClients kills a node, and in another run hangs one, while
+// 60 paced clients read; a run without a fault is the measure of their gaps.
+func TestFaultUnderPacedClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes; not with -short")
+	}
+	var calm *paced
+	t.Run("no fault", func(t *testing.T) {
+		calm = runPaced(t, nil)
+	})
+	if calm == nil || t.Failed() {
+		t.Fatal("the run without a fault is the measure of the others")
+	}
+	t.Run("SIGKILL", func(t *testing.T) {
+		p := runPaced(t, func(b *bed) *moment {
+			return b.strike(func(n *process.Node) error { return n.Kill() })
+		})
+		bound := p.alone + int64(p.flights)*mib
+		t.Logf("SIGKILL: extra origin bytes %d; the killed node alone held %d, %d flights open: bound %d", p.extra(), p.alone, p.flights, bound)
+		if p.extra() > bound {
+			t.Errorf("extra origin bytes %d > %d", p.extra(), bound)
+		}
+		compareGaps(t, p, calm)
+	})
+	t.Run("SIGSTOP", func(t *testing.T) {
+		p := runPaced(t, func(b *bed) *moment {
+			return b.strike(func(n *process.Node) error { return n.Pause() })
+		})
+		t.Logf("SIGSTOP: extra origin bytes %d; %d flights open, which had %d bytes to come; the paused node alone held %d", p.extra(), p.flights, p.asked, p.alone)
+		if p.extra() > p.asked+int64(p.flights)*mib {
+			t.Errorf("extra origin bytes %d: more than one duplicate of the flights in progress", p.extra())
+		}
+		compareGaps(t, p, calm)
+	})
+}
+
+func compareGaps(t *testing.T, p, calm *paced) {
+	t.Helper()
+	more := p.gap - calm.gap
+	t.Logf("largest gap %v, without the fault %v: difference %v", p.gap.Round(time.Millisecond), calm.gap.Round(time.Millisecond), more.Round(time.Millisecond))
+	if more >= maxGap {
+		t.Errorf("the fault added %v to the largest gap", more)
+	}
+}
+
+// runPaced lets 60 paced clients read a cold object and strikes, if fault is
+// given, when the origin has sent 2/5 of it.
+func runPaced(t *testing.T, fault func(*bed) *moment) *paced {
+	b := newBed(t, setting{nodes: 3, rate: pacedRate})
+	o := b.object("/filestreamingservice/files/paced", herdObject)
+	p := &paced{moment: new(moment), total: new(herd.Result), origin: b.origin.Ledger(), object: o}
+	var excused []string
+	struck := make(chan struct{})
+	go func() {
+		defer close(struck)
+		if fault == nil {
+			return
+		}
+		if err := p.origin.WaitBytes(b.ctx, o.Path, o.Size*2/5); err != nil {
+			b.Errorf("wait for two fifths: %v", err)
+			return
+		}
+		p.moment = fault(b)
+	}()
+	if fault != nil {
+		excused = append(excused, b.Nodes[victim].Addr)
+	}
+	results := b.herdUntil(o, struck, func(c *herd.Client) { c.Rate = pace })
+	for i, r := range results {
+		p.total.Add(r)
+		if i%len(b.Nodes) != victim {
+			p.gap = max(p.gap, r.Gap)
+		}
+	}
+	b.clean(p.total, excused...)
+	if fault == nil {
+		b.once(o)
+	}
+	return p
+}
+
+// herdUntil runs the herd. Clients of a paused node hang with it, so it goes
+// on when the others are done.
+func (b *bed) herdUntil(o *herd.Object, struck <-chan struct{}, change func(*herd.Client)) []*herd.Result {
+	type done struct {
+		i int
+		r *herd.Result
+	}
+	ends := make(chan done)
+	for i := range herdClients {
+		c := &herd.Client{Nodes: b.addrsFrom(i % len(b.Nodes))}
+		change(c)
+		go func() { ends <- done{i, c.Read(b.ctx, o, o.Whole(), 1)} }()
+	}
+	results := make([]*herd.Result, herdClients)
+	others := 0
+	for range herdClients {
+		end := <-ends
+		results[end.i] = end.r
+		if end.i%len(b.Nodes) != victim {
+			others++
+		}
+		if others == herdClients-herdClients/len(b.Nodes) {
+			others = -herdClients
+			<-struck
+			if n := b.Nodes[victim]; n.Running() {
+				_ = n.Resume() // without effect on one that runs
+			}
+		}
+	}
+	return results
+}
+
+// strike holds all nodes for some milliseconds, reads their drives, does fault
+// to the victim and lets the others go on: so the figures are those of the
+// moment.
+func (b *bed) strike(fault func(*process.Node) error) *moment {
+	m := &moment{at: time.Now()}
+	for _, n := range b.Nodes {
+		if err := n.Pause(); err != nil {
+			b.Errorf("hold %s: %v", n.Name, err)
+		}
+	}
+	drives := make([]string, len(b.Nodes))
+	for i, n := range b.Nodes {
+		drives[i] = n.Drive
+	}
+	snapshot, err := presence.Take(drives...)
+	ledger := b.origin.Ledger()
+	for _, e := range ledger.Entries() {
+		m.sent += e.Bytes()
+		if !e.Done {
+			m.flights++
+			m.asked += e.Asked.Len() - e.Bytes()
+		}
+	}
+	m.twice = m.sent - ledger.Union("")
+	if ferr := fault(b.Nodes[victim]); ferr != nil {
+		b.Errorf("strike: %v", ferr)
+	}
+	for i, n := range b.Nodes {
+		if i != victim {
+			_ = n.Resume()
+		}
+	}
+	held := time.Since(m.at)
+	if err != nil {
+		b.Errorf("read the drives: %v", err)
+		return m
+	}
+	defer snapshot.Close()
+	sets, err := snapshot.Sets(b.ctx)
+	if err != nil {
+		b.Errorf("read the drives: %v", err)
+		return m
+	}
+	m.alone = presence.Alone(sets, victim)
+	var all []string
+	for i, set := range sets {
+		all = append(all, fmt.Sprintf("%s %d", b.Nodes[i].Name, set.Bytes()))
+	}
+	b.Logf("struck after %d origin bytes; drives hold %v; nodes held for %v", m.sent, slices.Clip(all), held.Round(time.Millisecond))
+	return m
+}

@@ -1,0 +1,177 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/test/process"
+	"github.com/mccd/mccd/test/process/herd"
+)
+
+// calls sums up what a trace says of the bytes that system calls moved.
+type calls struct {
+	// sendfile went to clients; written went to clients by any other call;
+	// read came out of chunk files into the program.
+	sendfile, written, read int64
+	n                       map[string]int
+}
+
+// trace watches the node while do runs.
+func (b *bed) trace(n *process.Node, do func()) *calls {
+	b.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		b.Skip("needs strace")
+	}
+	dir := b.TempDir()
+	prefix := filepath.Join(dir, "t")
+	ctx, cancel := context.WithCancel(b.ctx)
+	defer cancel()
+	var said bytes.Buffer
+	// One file for each thread, so that no line is cut in two.
+	cmd := exec.CommandContext(ctx, strace, "-ff", "-yy", "-s", "0", "-o", prefix, "-p", strconv.Itoa(n.PID()),
+		"-e", "trace=sendfile,splice,read,pread64,readv,preadv,preadv2,write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,sendmmsg")
+	cmd.Stderr = &said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		b.Skipf("strace: %v", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	attached := process.Poll(b.ctx, func(context.Context) error {
+		select {
+		case <-ended:
+			return nil
+		default:
+			return traced(n.PID())
+		}
+	})
+	select {
+	case <-ended:
+		b.Skipf("ptrace is not possible here: %s", said.String())
+	default:
+	}
+	if attached != nil {
+		b.Fatal(attached)
+	}
+	do()
+	// SIGINT lets strace detach and write what it has.
+	_ = cmd.Process.Signal(os.Interrupt)
+	<-ended
+	files, err := filepath.Glob(prefix + ".*")
+	if err != nil || len(files) == 0 {
+		b.Fatalf("no trace: %v, %s", err, said.String())
+	}
+	sum := &calls{n: map[string]int{}}
+	for _, name := range files {
+		if err := sum.add(name, n); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return sum
+}
+
+// traced is nil when every thread of the process is being traced.
+func traced(pid int) error {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil {
+		return err
+	}
+	for _, name := range tasks {
+		text, err := os.ReadFile(name)
+		if err == nil && strings.Contains(string(text), "TracerPid:\t0\n") {
+			return fmt.Errorf("%s is not traced", filepath.Dir(name))
+		}
+	}
+	return nil
+}
+
+// A line: sendfile(8<TCP:[127.0.0.1:20001->127.0.0.1:4000]>, 9</x/chunk>, [0] => [4096], 4096) = 4096
+var line = regexp.MustCompile(`^(\w+)\((\d+)<(.*?)>[,)].* = (\d+)`)
+
+func (c *calls) add(name string, n *process.Node) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	client := "TCP:[" + n.Addr + "->"
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		m := line.FindStringSubmatch(lines.Text())
+		if m == nil {
+			continue
+		}
+		moved, err := strconv.ParseInt(m[4], 10, 64)
+		if err != nil {
+			return err
+		}
+		toClient := strings.HasPrefix(m[3], client)
+		switch call := m[1]; {
+		case toClient && call == "sendfile":
+			c.sendfile += moved
+			c.n[call]++
+		case toClient && !strings.HasPrefix(call, "read"):
+			c.written += moved
+			c.n[call+" to client"]++
+		case strings.HasPrefix(m[3], n.Drive) && strings.Contains(call, "read"):
+			c.read += moved
+			c.n[call+" of chunk"]++
+		}
+	}
+	return lines.Err()
+}
+
+// headRoom is what an answer may take beside its body.
+const headRoom = 4 << 10
+
+// TestZeroCopy: strace sees sendfile, and no body copied, on hits and on a
+// fill that is being followed.
+func TestZeroCopy(t *testing.T) {
+	b := newBed(t, setting{rate: 16 * mib})
+	n := b.Nodes[0]
+	check := func(what string, c *calls, r *herd.Result) {
+		t.Logf("%s: %d bytes by sendfile, %d written, %d read from chunk files; calls %v", what, c.sendfile, c.written, c.read, c.n)
+		if c.sendfile != r.Bytes {
+			t.Errorf("%s: %d bytes arrived, %d of them by sendfile", what, r.Bytes, c.sendfile)
+		}
+		if c.written > int64(r.Requests)*headRoom {
+			t.Errorf("%s: %d bytes written to %d answers", what, c.written, r.Requests)
+		}
+		// Headers and tables of chunk files are read, bodies are not.
+		if c.read > r.Bytes/16 {
+			t.Errorf("%s: %d bytes read from chunk files", what, c.read)
+		}
+	}
+	o := b.object("/filestreamingservice/files/zero", 24*mib)
+	followed := new(herd.Result)
+	c := b.trace(n, func() {
+		for _, r := range b.herd(o, 4, func(int) []storage.Span { return o.Whole() }, nil) {
+			followed.Add(r)
+		}
+	})
+	b.clean(followed)
+	b.once(o)
+	check("followed fill", c, followed)
+	hits := new(herd.Result)
+	c = b.trace(n, func() {
+		hits.Add(b.read(o, 0, o.Whole()))
+		hits.Add(b.read(o, 0, o.Shuffled(5)))
+	})
+	check("hits", c, hits)
+}

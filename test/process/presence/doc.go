@@ -1,0 +1,4 @@
+// Package presence reads which blocks the drives of a cluster hold, while its
+// nodes run, hang or are dead: it copies what the chunk files say of
+// themselves, not the content, and opens the copies with storage/disk.
+package presence

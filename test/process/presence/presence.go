@@ -1,0 +1,138 @@
+package presence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/disk"
+)
+
+// Snapshot is what some drives held at one moment, as files of its own.
+type Snapshot struct {
+	dir    string
+	drives []string
+}
+
+// Take copies what the chunk files on drives, one per node, say of themselves.
+// It takes milliseconds, so that nodes may be held for it.
+func Take(drives ...string) (*Snapshot, error) {
+	dir, err := os.MkdirTemp("", "mccd-presence-")
+	if err != nil {
+		return nil, fmt.Errorf("take snapshot: %w", err)
+	}
+	s := &Snapshot{dir: dir}
+	for i, from := range drives {
+		to := filepath.Join(dir, strconv.Itoa(i))
+		if err := copyHeads(from, to); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("take snapshot of %s: %w", from, err)
+		}
+		s.drives = append(s.drives, to)
+	}
+	return s, nil
+}
+
+// Close removes the files.
+func (s *Snapshot) Close() { _ = os.RemoveAll(s.dir) }
+
+// Set is what one drive holds: the blocks of each chunk and its length.
+type Set map[storage.ChunkKey]Chunk
+
+// Chunk is what is held of one chunk.
+type Chunk struct {
+	Present disk.Bitmap
+	// Len is the length of the whole chunk in bytes.
+	Len int64
+}
+
+// Sets opens the copies and returns what each drive held, in the order of
+// Take. It does so once: the store that reads a copy may tidy it up.
+func (s *Snapshot) Sets(ctx context.Context) ([]Set, error) {
+	sets := make([]Set, len(s.drives))
+	for i, dir := range s.drives {
+		set, err := read(ctx, dir)
+		if err != nil {
+			return nil, fmt.Errorf("read snapshot of drive %d: %w", i, err)
+		}
+		sets[i] = set
+	}
+	return sets, nil
+}
+
+func read(ctx context.Context, dir string) (_ Set, err error) {
+	store, err := disk.New(disk.Config{Drives: []disk.Drive{{Path: dir, Size: 1 << 50}}, MinFree: -1, IdleAfter: -1})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	ctx, cancel := context.WithCancel(ctx)
+	ran := make(chan error, 1)
+	go func() { ran <- store.Run(ctx) }()
+	select {
+	case <-store.Indexed():
+	case <-ctx.Done():
+	}
+	err = ctx.Err()
+	cancel()
+	if err := errors.Join(err, <-ran); err != nil {
+		return nil, err
+	}
+	set := Set{}
+	for key, present := range store.Keys {
+		chunk, err := store.Lookup(key)
+		if err != nil {
+			return nil, fmt.Errorf("look up chunk %s: %w", key, err)
+		}
+		set[key] = Chunk{present, chunk.Len()}
+		chunk.Release()
+	}
+	return set, nil
+}
+
+// Bytes returns how many bytes s holds.
+func (s Set) Bytes() int64 {
+	var n int64
+	for _, c := range s {
+		n += c.bytes(nil)
+	}
+	return n
+}
+
+// bytes counts the bytes of the blocks that are present, of those that all
+// others lack.
+func (c Chunk) bytes(others []Chunk) int64 {
+	var n int64
+next:
+	for i := range storage.BlocksPerChunk {
+		if !c.Present.Has(i) {
+			continue
+		}
+		for _, o := range others {
+			if o.Present.Has(i) {
+				continue next
+			}
+		}
+		n += min(storage.BlockSize, c.Len-int64(i)*storage.BlockSize)
+	}
+	return n
+}
+
+// Alone returns how many bytes only set i of sets holds.
+func Alone(sets []Set, i int) int64 {
+	var n int64
+	for key, c := range sets[i] {
+		others := make([]Chunk, 0, len(sets))
+		for k, set := range sets {
+			if k != i {
+				others = append(others, set[key])
+			}
+		}
+		n += c.bytes(others)
+	}
+	return n
+}

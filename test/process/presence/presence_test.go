@@ -1,0 +1,79 @@
+package presence_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/disk"
+	"github.com/mccd/mccd/test/process/presence"
+)
+
+// hold makes a drive hold the given blocks of chunk index of an object; the
+// store stays open, as that of a running node.
+func hold(t *testing.T, dir string, size int64, index uint32, blocks ...int) {
+	t.Helper()
+	store, err := disk.New(disk.Config{Drives: []disk.Drive{{Path: dir, Size: 1 << 30}}, MinFree: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	v := storage.Version{Kind: storage.ValidatorETag, ETag: `"x"`, Size: size}
+	key := storage.ChunkKey{Object: storage.ObjectID{7}, Version: v.ID(), Index: index}
+	c, err := store.Create(context.Background(), key, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Release()
+	w, err := c.BeginWrite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.End()
+	for _, i := range blocks {
+		n := min(storage.BlockSize, c.Len()-int64(i)*storage.BlockSize)
+		if err := w.WriteBlock(i, [][]byte{make([]byte, n)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestSnapshotOfOpenDrives(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	const size = storage.ChunkSize + 2*storage.BlockSize + 5
+	hold(t, a, size, 1, 0, 1, 2)
+	hold(t, b, size, 1, 1)
+	s, err := presence.Take(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	sets, err := s.Sets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := sets[0].Bytes(); got != 2*storage.BlockSize+5 {
+		t.Errorf("the first drive holds %d bytes", got)
+	}
+	if got := sets[1].Bytes(); got != storage.BlockSize {
+		t.Errorf("the second drive holds %d bytes", got)
+	}
+	if got := presence.Alone(sets, 0); got != storage.BlockSize+5 {
+		t.Errorf("only the first drive holds %d bytes", got)
+	}
+	if got := presence.Alone(sets, 1); got != 0 {
+		t.Errorf("only the second drive holds %d bytes", got)
+	}
+}
+
+func TestNoDrive(t *testing.T) {
+	s, err := presence.Take(t.TempDir() + "/none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	sets, err := s.Sets(t.Context())
+	if err != nil || len(sets) != 1 || sets[0].Bytes() != 0 {
+		t.Errorf("%v, %v", sets, err)
+	}
+}
