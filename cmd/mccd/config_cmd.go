@@ -13,6 +13,7 @@ func newConfig(environ []string) *cobra.Command {
 		Use:   "config",
 		Short: "Check a configuration, or print an example",
 		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newConfigCheck(environ), newConfigExample())
 	return cmd

@@ -4,24 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"io/fs"
+	"net"
+	"os"
 
+	"github.com/mccd/mccd/cluster/admin"
 	"github.com/mccd/mccd/cmd/mccd/config"
 )
 
-// errUnreachable means that no daemon answers on this machine.
-var errUnreachable = errors.New("no daemon answers")
-
-// daemonClient is what the command line asks of a running daemon.
-type daemonClient interface {
-	Status(ctx context.Context) (report, error)
-	Join(ctx context.Context, peers []string) error
-	Close()
+// dialDaemon connects to the daemon that the configuration means, and returns
+// the socket at which it answered. The error wraps admin.ErrUnreachable where
+// there is none, and tells of the likeliest socket.
+func dialDaemon(ctx context.Context, loaded *config.Loaded) (client *admin.Client, socket string, err error) {
+	for i, path := range loaded.Sockets(loaded.Given("admin_socket")) {
+		if _, statErr := os.Lstat(path); i > 0 && errors.Is(statErr, fs.ErrNotExist) {
+			continue
+		}
+		client, dialErr := admin.Dial(ctx, path)
+		if dialErr == nil {
+			return client, path, nil
+		}
+		if forbidden(path) {
+			dialErr = fmt.Errorf("%w (%w)", dialErr, fs.ErrPermission)
+		}
+		err = errors.Join(err, dialErr)
+	}
+	return nil, "", err
 }
 
-// dialDaemon finds the daemon that the configuration means. errUnreachable
-// says that there is none.
-func dialDaemon(_ context.Context, loaded *config.Loaded) (daemonClient, string, error) {
-	sockets := loaded.Sockets(loaded.Given("admin_socket"))
-	return nil, "", fmt.Errorf("%w at %s", errUnreachable, strings.Join(sockets, " or "))
+// forbidden reports whether a socket is there that this user may not use: a
+// daemon may well run.
+func forbidden(path string) bool {
+	conn, err := net.Dial("unix", path)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return errors.Is(err, fs.ErrPermission)
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mccd/mccd/cluster/admin"
 	"github.com/mccd/mccd/cmd/mccd/config"
 )
 
@@ -42,7 +44,7 @@ does what "mccd serve --join PEER" does, and takes the same flags.`,
 			return err
 		}
 		client, socket, err := dialDaemon(cmd.Context(), loaded)
-		if errors.Is(err, errUnreachable) {
+		if errors.Is(err, admin.ErrUnreachable) && !errors.Is(err, fs.ErrPermission) {
 			fmt.Fprintf(cmd.ErrOrStderr(), "No daemon runs here; starting one that joins %s.\n", peer)
 			joined := append(loaded.Join, peer)
 			return serve(cmd, flags, config.Setting{Source: "join " + args[0], Key: "join", Values: joined})
@@ -50,13 +52,14 @@ does what "mccd serve --join PEER" does, and takes the same flags.`,
 		if err != nil {
 			return exit(exitFailure, err)
 		}
-		defer client.Close()
+		defer func() { _ = client.Close() }()
 		ctx, cancel := context.WithTimeout(cmd.Context(), joinWait)
 		defer cancel()
-		if err := client.Join(ctx, []string{peer}); err != nil {
+		nodes, err := client.Join(ctx, []string{peer})
+		if err != nil {
 			return exit(exitFailure, fmt.Errorf("join %s: %w", peer, err))
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "The daemon at %s joined %s. \"mccd status\" shows the members.\n", socket, peer)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "The daemon at %s joined %s. The cluster:\n\n%s\n", socket, peer, nodesTable(nodes))
 		return err
 	}
 	return cmd

@@ -64,6 +64,9 @@ func TestExitCodes(t *testing.T) {
 		{"version", 0, []string{"mccd "}},
 		{"config example", 0, []string{"#listen:"}},
 		{"frobnicate", exitUsage, []string{"unknown command", "--help"}},
+		{"sreve", exitUsage, []string{"Did you mean", "serve"}},
+		{"config frobnicate", exitUsage, []string{"unknown command"}},
+		{"", 0, []string{"Available Commands"}},
 		{"serve --frobnicate", exitUsage, []string{"unknown flag", `"mccd serve --help"`}},
 		{"serve extra", exitUsage, []string{"unknown command"}},
 		{"join", exitUsage, []string{"accepts 1 arg"}},
@@ -73,7 +76,7 @@ func TestExitCodes(t *testing.T) {
 		{"serve --config " + bad, exitUsage, []string{"bad.yaml:1: listne", "bad.yaml:3: log.level", "bad.yaml:5: timeouts.stall"}},
 		{"serve --set limits.nothing=1", exitUsage, []string{"--set: limits.nothing"}},
 		{"config check " + bad, exitUsage, []string{"bad.yaml:1: listne"}},
-		{"status --data-dir " + empty, exitUnreachable, []string{"no daemon answers", empty}},
+		{"status --data-dir " + empty, exitUnreachable, []string{"no mccd answers", empty}},
 	} {
 		code, stdout, stderr := mccd(t, strings.Fields(c.args)...)
 		if code != c.code {

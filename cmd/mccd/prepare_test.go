@@ -104,4 +104,3 @@ func TestEveryFieldReachesTheNode(t *testing.T) {
 		t.Error("the drive changed")
 	}
 }
-

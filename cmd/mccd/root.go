@@ -19,7 +19,6 @@ func newRoot(environ []string) *cobra.Command {
 		Use:           "mccd",
 		Short:         "A distributed, peer-aware cache for software updates, games and packages",
 		Long:          rootLong,
-		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Example: `  mccd serve                       run a node with no configuration at all

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mccd/mccd/cluster/admin"
 )
 
 // statusWait bounds how long a daemon may take to answer.
@@ -39,13 +41,13 @@ to be reached.`,
 		ctx, cancel := context.WithTimeout(cmd.Context(), statusWait)
 		defer cancel()
 		client, _, err := dialDaemon(ctx, loaded)
-		if errors.Is(err, errUnreachable) {
+		if errors.Is(err, admin.ErrUnreachable) {
 			return exit(exitUnreachable, err)
 		}
 		if err != nil {
 			return exit(exitFailure, err)
 		}
-		defer client.Close()
+		defer func() { _ = client.Close() }()
 		r, err := client.Status(ctx)
 		if err != nil {
 			return exit(exitFailure, fmt.Errorf("ask for status: %w", err))
@@ -55,7 +57,7 @@ to be reached.`,
 			enc.SetIndent("", "  ")
 			err = enc.Encode(r)
 		} else {
-			_, err = fmt.Fprint(cmd.OutOrStdout(), r.table(time.Now()))
+			_, err = fmt.Fprint(cmd.OutOrStdout(), statusTable(&r, time.Now()))
 		}
 		if err != nil {
 			return exit(exitFailure, err)

@@ -7,24 +7,26 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/jedib0t/go-pretty/v6/table"
+
+	"github.com/mccd/mccd/cluster/admin"
 )
 
-// table renders r for people, as of now.
-func (r *report) table(now time.Time) string {
+// statusTable renders r for people, as of now.
+func statusTable(r *admin.Status, now time.Time) string {
 	b := &strings.Builder{}
 	fmt.Fprintf(b, "Node %s", r.Name)
 	if r.Zone != "" {
 		fmt.Fprintf(b, " in zone %s", r.Zone)
 	}
 	fmt.Fprintf(b, ", mccd %s, up %s\nid %s, view %d, digest %s\n", r.Version,
-		now.Sub(r.StartTime).Round(time.Second), r.NodeID, r.ViewSerial, r.ViewDigest)
+		now.Sub(r.Started).Round(time.Second), r.NodeID, r.ViewSerial, r.ViewDigest)
 	for _, a := range r.Addresses {
 		fmt.Fprintf(b, "  %-10s %s\n", a.Purpose, a.Address)
 	}
 	for _, w := range r.Warnings {
 		fmt.Fprintf(b, "Warning: %s\n", w)
 	}
-	b.WriteString("\n" + r.nodesTable() + "\n\n" + r.drivesTable() + "\n\n" + r.Cache.table() + "\n")
+	b.WriteString("\n" + nodesTable(r.Nodes) + "\n\n" + drivesTable(r.Drives) + "\n\n" + cacheTable(r.Cache) + "\n")
 	return b.String()
 }
 
@@ -37,9 +39,9 @@ func newTable(header ...any) table.Writer {
 	return t
 }
 
-func (r *report) nodesTable() string {
+func nodesTable(nodes []admin.Node) string {
 	t := newTable("Node", "Zone", "State", "Owns", "Peers at", "Gossip at")
-	for _, n := range r.Nodes {
+	for _, n := range nodes {
 		name := n.Name
 		if n.Self {
 			name += " (this)"
@@ -49,15 +51,15 @@ func (r *report) nodesTable() string {
 	return t.Render()
 }
 
-func (r *report) drivesTable() string {
+func drivesTable(drives []admin.Drive) string {
 	t := newTable("Drive", "State", "Used", "Limit", "Chunks", "")
-	for _, d := range r.Drives {
-		t.AppendRow(table.Row{d.Path, d.State, ibytes(d.UsedBytes), ibytes(d.SizeBytes), d.Chunks, d.Reason})
+	for _, d := range drives {
+		t.AppendRow(table.Row{d.Path, d.State, ibytes(d.Used), ibytes(d.Size), d.Chunks, d.Reason})
 	}
 	return t.Render()
 }
 
-func (c reportCache) table() string {
+func cacheTable(c admin.Cache) string {
 	t := newTable("Served from", "Bytes", "Share")
 	total := c.HitBytes + c.PeerBytes + c.MissBytes
 	for _, row := range []struct {

@@ -42,8 +42,8 @@ func (c *Config) Locate(getenv func(string) string) error {
 		}
 		c.AdminSocket = filepath.Join(dir, socketName)
 	}
-	if len(c.AdminSocket) > maxSocketPath {
-		return Faults{{Key: "admin_socket", Text: "default " + c.AdminSocket + " is longer than the system allows; name a shorter path"}}
+	if err := checkSocket(c.AdminSocket); err != nil {
+		return Faults{{Key: "admin_socket", Text: c.AdminSocket + " " + err.Error() + "; name a shorter path"}}
 	}
 	return nil
 }

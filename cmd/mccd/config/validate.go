@@ -17,6 +17,8 @@ const (
 	minDrive = Size(32 << 20)
 	// maxSocketPath is what a Unix socket address holds, less its end mark.
 	maxSocketPath = 107
+	// maxSocketDir leaves room for the private name under which it is made.
+	maxSocketDir = 89
 	// maxClientWait keeps clear of the 20 s after which clients give a cache
 	// up (docs/clients.md section 5).
 	maxClientWait = Duration(15 * time.Second)
@@ -71,9 +73,16 @@ func (v *validator) names() {
 	if socket != "" && !filepath.IsAbs(socket) {
 		v.fault("admin_socket", "%q is not an absolute path", socket)
 	}
-	if len(socket) > maxSocketPath {
-		v.fault("admin_socket", "has %d bytes; the system allows %d", len(socket), maxSocketPath)
+	if err := checkSocket(socket); err != nil {
+		v.fault("admin_socket", "%v", err)
 	}
+}
+
+func checkSocket(path string) error {
+	if len(path) > maxSocketPath || len(filepath.Dir(path)) >= maxSocketDir {
+		return fmt.Errorf("has %d bytes; the system allows %d, and %d for the directory", len(path), maxSocketPath, maxSocketDir)
+	}
+	return nil
 }
 
 func (v *validator) addresses() {
