@@ -1,8 +1,12 @@
 package node
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"os"
 	"time"
 
 	"github.com/mccd/mccd/storage"
@@ -44,6 +48,10 @@ type Config struct {
 
 	Limits   Limits
 	Timeouts Timeouts
+
+	// Allow is a seam for tests that partition a cluster: it tells whether the
+	// address of another node may be reached. nil = all may.
+	Allow func(addr string) bool
 
 	Logger *slog.Logger
 	// AccessLog takes one line per response; nil = none.
@@ -91,4 +99,49 @@ type Timeouts struct {
 	ShutdownGrace time.Duration
 	// GossipProbe [500ms] is how often gossip probes a member.
 	GossipProbe time.Duration
+}
+
+// complete returns c with its defaults, or every fault at once.
+func (c Config) complete() (Config, error) {
+	var errs []error
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("data_dir is not set"))
+	}
+	if len(c.Drives) == 0 {
+		errs = append(errs, errors.New("drives: at least one is needed"))
+	}
+	if c.Listen == "" {
+		errs = append(errs, errors.New("listen is not set"))
+	}
+	for what, addr := range map[string]string{"peer_listen": c.PeerListen, "gossip_listen": c.GossipListen} {
+		if err := loopbackOnly(addr); err != nil {
+			errs = append(errs, fmt.Errorf("%s %q: %w", what, addr, err))
+		}
+	}
+	if c.Name == "" {
+		if name, err := os.Hostname(); err == nil {
+			c.Name = name
+		}
+	}
+	if c.Timeouts.ShutdownGrace == 0 {
+		c.Timeouts.ShutdownGrace = 30 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, errors.Join(errs...)
+}
+
+// loopbackOnly refuses an address that other machines could reach: nothing
+// between nodes is encrypted or authenticated yet.
+func loopbackOnly(addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return errors.New("want host:port")
+	}
+	ip := net.ParseIP(host)
+	if host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return errors.New("traffic between nodes is not encrypted yet, so it is bound to a loopback address such as 127.0.0.1 only")
 }

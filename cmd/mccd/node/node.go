@@ -3,14 +3,174 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/mccd/mccd/cluster"
+	"github.com/mccd/mccd/cluster/admin"
+	"github.com/mccd/mccd/cluster/gossip"
+	"github.com/mccd/mccd/gateway"
+	"github.com/mccd/mccd/gateway/ops"
+	"github.com/mccd/mccd/peer"
+	"github.com/mccd/mccd/storage/catalogue"
+	"github.com/mccd/mccd/storage/disk"
+	"github.com/mccd/mccd/storage/origin"
 )
 
-// Node is one running member.
-type Node struct{}
+// Node is one running member: every part, built and wired.
+type Node struct {
+	cfg      Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+	started  time.Time
+	draining atomic.Bool
+
+	catalogue *catalogue.Catalogue
+	store     *disk.Store
+	origin    *origin.Client
+	cluster   *cluster.Cluster
+	filler    *peer.Filler
+	gateway   *gateway.Gateway
+	ops       *ops.Server
+	admin     *admin.Server
+
+	peerAddr string
+	// undo releases what New took, last first, when New fails or Run was
+	// never called.
+	undo []func() error
+}
 
 // New validates cfg, binds every listener and opens the drives; it starts
-// nothing.
-func New(cfg Config) (*Node, error) { return nil, errors.New("not wired yet") }
+// nothing. What it took is released by Run's end, or by Close.
+func New(cfg Config) (n *Node, err error) {
+	cfg, err = cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	n = &Node{cfg: cfg, log: cfg.Logger, registry: prometheus.NewRegistry(), started: time.Now()}
+	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close())
+			n = nil
+		}
+	}()
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return n, fmt.Errorf("create data directory: %w", err)
+	}
+	for _, build := range []func() error{
+		n.buildCatalogue, n.buildStore, n.buildCluster, n.buildGatewayAndFill, n.buildOps, n.buildAdmin,
+	} {
+		if err := build(); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
 
-// Run serves until ctx ends, then drains and stops every part in order.
-func (n *Node) Run(ctx context.Context) error { return nil }
+// Close releases what a Node holds that was never run.
+func (n *Node) Close() error {
+	var errs []error
+	for i := len(n.undo) - 1; i >= 0; i-- {
+		if err := n.undo[i](); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	n.undo = nil
+	return errors.Join(errs...)
+}
+
+func (n *Node) onClose(f func() error) { n.undo = append(n.undo, f) }
+
+func (n *Node) listen(what, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for %s: %w", what, err)
+	}
+	n.onClose(l.Close)
+	return l, nil
+}
+
+func (n *Node) buildCatalogue() (err error) {
+	n.catalogue, err = catalogue.New(catalogue.Config{Builtin: n.cfg.BuiltinCatalogue, Rules: n.cfg.Origins})
+	if err != nil {
+		return fmt.Errorf("origins: %w", err)
+	}
+	return nil
+}
+
+func (n *Node) buildStore() (err error) {
+	drives := make([]disk.Drive, len(n.cfg.Drives))
+	for i, d := range n.cfg.Drives {
+		drives[i] = disk.Drive{Path: d.Path, Size: d.Size}
+	}
+	n.store, err = disk.New(disk.Config{
+		Drives: drives, MemBytes: n.cfg.Limits.MemoryBytes, MinFree: n.cfg.Limits.FreeBytes,
+		Logger: n.log.With("part", "disk"), Registerer: n.registry,
+	})
+	if err != nil {
+		return fmt.Errorf("open drives: %w", err)
+	}
+	n.onClose(n.store.Close)
+	return nil
+}
+
+func (n *Node) buildCluster() error {
+	l, err := n.listen("peers", n.cfg.PeerListen)
+	if err != nil {
+		return err
+	}
+	n.peerAddr = l.Addr().String()
+	if n.cfg.PeerAdvertise != "" {
+		n.peerAddr = n.cfg.PeerAdvertise
+	}
+	n.cluster, err = cluster.New(cluster.Config{
+		DataDir: n.cfg.DataDir, Name: n.cfg.Name, Zone: n.cfg.Zone, PeerAddr: n.peerAddr,
+		Bind: n.cfg.GossipListen, Advertise: n.cfg.GossipAdvertise, Seeds: n.cfg.Join,
+		Timing: gossip.Timing{Probe: n.cfg.Timeouts.GossipProbe}, Allow: n.cfg.Allow,
+		Logger: n.log.With("part", "cluster"), Registerer: n.registry,
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose(n.cluster.Close)
+	n.origin, err = n.newOrigin()
+	if err != nil {
+		return err
+	}
+	n.onClose(n.origin.Close)
+	n.filler, err = peer.New(peer.Config{
+		Store: n.store, Records: n.store, Origin: n.origin, Placement: n.cluster, Catalogue: n.catalogue,
+		Listener: l, Dial: n.peerDialer(),
+		Silence: n.cfg.Timeouts.PeerSilence, Heartbeat: n.cfg.Timeouts.PeerHeartbeat,
+		BreakerOpen: n.cfg.Timeouts.BreakerOpen, Flights: n.cfg.Limits.Flights,
+		FillsPerConn: n.cfg.Limits.FillsPerPeer, ReadAhead: n.cfg.Limits.ReadAhead,
+		Logger: n.log.With("part", "peer"), Registerer: n.registry,
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose(func() error { n.filler.Close(); return nil })
+	return nil
+}
+
+// peerDialer is nil but in tests that partition a cluster.
+func (n *Node) peerDialer() func(context.Context, string) (net.Conn, error) {
+	if n.cfg.Allow == nil {
+		return nil
+	}
+	return func(ctx context.Context, addr string) (net.Conn, error) {
+		if !n.cfg.Allow(addr) {
+			return nil, errors.New("partitioned")
+		}
+		var d net.Dialer
+		return d.DialContext(ctx, "tcp", addr)
+	}
+}

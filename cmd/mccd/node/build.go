@@ -1,0 +1,112 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"github.com/mccd/mccd/cluster/admin"
+	"github.com/mccd/mccd/gateway"
+	"github.com/mccd/mccd/gateway/ops"
+	"github.com/mccd/mccd/peer"
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/origin"
+)
+
+// newOrigin builds the client of the CDNs. It refuses to fetch from the
+// addresses on which this node serves.
+func (n *Node) newOrigin() (*origin.Client, error) {
+	var own []netip.AddrPort
+	for _, addr := range []string{n.cfg.Listen, n.cfg.PeerListen, n.cfg.GossipListen, n.cfg.OpsListen} {
+		if tcp, err := net.ResolveTCPAddr("tcp", addr); err == nil && tcp.Port != 0 {
+			ip, ok := netip.AddrFromSlice(tcp.IP)
+			if !ok {
+				ip = netip.IPv6Unspecified()
+			}
+			own = append(own, netip.AddrPortFrom(ip.Unmap(), uint16(tcp.Port)))
+		}
+	}
+	return origin.New(origin.Config{
+		Lookup: n.catalogue.Lookup, Connect: n.cfg.Timeouts.Connect, FirstByte: n.cfg.Timeouts.FirstByte,
+		Stall: n.cfg.Timeouts.Stall, MaxRequests: n.cfg.Limits.RequestsPerOrigin,
+		Node: viaName(n.cfg.Name), Version: n.cfg.Version, OwnAddrs: own,
+		Logger: n.log.With("part", "origin"), Registerer: n.registry,
+	})
+}
+
+// source lets the gateway see the filler.
+type source struct{ *peer.Filler }
+
+// Open returns the object that req names.
+func (s source) Open(ctx context.Context, req storage.Request) (gateway.Content, error) {
+	content, err := s.Filler.Open(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return content, nil
+}
+
+func (n *Node) buildGatewayAndFill() error {
+	l, err := n.listen("clients", n.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	var access *slog.Logger
+	if n.cfg.AccessLog != nil {
+		access = slog.New(slog.NewJSONHandler(n.cfg.AccessLog, nil))
+	}
+	n.gateway, err = gateway.New(gateway.Config{
+		Catalogue: n.catalogue, Source: source{n.filler}, Pass: n.origin,
+		NodeName: viaName(n.cfg.Name), NodeID: n.cluster.ID(), Listeners: []net.Listener{l},
+		FirstByte: n.cfg.Timeouts.ClientFirstByte, MaxConns: n.cfg.Limits.MaxConnections,
+		Grace: n.cfg.Timeouts.ShutdownGrace, Draining: n.draining.Load,
+		Logger: n.log.With("part", "gateway"), AccessLog: access, Registerer: n.registry,
+	})
+	return err
+}
+
+func (n *Node) buildOps() error {
+	if n.cfg.OpsListen == "" {
+		return nil
+	}
+	l, err := n.listen("operators", n.cfg.OpsListen)
+	if err != nil {
+		return err
+	}
+	n.ops, err = ops.New(ops.Config{
+		Listener: l, Gatherer: n.registry, Node: n.cfg.Name,
+		Health:  map[string]ops.Probe{"process": func(context.Context) error { return nil }},
+		Ready:   map[string]ops.Probe{"draining": n.probeDraining, "storage": n.probeStorage},
+		Summary: n.summary, Logger: n.log.With("part", "ops"),
+	})
+	return err
+}
+
+func (n *Node) buildAdmin() error {
+	if n.cfg.AdminSocket == "" {
+		return nil
+	}
+	l, err := admin.Listen(n.cfg.AdminSocket)
+	if err != nil {
+		return fmt.Errorf("listen for the admin service: %w", err)
+	}
+	n.onClose(l.Close)
+	n.admin, err = admin.New(admin.Config{
+		Listener: l, Joiner: n.cluster, Status: n, Logger: n.log.With("part", "admin"),
+	})
+	return err
+}
+
+// viaName makes of a node's name what may stand in Via and Cache-Status.
+func viaName(name string) string {
+	out := []byte(name)
+	for i, c := range out {
+		ok := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_'
+		if !ok {
+			out[i] = '-'
+		}
+	}
+	return string(out)
+}

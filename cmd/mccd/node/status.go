@@ -1,0 +1,121 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mccd/mccd/cluster/admin"
+	"github.com/mccd/mccd/gateway/ops"
+	"github.com/mccd/mccd/storage/disk"
+)
+
+// ID returns the node's id.
+func (n *Node) ID() string { return n.cluster.ID() }
+
+// Addr returns the address where clients ask.
+func (n *Node) Addr() string { return n.gateway.Addr().String() }
+
+// OpsAddr returns the address of the operators' HTTP, empty when there is none.
+func (n *Node) OpsAddr() string {
+	if n.ops == nil {
+		return ""
+	}
+	return n.ops.Addr().String()
+}
+
+// GossipAddr returns the address that others join.
+func (n *Node) GossipAddr() string { return n.cluster.GossipAddr() }
+
+// PeerAddr returns the address that other nodes fill from.
+func (n *Node) PeerAddr() string { return n.peerAddr }
+
+// Status tells how the node is, for the admin service.
+func (n *Node) Status(context.Context) (admin.Status, error) {
+	view := n.cluster.View()
+	totals := n.gateway.Totals()
+	stats := n.store.Stats()
+	s := admin.Status{
+		NodeID: n.cluster.ID(), Name: n.cfg.Name, Zone: n.cfg.Zone, Version: n.cfg.Version, Started: n.started,
+		ViewDigest: fmt.Sprintf("%016x", view.Digest()), ViewSerial: view.Serial,
+		Addresses: []admin.Address{
+			{Purpose: "clients", Address: n.Addr()}, {Purpose: "peers", Address: n.peerAddr},
+			{Purpose: "gossip", Address: n.GossipAddr()},
+		},
+		Cache: admin.Cache{
+			HitBytes: totals.Hit, PeerBytes: totals.Peer, MissBytes: totals.Origin, Requests: totals.Requests,
+			OriginBytes: n.filler.OriginBytes(), Flights: int64(n.filler.Flights()),
+		},
+	}
+	if n.ops != nil {
+		s.Addresses = append(s.Addresses, admin.Address{Purpose: "operators", Address: n.OpsAddr()})
+	}
+	if n.admin != nil {
+		s.Addresses = append(s.Addresses, admin.Address{Purpose: "admin", Address: n.cfg.AdminSocket})
+	}
+	for _, m := range n.cluster.Nodes() {
+		s.Nodes = append(s.Nodes, admin.Node{
+			ID: m.ID, Name: m.Name, Zone: m.Zone, PeerAddr: m.PeerAddr, GossipAddr: m.GossipAddr,
+			State: m.State.String(), Self: m.ID == view.Self, Owned: m.Owned,
+		})
+	}
+	for _, d := range stats.Drives {
+		drive := admin.Drive{Path: d.Path, Size: d.Limit, Used: d.Bytes, Chunks: d.Chunks, State: d.State.String()}
+		if d.Cause != nil {
+			drive.Reason = d.Cause.Error()
+		}
+		s.Drives = append(s.Drives, drive)
+	}
+	s.Warnings = n.warnings(stats, s.Nodes)
+	return s, nil
+}
+
+func (n *Node) warnings(stats disk.Stats, nodes []admin.Node) []string {
+	var out []string
+	for _, d := range stats.Drives {
+		if d.State != disk.StateOK {
+			out = append(out, fmt.Sprintf("drive %s is %s: %v", d.Path, d.State, d.Cause))
+		}
+	}
+	if stats.MemBytes > 0 {
+		out = append(out, fmt.Sprintf("%d bytes of chunks are in memory because no drive took them; they are lost at a restart", stats.MemBytes))
+	}
+	for _, m := range nodes {
+		if m.State == "failed" {
+			out = append(out, fmt.Sprintf("node %s does not answer; its successors act for it", m.Name))
+		}
+	}
+	if n.draining.Load() {
+		out = append(out, "this node is stopping")
+	}
+	return out
+}
+
+func (n *Node) probeDraining(context.Context) error {
+	if n.draining.Load() {
+		return errors.New("the node is stopping")
+	}
+	return nil
+}
+
+// probeStorage fails when nothing can be stored any more, not even in memory.
+func (n *Node) probeStorage(context.Context) error {
+	stats := n.store.Stats()
+	for _, d := range stats.Drives {
+		if d.State == disk.StateOK {
+			return nil
+		}
+	}
+	if stats.MemBytes < stats.MemLimit {
+		return nil
+	}
+	return errors.New("no drive takes content and memory is full")
+}
+
+func (n *Node) summary() ops.Summary {
+	t := n.gateway.Totals()
+	return ops.Summary{
+		HitBytes: t.Hit + t.Peer, MissBytes: t.Origin + t.Passed,
+		EgressBytes: t.Hit + t.Peer + t.Origin + t.Passed,
+	}
+}

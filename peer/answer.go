@@ -1,0 +1,130 @@
+package peer
+
+import (
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/origin"
+)
+
+// newVersion takes an answer that carries another version than the flight's:
+// its bytes go into that version's files, and the object's home is told.
+func (f *Filler) newVersion(j *job, resp *origin.Response) {
+	o, err := f.accept(j.ref, j.rule, resp)
+	if err != nil {
+		f.refute(j.o)
+		return
+	}
+	if o.Registration == 0 {
+		o.Registration = j.o.Registration + 1
+	}
+	f.cache.Publish(o)
+	f.wg.Go(func() {
+		hs, err := f.openHome(f.ctx, question{ref: j.ref, rule: j.rule, stale: j.o, refuted: j.o.Version.ID()})
+		if err != nil {
+			f.logger.Warn("changed version is not registered", "host", o.Host, "error", err)
+			return
+		}
+		defer hs.close()
+		f.cache.Publish(hs.register(o))
+	})
+}
+
+// accept makes the origin's answer an object of this node: its bytes are on
+// their way into the chunk files when it returns.
+func (f *Filler) accept(ref storage.Ref, rule *storage.Rule, resp *origin.Response) (*storage.Object, error) {
+	o := resp.Object
+	if o.Size() < 0 {
+		_ = resp.Body.Close()
+		return nil, storage.ErrLength
+	}
+	if !resp.Cacheable {
+		if rule.Profile == storage.ProfileHTTP {
+			_ = resp.Body.Close()
+			return nil, storage.ErrUncacheable
+		}
+		o.FreshFor = 0 // profile do: kept, never served without asking
+	}
+	all := storage.Span{End: o.Size()}
+	switch {
+	case resp.Span == all || resp.RangeIgnored:
+		if resp.RangeIgnored || !o.Version.Strong() {
+			o.Whole = f.self()
+		}
+		if resp.Span.Len() <= storage.ChunkSize {
+			f.startFlight(&job{o: &o, ref: ref, rule: rule}, resp)
+		} else {
+			f.startWhole(&o, resp)
+		}
+	case !o.Version.Strong():
+		_ = resp.Body.Close()
+		return f.acceptWhole(ref, rule)
+	default:
+		f.startFlight(&job{o: &o, ref: ref, rule: rule}, resp)
+	}
+	return &o, nil
+}
+
+// acceptWhole asks again without a range, since answers of this origin cannot
+// be joined.
+func (f *Filler) acceptWhole(ref storage.Ref, rule *storage.Rule) (*storage.Object, error) {
+	resp, err := f.request(origin.Request{Ref: ref, Rule: rule, Whole: true})
+	if err != nil {
+		return nil, err
+	}
+	o := resp.Object
+	if o.Size() < 0 {
+		_ = resp.Body.Close()
+		return nil, storage.ErrLength
+	}
+	if !resp.Cacheable {
+		if rule.Profile == storage.ProfileHTTP {
+			_ = resp.Body.Close()
+			return nil, storage.ErrUncacheable
+		}
+		o.FreshFor = 0
+	}
+	o.Whole = f.self()
+	f.startWhole(&o, resp)
+	return &o, nil
+}
+
+// startFlight lets resp fill its span, which lies in one chunk. The flight is
+// in the table when it returns, so that those who learn of the object join it.
+func (f *Filler) startFlight(j *job, resp *origin.Response) {
+	if resp.Span.Empty() {
+		_ = resp.Body.Close()
+		return
+	}
+	index := storage.ChunkOf(resp.Span.Off)
+	base := int64(index) * storage.ChunkSize
+	fl := newFlight(j.o.Key(index), resp.Span.Shift(-base), true, j.ref.Query)
+	f.flights.add(fl)
+	f.metrics.flights.Inc()
+	f.wg.Go(func() {
+		err := f.storeSpan(fl, j, resp)
+		f.metrics.flights.Dec()
+		f.flights.end(fl, err)
+	})
+}
+
+// storeSpan writes resp into the flight's chunk; where it breaks off on the
+// way, the rest is asked for once more.
+func (f *Filler) storeSpan(fl *flight, j *job, resp *origin.Response) error {
+	s, err := f.openSink(f.ctx, fl.key, j.o.Version)
+	if err != nil {
+		_ = resp.Body.Close()
+		return err
+	}
+	defer s.close()
+	n, err := s.copyFrom(resp.Body, fl.span)
+	_ = resp.Body.Close()
+	f.fromOrigin(n)
+	if err == nil || n == 0 || j.o.Whole != "" {
+		return err
+	}
+	for _, span := range s.missing(fl.span) {
+		if err := f.fetch(fl, j, s, span); err != nil {
+			return err
+		}
+	}
+	return nil
+}

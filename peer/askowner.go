@@ -1,0 +1,66 @@
+package peer
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/httpcache"
+	"github.com/mccd/mccd/storage/origin"
+)
+
+// askAsOwner answers q as acting owner of the first wanted chunk: from the
+// home's record, or, under the home's lease, from the origin. The one ranged
+// GET brings the version and the first wanted bytes.
+func (f *Filler) askAsOwner(q question) (*storage.Object, error) {
+	hs, err := f.openHome(f.ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	defer hs.close()
+	grant := hs.grant()
+	if grant.Record != nil {
+		return f.cache.Publish(grant.Record), nil
+	}
+	if grant.Stale != nil && (q.stale == nil || grant.Stale.Registration > q.stale.Registration) {
+		q.stale = grant.Stale
+	}
+	o, err := f.askOrigin(q)
+	if err != nil {
+		hs.fail(err)
+		return nil, err
+	}
+	return f.cache.Publish(hs.register(o)), nil
+}
+
+// askOrigin asks the origin for the version and the first wanted bytes; where
+// the bytes are held already, only whether the version is still current.
+func (f *Filler) askOrigin(q question) (*storage.Object, error) {
+	req := origin.Request{Ref: q.ref, Rule: q.rule, Span: q.span()}
+	if o := q.stale; o != nil && o.Version.ID() != q.refuted && (q.recordOnly || f.holds(o, q.span())) {
+		req.Revalidate = &o.Version
+	}
+	resp, err := f.request(req)
+	if status, ok := errors.AsType[*storage.StatusError](err); ok && status.Code == http.StatusRequestedRangeNotSatisfiable {
+		// The object ends before the wanted range: learn it by its beginning,
+		// whole if it is empty or small.
+		req.Span, req.Revalidate = storage.Span{End: storage.PieceSize}, nil
+		resp, err = f.request(req)
+		if status, ok := errors.AsType[*storage.StatusError](err); ok && status.Code == http.StatusRequestedRangeNotSatisfiable {
+			req.Whole = true
+			resp, err = f.request(req)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !resp.NotModified {
+		return f.accept(q.ref, q.rule, resp)
+	}
+	// The version is current: the record keeps what the first answer said,
+	// with the headers and the freshness of this one (RFC 9111 section 4.3.4).
+	o := *q.stale
+	o.Header = httpcache.Update(o.Header, resp.Object.Header)
+	o.ValidatedAt, o.FreshFor = resp.Object.ValidatedAt, resp.Object.FreshFor
+	return &o, nil
+}

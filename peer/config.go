@@ -1,0 +1,148 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/mccd/mccd/ring"
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/disk"
+	"github.com/mccd/mccd/storage/origin"
+)
+
+// Store keeps chunks.
+type Store interface {
+	// Lookup opens the chunk that is held under key, else disk.ErrNotHeld.
+	Lookup(key storage.ChunkKey) (*disk.Chunk, error)
+	// Create opens the chunk under key, an empty one when nothing is held.
+	Create(ctx context.Context, key storage.ChunkKey, v storage.Version) (*disk.Chunk, error)
+}
+
+// Origin asks CDNs.
+type Origin interface {
+	// Fetch sends one request and returns the answer's head; it never asks
+	// twice.
+	Fetch(ctx context.Context, req origin.Request) (*origin.Response, error)
+}
+
+// Placement says who is in the cluster and who owns what.
+type Placement interface {
+	// View returns the node's present picture; it never blocks.
+	View() *ring.View
+}
+
+// Catalogue says by which rule a host is served.
+type Catalogue interface {
+	// Lookup returns the rule of host (lower case, without a port).
+	Lookup(host string) (*storage.Rule, bool)
+}
+
+// Config says what a Filler works with. Durations and counts of 0 mean the
+// defaults in brackets.
+type Config struct {
+	Store     Store
+	Records   Records
+	Origin    Origin
+	Placement Placement
+	Catalogue Catalogue
+
+	// Listener takes the connections of other nodes; nil = none are served.
+	Listener net.Listener
+	// ServerCredentials and ClientCredentials secure the connections between
+	// nodes: the one place where TLS comes in. nil = plain TCP, for loopback.
+	ServerCredentials, ClientCredentials credentials.TransportCredentials
+
+	// Dial reaches another node; nil = TCP. Tests partition a cluster by it.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
+
+	// Silence without a byte from a peer moves a requester on [300ms].
+	Silence time.Duration
+	// Heartbeat is how often this node tells a waiting peer that it lives
+	// [100ms].
+	Heartbeat time.Duration
+	// BreakerOpen is how long a silent peer is passed over before it is asked
+	// whether it lives again [2s].
+	BreakerOpen time.Duration
+	// Budget bounds how long a flight waits for a busy peer [10s].
+	Budget time.Duration
+	// Flights in progress at one time [4096]; over it requests get
+	// storage.ErrBusy.
+	Flights int
+	// FillsPerConn bounds the calls that one connection of another node may
+	// have open at one time [1024].
+	FillsPerConn int
+	// ReadAhead is how far a whole-file GET is read ahead at most, in bytes
+	// [32 MiB].
+	ReadAhead int64
+	// HeldFanout is how many other nodes are asked for what they hold before
+	// the origin is [16].
+	HeldFanout int
+	// RecordsInMemory bounds the records kept in memory [65536].
+	RecordsInMemory int
+
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	// Now is the clock; nil = time.Now.
+	Now func() time.Time
+}
+
+// Records keeps records over restarts.
+type Records interface {
+	// Record returns what is kept of object id, or an error.
+	Record(id storage.ObjectID) (*storage.Object, error)
+	// PutRecord keeps o.
+	PutRecord(o *storage.Object) error
+}
+
+func (c Config) withDefaults() Config {
+	def := func(d *time.Duration, to time.Duration) {
+		if *d == 0 {
+			*d = to
+		}
+	}
+	def(&c.Silence, 300*time.Millisecond)
+	def(&c.Heartbeat, 100*time.Millisecond)
+	def(&c.BreakerOpen, 2*time.Second)
+	def(&c.Budget, 10*time.Second)
+	if c.Flights == 0 {
+		c.Flights = 4096
+	}
+	if c.FillsPerConn == 0 {
+		c.FillsPerConn = 1024
+	}
+	if c.ReadAhead == 0 {
+		c.ReadAhead = 32 << 20
+	}
+	if c.HeldFanout == 0 {
+		c.HeldFanout = 16
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	var errs []error
+	for name, missing := range map[string]bool{
+		"Store": c.Store == nil, "Records": c.Records == nil, "Origin": c.Origin == nil,
+		"Placement": c.Placement == nil, "Catalogue": c.Catalogue == nil,
+	} {
+		if missing {
+			errs = append(errs, errors.New("peer: "+name+" is not set"))
+		}
+	}
+	if c.Silence <= c.Heartbeat {
+		errs = append(errs, errors.New("peer: silence must be longer than the heartbeat: a waiting peer would be taken for dead"))
+	}
+	return errors.Join(errs...)
+}

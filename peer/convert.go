@@ -1,0 +1,73 @@
+package peer
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
+	"github.com/mccd/mccd/storage"
+)
+
+var errBadMessage = errors.New("malformed message from a peer")
+
+func refToProto(r storage.Ref) *peerv1.Ref {
+	return &peerv1.Ref{Scheme: r.Scheme, Host: r.Host, Path: []byte(r.Path), Query: []byte(r.Query)}
+}
+
+func versionToProto(v storage.Version) *peerv1.Version {
+	return &peerv1.Version{
+		Kind: uint32(v.Kind), Etag: v.ETag, LastModified: v.LastModified,
+		Size: v.Size, Nonce: v.Nonce, Variant: v.Variant,
+	}
+}
+
+func versionFromProto(v *peerv1.Version) (storage.Version, error) {
+	if v == nil || v.GetKind() > uint32(storage.ValidatorImmutable) || v.GetSize() < 0 {
+		return storage.Version{}, errBadMessage
+	}
+	return storage.Version{
+		Kind: storage.ValidatorKind(v.GetKind()), ETag: v.GetEtag(), LastModified: v.GetLastModified(),
+		Size: v.GetSize(), Nonce: v.GetNonce(), Variant: v.GetVariant(),
+	}, nil
+}
+
+func headersToProto(h http.Header) []*peerv1.Header {
+	out := make([]*peerv1.Header, 0, len(h))
+	for name, values := range h {
+		out = append(out, &peerv1.Header{Name: name, Values: values})
+	}
+	return out
+}
+
+func headersFromProto(in []*peerv1.Header) http.Header {
+	h := make(http.Header, len(in))
+	for _, f := range in {
+		h[http.CanonicalHeaderKey(f.GetName())] = f.GetValues()
+	}
+	return h
+}
+
+// recordToProto tells o's age as a duration, so that clocks need not agree.
+func recordToProto(o *storage.Object, now time.Time) *peerv1.Record {
+	if o == nil {
+		return nil
+	}
+	return &peerv1.Record{
+		Version: versionToProto(o.Version), Headers: headersToProto(o.Header),
+		AgeNanos: int64(max(0, now.Sub(o.ValidatedAt))), FreshNanos: int64(o.FreshFor),
+		Whole: o.Whole, Registration: o.Registration, PurgeIndex: o.PurgeIndex,
+	}
+}
+
+func recordFromProto(ref storage.Ref, r *peerv1.Record, now time.Time) (*storage.Object, error) {
+	v, err := versionFromProto(r.GetVersion())
+	if err != nil || r.GetAgeNanos() < 0 || r.GetFreshNanos() < 0 {
+		return nil, errBadMessage
+	}
+	return &storage.Object{
+		ID: ref.ID(), Host: ref.Host, Path: ref.Path, Version: v, Header: headersFromProto(r.GetHeaders()),
+		ValidatedAt: now.Add(-time.Duration(r.GetAgeNanos())), FreshFor: time.Duration(r.GetFreshNanos()),
+		Whole: r.GetWhole(), Registration: r.GetRegistration(), PurgeIndex: r.GetPurgeIndex(),
+	}, nil
+}

@@ -1,0 +1,145 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+
+	"github.com/mccd/mccd/peer/resolve"
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/httpcache"
+)
+
+// errStopped ends the flights of a node that stops.
+var errStopped = errors.New("node is stopping")
+
+// Filler makes bytes of objects present on this node. All methods are safe for
+// concurrent use.
+type Filler struct {
+	cfg     Config
+	logger  *slog.Logger
+	metrics *metrics
+
+	cache     *resolve.Cache
+	home      *resolve.Home
+	links     *links
+	flights   *flights
+	resolving *resolving
+	wholes    *wholes
+	server    *grpc.Server
+
+	originBytes atomic.Int64
+
+	// ctx ends all detached work; wg counts it.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	wg     *sync.WaitGroup
+}
+
+// New validates cfg and returns a Filler that serves local requests at once
+// and other nodes once Run is called. It starts nothing.
+func New(cfg Config) (*Filler, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	wg := new(sync.WaitGroup)
+	f := &Filler{
+		cfg: cfg, logger: cfg.Logger, metrics: newMetrics(cfg.Registerer),
+		ctx: ctx, cancel: cancel, wg: wg,
+		cache:   resolve.NewCache(cfg.Records, cfg.RecordsInMemory, cfg.Logger),
+		links:   newLinks(ctx, wg, cfg),
+		wholes:  newWholes(),
+		flights: newFlights(cfg.Flights),
+	}
+	f.home = resolve.NewHome(f.cache, cfg.Now)
+	f.resolving = newResolving()
+	f.server = f.newServer()
+	return f, nil
+}
+
+// Run serves the other nodes until ctx ends, then ends the flights in progress
+// and returns when nothing of the Filler runs any more.
+func (f *Filler) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	if f.cfg.Listener != nil {
+		go func() { served <- f.server.Serve(f.cfg.Listener) }()
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-served:
+		err = fmt.Errorf("serve peers: %w", err)
+	}
+	f.Close()
+	return err
+}
+
+// Close ends the flights in progress and all connections between nodes, and
+// returns when nothing of the Filler runs any more. Run calls it; it is for a
+// Filler that was never run.
+func (f *Filler) Close() {
+	f.cancel(errStopped)
+	f.server.Stop()
+	f.links.close()
+	f.wg.Wait()
+}
+
+// Forget drops the connections to nodes that are no longer in the view. The
+// owner of the Placement calls it after a change.
+func (f *Filler) Forget() { f.links.retain(f.cfg.Placement.View()) }
+
+// Open learns the object that req names, from this node's records or, with the
+// first wanted bytes, from the cluster or the origin. The Content is closed by
+// the caller.
+func (f *Filler) Open(ctx context.Context, req storage.Request) (*Content, error) {
+	o, err := f.current(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return newContent(f, req, o), nil
+}
+
+// current returns the record by which req is answered.
+func (f *Filler) current(ctx context.Context, req storage.Request) (*storage.Object, error) {
+	o := f.cache.Record(req.Ref.ID())
+	if o != nil && o.Fresh(f.cfg.Now()) && !req.Rule.RevalidateAlways(req.Ref.Path) {
+		return o, nil
+	}
+	fresh, err := f.resolve(ctx, question{ref: req.Ref, rule: req.Rule, first: req.First, recordOnly: req.HeadOnly, stale: o})
+	if err == nil {
+		return fresh, nil
+	}
+	if o != nil && mayServeStale(o, req.Rule, err) {
+		f.metrics.resolves.WithLabelValues("stale").Inc()
+		return o, nil
+	}
+	return nil, err
+}
+
+// mayServeStale reports whether o is served although the origin could not be
+// asked: content of profile do is, since a client would get the very same
+// bytes from the CDN; RFC 9111 section 4.2.4 forbids it after must-revalidate.
+func mayServeStale(o *storage.Object, rule *storage.Rule, err error) bool {
+	if !errors.Is(err, storage.ErrUpstream) && !errors.Is(err, storage.ErrBusy) {
+		status, ok := errors.AsType[*storage.StatusError](err)
+		if !ok || status.Code < 500 {
+			return false
+		}
+	}
+	cc := httpcache.ParseCacheControl(o.Header["Cache-Control"])
+	return !rule.RevalidateAlways(o.Path) && !cc.MustRevalidate && !cc.NoCache
+}
+
+// Flights returns the number of flights in progress.
+func (f *Filler) Flights() int { return f.flights.open() }
+
+// OriginBytes returns the bytes that this node stored from origins since its
+// start.
+func (f *Filler) OriginBytes() int64 { return f.originBytes.Load() }

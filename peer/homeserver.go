@@ -1,0 +1,198 @@
+package peer
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/mccd/mccd/peer/resolve"
+	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
+	"github.com/mccd/mccd/storage"
+)
+
+// onList reports whether this node is among the candidates of the chunk.
+func (f *Filler) onList(id storage.ObjectID, index uint32) bool {
+	view := f.cfg.Placement.View()
+	for _, i := range view.Order(storage.PlacementHash(id, index)) {
+		if view.Node(i).ID == view.Self {
+			return true
+		}
+	}
+	return false
+}
+
+// resolve waits for q's answer and beats meanwhile.
+func (c *fillCall) resolve(ctx context.Context, q question) (*storage.Object, error) {
+	type answer struct {
+		o   *storage.Object
+		err error
+	}
+	done := make(chan answer, 1)
+	c.f.wg.Go(func() {
+		o, err := c.f.resolve(ctx, q)
+		done <- answer{o, err}
+	})
+	ticker := time.NewTicker(c.f.cfg.Heartbeat)
+	defer ticker.Stop()
+	for {
+		select {
+		case a := <-done:
+			return a.o, a.err
+		case <-ticker.C:
+			if err := c.beat(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// Resolve serves the home's side of a question.
+func (s *service) Resolve(stream grpc.BidiStreamingServer[peerv1.ResolveRequest, peerv1.ResolveResponse]) error {
+	m, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	open := m.GetOpen()
+	if open == nil {
+		return status.Error(codes.InvalidArgument, "the first message does not say what is to be resolved")
+	}
+	ref, rule, err := s.f.refFromProto(open.GetRef())
+	if err != nil {
+		return stream.Send(&peerv1.ResolveResponse{Failure: failureToProto(err)})
+	}
+	if !s.f.onList(ref.ID(), 0) {
+		return stream.Send(&peerv1.ResolveResponse{NotOwner: &peerv1.NotOwner{ViewDigest: s.f.cfg.Placement.View().Digest()}})
+	}
+	hq := resolve.Query{Registration: open.GetRegistration(), Always: rule.RevalidateAlways(ref.Path)}
+	if open.GetRefuted() != nil {
+		v, err := versionFromProto(open.GetRefuted())
+		if err != nil {
+			return status.Error(codes.InvalidArgument, err.Error())
+		}
+		hq.Refuted = v.ID()
+	}
+	c := &homeCall{f: s.f, ref: ref, stream: stream}
+	return c.serve(stream.Context(), hq, open.GetCaller())
+}
+
+// homeCall is one question being answered by this node as home.
+type homeCall struct {
+	f      *Filler
+	ref    storage.Ref
+	stream grpc.BidiStreamingServer[peerv1.ResolveRequest, peerv1.ResolveResponse]
+}
+
+func (c *homeCall) serve(ctx context.Context, hq resolve.Query, caller string) error {
+	g, err := c.acquire(ctx, hq, caller)
+	if err != nil {
+		if ctx.Err() != nil {
+			return status.FromContextError(ctx.Err()).Err()
+		}
+		return c.stream.Send(&peerv1.ResolveResponse{Failure: failureToProto(err)})
+	}
+	now := c.f.cfg.Now()
+	if g.Record != nil {
+		return c.stream.Send(&peerv1.ResolveResponse{Record: recordToProto(g.Record, now)})
+	}
+	id := c.ref.ID()
+	defer c.f.home.Lose(id, g.Lease) // without effect once it was answered
+	if err := c.stream.Send(&peerv1.ResolveResponse{Lease: g.Lease, Stale: recordToProto(g.Stale, now)}); err != nil {
+		return err
+	}
+	return c.lease(ctx, id, g.Lease)
+}
+
+// acquire waits for the Home's answer and beats meanwhile. A caller that goes
+// away while it waits leaves no lease behind.
+func (c *homeCall) acquire(ctx context.Context, hq resolve.Query, caller string) (resolve.Grant, error) {
+	type answer struct {
+		g   resolve.Grant
+		err error
+	}
+	done := make(chan answer, 1)
+	c.f.wg.Go(func() {
+		g, err := c.f.acquire(ctx, c.ref, hq, caller)
+		done <- answer{g, err}
+	})
+	ticker := time.NewTicker(c.f.cfg.Heartbeat)
+	defer ticker.Stop()
+	for {
+		select {
+		case a := <-done:
+			return a.g, a.err
+		case <-ticker.C:
+			// A send to a caller that is gone ends ctx, and with it the wait.
+			_ = c.stream.Send(&peerv1.ResolveResponse{Heartbeat: true})
+		}
+	}
+}
+
+// lease waits for the lease holder's result, as long as it is heard.
+func (c *homeCall) lease(ctx context.Context, id storage.ObjectID, lease uint64) error {
+	heard := make(chan *peerv1.ResolveRequest)
+	c.f.wg.Go(func() {
+		defer close(heard)
+		for {
+			m, err := c.stream.Recv()
+			if err != nil {
+				return
+			}
+			select {
+			case heard <- m:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	ticker := time.NewTicker(c.f.cfg.Heartbeat)
+	defer ticker.Stop()
+	silence := time.NewTimer(c.f.cfg.Silence)
+	defer silence.Stop()
+	due := monotonic() + int64(c.f.cfg.Silence)
+	for {
+		select {
+		case m, ok := <-heard:
+			if !ok {
+				return nil
+			}
+			silence.Reset(c.f.cfg.Silence)
+			due = monotonic() + int64(c.f.cfg.Silence)
+			if done, err := c.result(id, lease, m); done {
+				return err
+			}
+		case <-ticker.C:
+			if err := c.stream.Send(&peerv1.ResolveResponse{Heartbeat: true}); err != nil {
+				return err
+			}
+		case <-silence.C:
+			if monotonic()-due > int64(c.f.cfg.Heartbeat) {
+				// This process stood still itself: what came is not read yet.
+				silence.Reset(c.f.cfg.Silence)
+				due = monotonic() + int64(c.f.cfg.Silence)
+				continue
+			}
+			return status.Error(codes.Aborted, "the lease holder is silent")
+		}
+	}
+}
+
+// result takes a message of the lease holder; done tells that it was its result.
+func (c *homeCall) result(id storage.ObjectID, lease uint64, m *peerv1.ResolveRequest) (done bool, err error) {
+	switch {
+	case m.GetRegister() != nil:
+		o, err := recordFromProto(c.ref, m.GetRegister().GetRecord(), c.f.cfg.Now())
+		if err != nil {
+			return true, status.Error(codes.InvalidArgument, err.Error())
+		}
+		current := c.f.home.Register(id, m.GetRegister().GetLease(), o)
+		return true, c.stream.Send(&peerv1.ResolveResponse{Record: recordToProto(current, c.f.cfg.Now())})
+	case m.GetFailure() != nil:
+		c.f.home.Fail(id, lease, failureFromProto(m.GetFailure()))
+		return true, nil
+	default:
+		return false, nil
+	}
+}

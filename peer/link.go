@@ -1,0 +1,172 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+
+	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
+	"github.com/mccd/mccd/ring"
+)
+
+// errSilent is the end of a call to a peer that was not heard of for
+// Config.Silence.
+var errSilent = errors.New("peer is silent")
+
+// Windows and buffers of the connections between nodes, in bytes. The windows
+// are explicit, because grpc's own estimate caps bulk throughput; they bound
+// what one slow reader can hold in memory.
+const (
+	streamWindow = 2 << 20
+	connWindow   = 16 << 20
+	wireBuffer   = 256 << 10
+	maxMessage   = 1 << 20
+)
+
+// links holds one link per peer address.
+type links struct {
+	cfg Config
+	ctx context.Context // of the Filler: probes end with it
+	wg  *sync.WaitGroup
+
+	mu     sync.Mutex // guards byAddr
+	byAddr map[string]*link
+}
+
+// link is the connection to one peer and what is known of its silence.
+type link struct {
+	conn   *grpc.ClientConn
+	client peerv1.PeerClient
+	// heard is when anything last came from the peer, in nanoseconds since
+	// epoch of the monotonic clock.
+	heard atomic.Int64
+	// silentUntil is until when the peer is passed over; after that it is
+	// asked by a ping. 0 = it is not suspected.
+	silentUntil atomic.Int64
+	probing     atomic.Bool
+}
+
+func newLinks(ctx context.Context, wg *sync.WaitGroup, cfg Config) *links {
+	return &links{cfg: cfg, ctx: ctx, wg: wg, byAddr: make(map[string]*link)}
+}
+
+// to returns the link to node, made at first use; it does not wait for a
+// connection.
+func (l *links) to(node *ring.Node) (*link, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k := l.byAddr[node.PeerAddr]; k != nil {
+		return k, nil
+	}
+	creds := l.cfg.ClientCredentials
+	if creds == nil {
+		creds = insecure.NewCredentials()
+	}
+	conn, err := grpc.NewClient("passthrough:///"+node.PeerAddr, dialOptions(creds, l.cfg.Dial)...)
+	if err != nil {
+		return nil, fmt.Errorf("dial peer %s: %w", node.PeerAddr, err)
+	}
+	k := &link{conn: conn, client: peerv1.NewPeerClient(conn)}
+	l.byAddr[node.PeerAddr] = k
+	return k, nil
+}
+
+func dialOptions(creds credentials.TransportCredentials, dial func(context.Context, string) (net.Conn, error)) []grpc.DialOption {
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(creds),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{}), grpc.MaxCallRecvMsgSize(maxMessage+4096)),
+		grpc.WithInitialWindowSize(streamWindow),
+		grpc.WithInitialConnWindowSize(connWindow),
+		grpc.WithReadBufferSize(wireBuffer),
+		grpc.WithWriteBufferSize(wireBuffer / 4),
+		grpc.WithSharedWriteBuffer(true),
+		grpc.WithNoProxy(),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithDisableRetry(), // the flight is the one retry loop
+		grpc.WithConnectParams(connectParams()),
+	}
+	if dial != nil {
+		options = append(options, grpc.WithContextDialer(dial))
+	}
+	return options
+}
+
+func (l *links) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range l.byAddr {
+		_ = k.conn.Close() // nothing is left to lose
+	}
+}
+
+// retain closes the links to addresses that are no longer in the view.
+func (l *links) retain(view *ring.View) {
+	wanted := make(map[string]bool)
+	for _, n := range view.Nodes() {
+		wanted[n.PeerAddr] = true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for addr, k := range l.byAddr {
+		if !wanted[addr] {
+			delete(l.byAddr, addr)
+			_ = k.conn.Close() // its calls end, their flights move on
+		}
+	}
+}
+
+// usable reports whether node may be asked: it is not suspected of silence. A
+// suspect whose time is over is pinged in the background first.
+func (l *links) usable(node *ring.Node) bool {
+	k, err := l.to(node)
+	if err != nil {
+		return false
+	}
+	until := k.silentUntil.Load()
+	if until == 0 {
+		return true
+	}
+	if now := monotonic(); now >= until && k.probing.CompareAndSwap(false, true) {
+		l.wg.Go(func() {
+			defer k.probing.Store(false)
+			if l.ping(k, l.cfg.Silence) {
+				k.silentUntil.Store(0)
+			} else {
+				k.silentUntil.Store(monotonic() + int64(l.cfg.BreakerOpen))
+			}
+		})
+	}
+	return false
+}
+
+// suspect notes that k was silent or broke, so that it is passed over for
+// Config.BreakerOpen.
+func (l *links) suspect(k *link) {
+	k.silentUntil.Store(monotonic() + int64(l.cfg.BreakerOpen))
+	// A connection in back-off would keep a returned peer out for longer.
+	k.conn.ResetConnectBackoff()
+}
+
+func (l *links) ping(k *link, within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(l.ctx, within)
+	defer cancel()
+	_, err := k.client.Ping(ctx, &peerv1.PingRequest{}, grpc.WaitForReady(true))
+	if err == nil {
+		k.heard.Store(monotonic())
+	}
+	return err == nil
+}
+
+// base is the start of the process's monotonic clock for this package.
+var base = time.Now() //nolint:gochecknoglobals // a constant of the process
+
+// monotonic returns nanoseconds that never step with the wall clock.
+func monotonic() int64 { return int64(time.Since(base)) + 1 }

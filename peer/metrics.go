@@ -1,0 +1,39 @@
+package peer
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+type metrics struct {
+	flights   prometheus.Gauge
+	fillBytes *prometheus.CounterVec // by source: peer, held, origin
+	served    *prometheus.CounterVec // by mode: fill, held
+	passed    *prometheus.CounterVec // by reason
+	resolves  *prometheus.CounterVec // by result
+	discarded prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := promauto.With(reg)
+	return &metrics{
+		flights: f.NewGauge(prometheus.GaugeOpts{
+			Name: "mccd_flights", Help: "Flights in progress.",
+		}),
+		fillBytes: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "mccd_fill_bytes_total", Help: "Bytes that flights of this node stored, by where they came from.",
+		}, []string{"source"}),
+		served: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "mccd_peer_served_bytes_total", Help: "Bytes sent to other nodes, by mode of the call.",
+		}, []string{"mode"}),
+		passed: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "mccd_peer_passed_over_total", Help: "Candidates passed over by flights, by reason.",
+		}, []string{"reason"}),
+		resolves: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "mccd_resolves_total", Help: "Questions about the current version of an object, by how they ended.",
+		}, []string{"result"}),
+		discarded: f.NewCounter(prometheus.CounterOpts{
+			Name: "mccd_fill_discarded_bytes_total", Help: "Bytes that came twice and were not stored.",
+		}),
+	}
+}

@@ -1,0 +1,141 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/origin"
+)
+
+// originTries bounds the requests of one flight at the origin: another is sent
+// only after the last one brought bytes, or with another token.
+const originTries = 4
+
+// flyAsOwner fills fl as the chunk's acting owner: from other nodes that hold
+// the bytes, then from the origin.
+func (f *Filler) flyAsOwner(fl *flight, j *job) error {
+	s, err := f.openSink(f.ctx, fl.key, j.o.Version)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	f.takeHeld(fl, j, s)
+	if len(s.missing(fl.span)) == 0 {
+		fl.from.Store(uint32(storage.SourcePeer))
+		return nil
+	}
+	fl.from.Store(uint32(storage.SourceOrigin))
+	if f.superseded(j.o) {
+		return storage.ErrVersionGone
+	}
+	if j.o.Whole != "" {
+		return f.fillWhole(fl, j)
+	}
+	for _, span := range s.missing(fl.span) {
+		if err := f.fetch(fl, j, s, span); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// superseded reports whether this node knows a newer version than o: the
+// origin would answer with that one.
+func (f *Filler) superseded(o *storage.Object) bool {
+	now := f.cache.Record(o.ID)
+	return now != nil && now.Version.ID() != o.Version.ID() && now.Registration > o.Registration
+}
+
+// fetch gets span of fl's chunk from the origin.
+func (f *Filler) fetch(fl *flight, j *job, s *sink, span storage.Span) error {
+	cs := j.chunkSpan(fl.key.Index)
+	var last error
+	for range originTries {
+		query := *fl.query.Load()
+		ref := j.ref
+		ref.Query = query
+		resp, err := f.request(origin.Request{Ref: ref, Rule: j.rule, Span: span.Shift(cs.Off)})
+		if err != nil {
+			if refused(err) && *fl.query.Load() != query {
+				continue // a joiner brought another token meanwhile
+			}
+			return f.fetchFailed(j, err)
+		}
+		n, err := f.takeAnswer(j, s, resp, span.Shift(cs.Off))
+		if err == nil {
+			return nil
+		}
+		span.Off += n
+		if n == 0 || errors.Is(err, storage.ErrVersionGone) {
+			return err
+		}
+		last = err
+	}
+	return last
+}
+
+// request asks the origin, and once more where a kept connection was closed
+// under the request, or where the origin confirmed a version that was not asked
+// about.
+func (f *Filler) request(req origin.Request) (*origin.Response, error) {
+	resp, err := f.cfg.Origin.Fetch(f.ctx, req)
+	switch {
+	case errors.Is(err, origin.ErrNoAnswer):
+		return f.cfg.Origin.Fetch(f.ctx, req)
+	case errors.Is(err, origin.ErrMismatch):
+		req.Revalidate = nil
+		return f.cfg.Origin.Fetch(f.ctx, req)
+	}
+	return resp, err
+}
+
+// fetchFailed says what an origin's refusal means for the version in hand.
+func (f *Filler) fetchFailed(j *job, err error) error {
+	if status, ok := errors.AsType[*storage.StatusError](err); ok {
+		switch status.Code {
+		case http.StatusRequestedRangeNotSatisfiable, http.StatusNotFound, http.StatusGone:
+			f.refute(j.o)
+		}
+	}
+	return err
+}
+
+// refused reports whether the origin refused the token, not the object.
+func refused(err error) bool {
+	status, ok := errors.AsType[*storage.StatusError](err)
+	return ok && (status.Code == http.StatusUnauthorized || status.Code == http.StatusForbidden)
+}
+
+// takeAnswer stores the origin's answer for the object's bytes want, of which
+// it returns how many came. An answer with another version goes into that
+// version's file.
+func (f *Filler) takeAnswer(j *job, s *sink, resp *origin.Response, want storage.Span) (int64, error) {
+	if resp.Object.Version.ID() != j.o.Version.ID() {
+		f.newVersion(j, resp)
+		return 0, storage.ErrVersionGone
+	}
+	if resp.RangeIgnored {
+		// The origin gave up on ranges: its answer is the object once.
+		return 0, f.adoptWhole(j, resp)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	got := resp.Span.Intersect(want)
+	if got.Off != want.Off {
+		return 0, fmt.Errorf("%w: answered %s for %s", storage.ErrUpstream, resp.Span, want)
+	}
+	base := int64(s.key.Index) * storage.ChunkSize
+	n, err := s.copyFrom(resp.Body, got.Shift(-base))
+	f.fromOrigin(n)
+	if err == nil && got.End < want.End {
+		err = fmt.Errorf("%w: answered %s for %s", storage.ErrUpstream, resp.Span, want)
+	}
+	return n, err
+}
+
+// fromOrigin counts n bytes that came from an origin.
+func (f *Filler) fromOrigin(n int64) {
+	f.originBytes.Add(n)
+	f.metrics.fillBytes.WithLabelValues("origin").Add(float64(n))
+}

@@ -1,0 +1,185 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/disk"
+)
+
+// reader follows the chunk files of one object, chunk after chunk, and has
+// filled what is missing. It is used by one goroutine and holds at most one
+// chunk open.
+type reader struct {
+	f *Filler
+	j *job
+	// asOwner forces the flights of this reader to act as owner; otherwise
+	// each chunk's route decides.
+	asOwner bool
+
+	chunk *disk.Chunk
+	index uint32
+	owner bool // of the open chunk
+	// mine are flights that this reader started or joined, for telling where
+	// bytes came from.
+	mine []noted
+}
+
+type noted struct {
+	fl      *flight
+	started bool
+}
+
+// open makes index the open chunk.
+func (r *reader) open(ctx context.Context, index uint32) error {
+	if r.chunk != nil && r.index == index {
+		return nil
+	}
+	r.close()
+	chunk, err := r.f.cfg.Store.Create(ctx, r.j.o.Key(index), r.j.o.Version)
+	if err != nil {
+		return fmt.Errorf("open chunk %s: %w", r.j.o.Key(index), err)
+	}
+	r.chunk, r.index = chunk, index
+	r.owner = r.asOwner || r.f.actsAsOwner(r.j.o, index)
+	r.forget(index)
+	return nil
+}
+
+func (r *reader) close() {
+	if r.chunk != nil {
+		r.chunk.Release()
+		r.chunk = nil
+	}
+}
+
+// forget drops the flights of chunks before index.
+func (r *reader) forget(index uint32) {
+	kept := r.mine[:0]
+	for _, n := range r.mine {
+		if n.fl.key.Index >= index {
+			kept = append(kept, n)
+		}
+	}
+	clear(r.mine[len(kept):])
+	r.mine = kept
+}
+
+func (r *reader) note(fl *flight, started bool) {
+	for _, n := range r.mine {
+		if n.fl == fl {
+			return
+		}
+	}
+	r.mine = append(r.mine, noted{fl, started})
+}
+
+// want starts flights for what is missing of span (the object's offsets, in
+// one chunk) without waiting.
+func (r *reader) want(ctx context.Context, span storage.Span) error {
+	index := storage.ChunkOf(span.Off)
+	cs := r.j.chunkSpan(index)
+	asOwner := r.owner
+	if r.chunk == nil || r.index != index {
+		asOwner = r.asOwner || r.f.actsAsOwner(r.j.o, index)
+	}
+	flights, err := r.f.ensure(ctx, r.j, index, span.Shift(-cs.Off), asOwner)
+	for _, fl := range flights {
+		r.note(fl, fl.key == r.j.o.Key(index))
+	}
+	return err
+}
+
+// next waits until the byte span.Off is present and returns the run of present
+// bytes from there, at most span. tick, where not nil, is called at each beat
+// of the waiting; its error ends it.
+func (r *reader) next(ctx context.Context, span storage.Span, beat time.Duration, tick func() error) (storage.Run, error) {
+	if err := r.open(ctx, storage.ChunkOf(span.Off)); err != nil {
+		return storage.Run{}, err
+	}
+	cs := r.j.chunkSpan(r.index)
+	rel := span.Intersect(cs).Shift(-cs.Off)
+	if rel.Empty() {
+		return storage.Run{}, fmt.Errorf("read %s of %d bytes: %w", span, r.j.o.Size(), storage.ErrRange)
+	}
+	var ticks <-chan time.Time
+	var failed error
+	waited := false
+	for starts, moves := 0, 0; ; {
+		progress := r.chunk.Progress()
+		n, err := r.chunk.Ready(ctx, rel)
+		switch {
+		case n > 0:
+			return r.run(rel.Off, n, waited), nil
+		case err != nil && reopens(err) && moves < 8:
+			moves++
+			r.close()
+			if err := r.open(ctx, storage.ChunkOf(span.Off)); err != nil {
+				return storage.Run{}, err
+			}
+			continue
+		case err != nil:
+			return storage.Run{}, fmt.Errorf("read chunk %s: %w", r.chunk.Key(), err)
+		}
+		fl := r.f.flights.at(r.chunk.Key(), rel.Off, r.owner)
+		var done <-chan struct{}
+		switch {
+		case fl != nil:
+			r.note(fl, false)
+			done = fl.done
+		case failed != nil:
+			return storage.Run{}, failed
+		default:
+			if asking := r.f.resolving.ownerAt(r.j.o.ID, r.index); r.owner && asking != nil {
+				done = asking.done // its answer brings bytes of this chunk
+				break
+			}
+			if starts++; starts > 4 {
+				return storage.Run{}, fmt.Errorf("fill chunk %s: %w", r.chunk.Key(), storage.ErrBusy)
+			}
+			piece := storage.Span{Off: span.Off, End: min(span.End, cs.End)}.Round(storage.PieceSize, r.j.o.Size())
+			if err := r.want(ctx, piece.Intersect(cs)); err != nil {
+				return storage.Run{}, err
+			}
+			continue
+		}
+		waited = true
+		if tick != nil && ticks == nil {
+			ticker := time.NewTicker(beat)
+			defer ticker.Stop()
+			ticks = ticker.C
+		}
+		select {
+		case <-progress:
+		case <-done:
+			if fl != nil {
+				failed = fl.err
+			}
+		case <-ticks:
+			if err := tick(); err != nil {
+				return storage.Run{}, err
+			}
+		case <-ctx.Done():
+			return storage.Run{}, context.Cause(ctx)
+		}
+	}
+}
+
+// run describes n present bytes from rel on.
+func (r *reader) run(rel, n int64, waited bool) storage.Run {
+	file, base := r.chunk.File()
+	out := storage.Run{File: file, Off: base + rel, Len: n, From: storage.SourceDisk}
+	for _, m := range r.mine {
+		if m.fl.key == r.chunk.Key() && m.fl.span.Off <= rel && rel < m.fl.span.End {
+			out.From = m.fl.source()
+			out.Collapsed = !m.started
+			if !waited && !m.started {
+				out.Collapsed = true
+			}
+			break
+		}
+	}
+	return out
+}

@@ -1,0 +1,204 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
+	"github.com/mccd/mccd/ring"
+	"github.com/mccd/mccd/storage"
+)
+
+// job is what a flight works for: the object and the way to ask for it.
+type job struct {
+	o    *storage.Object
+	ref  storage.Ref
+	rule *storage.Rule
+	// passed are the candidates that a requester passed over, where the
+	// flight acts as owner on its behalf; caller is that requester.
+	passed []*peerv1.PassedOver
+	caller string
+}
+
+func (j *job) chunkSpan(index uint32) storage.Span { return storage.ChunkSpan(j.o.Size(), index) }
+
+// limit returns the silence that ends a call, in nanoseconds of the setting or
+// of the caller's choice.
+func (f *Filler) limit(silence int64) time.Duration {
+	if silence > 0 {
+		return time.Duration(silence)
+	}
+	return f.cfg.Silence
+}
+
+// ensure starts flights for what of span (relative to the chunk) is neither
+// present nor on its way, and returns all flights that fill a part of span. It
+// does not wait.
+func (f *Filler) ensure(ctx context.Context, j *job, index uint32, span storage.Span, asOwner bool) ([]*flight, error) {
+	key := j.o.Key(index)
+	chunk, err := f.cfg.Store.Create(ctx, key, j.o.Version)
+	if err != nil {
+		return nil, err
+	}
+	defer chunk.Release()
+	joined, started, err := f.flights.cover(chunk, span, asOwner, j.ref.Query)
+	if err != nil {
+		return joined, err
+	}
+	for _, fl := range started {
+		f.launch(fl, j)
+	}
+	return append(joined, started...), nil
+}
+
+// launch runs fl, detached from who asked for it.
+func (f *Filler) launch(fl *flight, j *job) {
+	f.metrics.flights.Inc()
+	f.wg.Go(func() {
+		err := f.fly(fl, j)
+		f.metrics.flights.Dec()
+		f.flights.end(fl, err)
+	})
+}
+
+// fly is the one retry loop over sources.
+func (f *Filler) fly(fl *flight, j *job) error {
+	if err := context.Cause(f.ctx); err != nil {
+		return err
+	}
+	if fl.asOwner {
+		return f.flyAsOwner(fl, j)
+	}
+	return f.flyAsRequester(fl, j)
+}
+
+// flyAsRequester asks the acting owner, then its successors; when nobody else
+// is left this node acts as owner itself.
+func (f *Filler) flyAsRequester(fl *flight, j *job) error {
+	s, err := f.openSink(f.ctx, fl.key, j.o.Version)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	r := &route{f: f, id: j.o.ID, index: fl.key.Index, whole: j.o.Whole}
+	deadline := f.cfg.Now().Add(f.cfg.Budget)
+	troubles := 0
+	for {
+		left := s.missing(fl.span)
+		if len(left) == 0 {
+			return nil
+		}
+		node := r.next()
+		if node == nil {
+			return f.ownAfter(fl, j, r.passed)
+		}
+		err := f.askFor(fl, j, s, r, node, left[0])
+		switch {
+		case err == nil:
+			continue // the next missing run, or the end
+		case final(err) || f.ctx.Err() != nil:
+			return err
+		case errors.Is(err, errSilent):
+			r.pass(node.ID, peerv1.PassedOver_REASON_SILENT)
+		case errors.Is(err, storage.ErrBusy) && f.cfg.Now().Before(deadline):
+			// BUSY is waited out at the same owner: asking another would
+			// fetch twice.
+			if !f.pause(f.cfg.Heartbeat) {
+				return context.Cause(f.ctx)
+			}
+		default:
+			if !f.turnAway(r, node, err, &troubles) {
+				return err
+			}
+		}
+	}
+}
+
+// turnAway handles an answer that sends the requester on; false ends the flight.
+func (f *Filler) turnAway(r *route, node *ring.Node, err error, troubles *int) bool {
+	if elsewhere, ok := errors.AsType[*errNotOwner](err); ok {
+		if elsewhere.whole != "" && elsewhere.whole != r.whole {
+			r.whole = elsewhere.whole
+			return true
+		}
+		r.pass(node.ID, peerv1.PassedOver_REASON_NOT_OWNER)
+		return true
+	}
+	r.pass(node.ID, peerv1.PassedOver_REASON_TROUBLE)
+	*troubles++
+	return *troubles <= 1 // at most one more candidate
+}
+
+// askFor asks node to FILL span of the flight's chunk.
+func (f *Filler) askFor(fl *flight, j *job, s *sink, r *route, node *ring.Node, span storage.Span) error {
+	ref := j.ref
+	ref.Query = *fl.query.Load()
+	base := j.chunkSpan(fl.key.Index).Off
+	x := &exchange{f: f, node: node, sink: s, req: &peerv1.FillRequest{
+		Mode: peerv1.FillRequest_MODE_FILL, Ref: refToProto(ref), Record: recordToProto(j.o, f.cfg.Now()),
+		Offset: base + span.Off, End: base + span.End, Caller: f.self(),
+		ViewDigest: f.cfg.Placement.View().Digest(), PassedOver: r.passed,
+	}}
+	x.onRecord = func(o *storage.Object) (*sink, error) {
+		// The owner saw another version: it goes on with ours as long as
+		// anybody holds it, and new requests begin with the new one.
+		f.cache.Publish(o)
+		return s, nil
+	}
+	err := x.run(f.ctx, ref, 0)
+	f.metrics.fillBytes.WithLabelValues("peer").Add(float64(x.stored))
+	if errors.Is(err, storage.ErrVersionGone) {
+		f.refute(j.o)
+	}
+	return err
+}
+
+// ownAfter fills the rest of fl as acting owner on this node, after the others
+// were passed over, and waits for it.
+func (f *Filler) ownAfter(fl *flight, j *job, passed []*peerv1.PassedOver) error {
+	own := *j
+	own.passed = passed
+	if j.o.Whole != "" && j.o.Whole != f.self() {
+		o := *j.o
+		o.Whole = f.self()
+		own.o = &o
+	}
+	ref := own.ref
+	ref.Query = *fl.query.Load()
+	own.ref = ref
+	flights, err := f.ensure(f.ctx, &own, fl.key.Index, fl.span, true)
+	for _, owned := range flights {
+		<-owned.done
+		fl.from.Store(owned.from.Load())
+		if owned.err != nil {
+			err = owned.err
+		}
+	}
+	return err
+}
+
+// pause waits for d; false means that the node stops.
+func (f *Filler) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-f.ctx.Done():
+		return false
+	}
+}
+
+func (f *Filler) self() string { return f.cfg.Placement.View().Self }
+
+// refute notes that the origin contradicted o: the next request asks anew.
+func (f *Filler) refute(o *storage.Object) {
+	now := f.cache.Record(o.ID)
+	if now == nil || now.Version.ID() != o.Version.ID() {
+		return
+	}
+	stale := *now
+	stale.FreshFor = 0
+	f.cache.Replace(now, &stale)
+}

@@ -1,0 +1,307 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
+
+	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/disk"
+)
+
+// frameBytes is the most data of one message, in bytes: whole blocks.
+const frameBytes = 256 << 10
+
+func (f *Filler) newServer() *grpc.Server {
+	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(codec{}),
+		grpc.InitialWindowSize(streamWindow / 2), // requests are small
+		grpc.WriteBufferSize(wireBuffer),
+		grpc.ReadBufferSize(wireBuffer / 4),
+		grpc.SharedWriteBuffer(true),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxConcurrentStreams(uint32(f.cfg.FillsPerConn)),
+		grpc.MaxHeaderListSize(16 << 10),
+	}
+	if f.cfg.ServerCredentials != nil {
+		options = append(options, grpc.Creds(f.cfg.ServerCredentials))
+	}
+	s := grpc.NewServer(options...)
+	peerv1.RegisterPeerServer(s, &service{f: f})
+	return s
+}
+
+// service is the Filler as other nodes see it.
+type service struct {
+	peerv1.UnimplementedPeerServer
+	f *Filler
+}
+
+// Ping answers at once.
+func (s *service) Ping(context.Context, *peerv1.PingRequest) (*peerv1.PingResponse, error) {
+	return &peerv1.PingResponse{}, nil
+}
+
+// Lookup answers with this node's own record, never another's.
+func (s *service) Lookup(_ context.Context, m *peerv1.LookupRequest) (*peerv1.LookupResponse, error) {
+	ref, _, err := s.f.refFromProto(m.GetRef())
+	if err != nil {
+		return &peerv1.LookupResponse{}, nil //nolint:nilerr // what is not served is not kept
+	}
+	return &peerv1.LookupResponse{Record: recordToProto(s.f.cache.Record(ref.ID()), s.f.cfg.Now())}, nil
+}
+
+// refFromProto checks that this node serves the origin too: a peer's word is
+// not enough to make it a proxy.
+func (f *Filler) refFromProto(m *peerv1.Ref) (storage.Ref, *storage.Rule, error) {
+	host := m.GetHost()
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	rule, ok := f.cfg.Catalogue.Lookup(host)
+	if !ok || (m.GetScheme() != "http" && m.GetScheme() != "https") || len(m.GetPath()) == 0 || m.GetPath()[0] != '/' {
+		return storage.Ref{}, nil, errNotServed
+	}
+	return storage.Ref{
+		Scheme: m.GetScheme(), Host: m.GetHost(), Path: string(m.GetPath()), Query: string(m.GetQuery()),
+		KeyHost: rule.KeyHost, QueryInKey: rule.QueryInKey, JoinSchemes: rule.JoinSchemes,
+	}, rule, nil
+}
+
+// Fill serves FILL, HELD and PROBE.
+func (s *service) Fill(m *peerv1.FillRequest, stream grpc.ServerStreamingServer[peerv1.FillResponse]) error {
+	call := &fillCall{f: s.f, m: m, stream: stream}
+	err := call.serve(stream.Context())
+	if err == nil {
+		return call.send(&peerv1.FillResponse{Done: true})
+	}
+	if elsewhere, ok := errors.AsType[*errNotOwner](err); ok {
+		digest := s.f.cfg.Placement.View().Digest()
+		return call.send(&peerv1.FillResponse{NotOwner: &peerv1.NotOwner{ViewDigest: digest, Whole: elsewhere.whole}})
+	}
+	if stream.Context().Err() != nil {
+		return status.FromContextError(stream.Context().Err()).Err()
+	}
+	if errors.Is(err, errStopped) {
+		return status.Error(codes.Unavailable, "node is stopping")
+	}
+	answer := &peerv1.FillResponse{Failure: failureToProto(err)}
+	if errors.Is(err, storage.ErrVersionGone) && call.o != nil {
+		// The caller learns which version took the place.
+		if now := s.f.cache.Record(call.o.ID); now != nil && now.Version.ID() != call.o.Version.ID() {
+			answer.Record = recordToProto(now, s.f.cfg.Now())
+		}
+	}
+	return call.send(answer)
+}
+
+// fillCall is one FILL, HELD or PROBE being served.
+type fillCall struct {
+	f      *Filler
+	m      *peerv1.FillRequest
+	stream grpc.ServerStreamingServer[peerv1.FillResponse]
+	ref    storage.Ref
+	rule   *storage.Rule
+	o      *storage.Object
+	state  peerv1.FillResponse_State
+}
+
+func (c *fillCall) send(m *peerv1.FillResponse) error { return c.stream.SendMsg(m) }
+
+// beat tells the caller that this node lives and what it is doing.
+func (c *fillCall) beat() error { return c.send(&peerv1.FillResponse{State: c.state}) }
+
+func (c *fillCall) serve(ctx context.Context) (err error) {
+	if c.ref, c.rule, err = c.f.refFromProto(c.m.GetRef()); err != nil {
+		return err
+	}
+	if c.m.GetRecord() != nil {
+		if c.o, err = recordFromProto(c.ref, c.m.GetRecord(), c.f.cfg.Now()); err != nil {
+			return status.Error(codes.InvalidArgument, err.Error())
+		}
+	}
+	span := storage.Span{Off: c.m.GetOffset(), End: c.m.GetEnd()}
+	if span.Off < 0 || span.Empty() || storage.ChunkOf(span.Off) != storage.ChunkOf(span.End-1) {
+		return status.Error(codes.InvalidArgument, "the wanted bytes do not lie in one chunk")
+	}
+	switch c.m.GetMode() {
+	case peerv1.FillRequest_MODE_PROBE, peerv1.FillRequest_MODE_HELD:
+		if c.o == nil {
+			return status.Error(codes.InvalidArgument, "no record with HELD")
+		}
+		return c.held(ctx, span)
+	case peerv1.FillRequest_MODE_FILL:
+		return c.fill(ctx, span)
+	default:
+		return status.Error(codes.InvalidArgument, "mode is not known")
+	}
+}
+
+// held answers with what is on disk and goes no further.
+func (c *fillCall) held(ctx context.Context, span storage.Span) error {
+	chunk, err := c.f.cfg.Store.Lookup(c.o.Key(storage.ChunkOf(span.Off)))
+	if errors.Is(err, disk.ErrNotHeld) && c.m.GetMode() == peerv1.FillRequest_MODE_PROBE {
+		return c.send(&peerv1.FillResponse{Presence: &peerv1.Presence{}})
+	}
+	if err != nil {
+		return err
+	}
+	defer chunk.Release()
+	if c.m.GetMode() == peerv1.FillRequest_MODE_PROBE {
+		held := chunk.Presence()
+		return c.send(&peerv1.FillResponse{Presence: &peerv1.Presence{Words: held[:]}})
+	}
+	if err := c.send(&peerv1.FillResponse{State: peerv1.FillResponse_STATE_DISK}); err != nil {
+		return err
+	}
+	cs := storage.ChunkSpan(c.o.Size(), chunk.Key().Index)
+	rel := span.Intersect(cs).Shift(-cs.Off)
+	file, fileBase := chunk.File()
+	for rel.Off < rel.End {
+		n, err := chunk.Ready(ctx, rel)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return disk.ErrNotHeld
+		}
+		if err := c.sendRun(storage.Run{File: file, Off: fileBase + rel.Off, Len: n}, cs.Off+rel.Off); err != nil {
+			return err
+		}
+		c.f.metrics.served.WithLabelValues("held").Add(float64(n))
+		rel.Off += n
+	}
+	return nil
+}
+
+// fill acts as the chunk's owner.
+func (c *fillCall) fill(ctx context.Context, span storage.Span) error {
+	index := storage.ChunkOf(span.Off)
+	c.state = peerv1.FillResponse_STATE_DISK
+	if c.o != nil && c.o.Whole != "" && c.o.Whole != c.f.self() {
+		// The caller could not reach that node, or knows of no better.
+		if !c.passedOver(c.o.Whole) {
+			return &errNotOwner{whole: c.o.Whole}
+		}
+		o := *c.o
+		o.Whole = c.f.self()
+		c.o = &o
+	}
+	if !c.f.onList(c.ref.ID(), index) && (c.o == nil || c.o.Whole != c.f.self()) {
+		if c.o != nil && c.f.holds(c.o, span) {
+			return c.held(ctx, span)
+		}
+		return &errNotOwner{}
+	}
+	if c.o == nil || c.m.GetRevalidate() {
+		c.state = peerv1.FillResponse_STATE_RESOLVE
+		if err := c.learn(ctx, span); err != nil {
+			return err
+		}
+	} else if now := c.f.cache.Record(c.o.ID); now == nil {
+		c.f.cache.Publish(c.o)
+	}
+	if c.m.GetRecordOnly() {
+		return nil
+	}
+	span = span.Intersect(storage.Span{End: c.o.Size()})
+	if span.Empty() {
+		return nil
+	}
+	if c.o.Whole != "" && c.o.Whole != c.f.self() {
+		return &errNotOwner{whole: c.o.Whole}
+	}
+	return c.streamSpan(ctx, span)
+}
+
+func (c *fillCall) passedOver(node string) bool {
+	for _, p := range c.m.GetPassedOver() {
+		if p.GetNode() == node {
+			return true
+		}
+	}
+	return false
+}
+
+// learn resolves the object on the caller's behalf and sends its record.
+func (c *fillCall) learn(ctx context.Context, span storage.Span) error {
+	if err := c.beat(); err != nil {
+		return err
+	}
+	now := c.f.cfg.Now()
+	known := c.f.cache.Record(c.ref.ID())
+	if known == nil || !known.Fresh(now) || c.rule.RevalidateAlways(c.ref.Path) {
+		stale := c.o
+		if known != nil && (stale == nil || known.Registration >= stale.Registration) {
+			stale = known
+		}
+		q := question{
+			ref: c.ref, rule: c.rule, first: span, recordOnly: c.m.GetRecordOnly(), stale: stale,
+			asOwner: true, passed: c.m.GetPassedOver(), caller: c.m.GetCaller(),
+		}
+		o, err := c.resolve(ctx, q)
+		if err != nil {
+			return err
+		}
+		known = o
+	}
+	c.o = known
+	return c.send(&peerv1.FillResponse{State: peerv1.FillResponse_STATE_ORIGIN, Record: recordToProto(known, now)})
+}
+
+// streamSpan sends the bytes of span as they become present.
+func (c *fillCall) streamSpan(ctx context.Context, span storage.Span) error {
+	j := &job{o: c.o, ref: c.ref, rule: c.rule, passed: c.m.GetPassedOver(), caller: c.m.GetCaller()}
+	r := reader{f: c.f, j: j, asOwner: true}
+	defer r.close()
+	rounded := storage.Span{Off: span.Off / storage.BlockSize * storage.BlockSize, End: span.End}
+	if err := c.beat(); err != nil {
+		return err
+	}
+	if err := r.want(ctx, rounded); err != nil {
+		return err
+	}
+	c.state = peerv1.FillResponse_STATE_ORIGIN
+	for rounded.Off < rounded.End {
+		run, err := r.next(ctx, rounded, c.f.cfg.Heartbeat, c.beat)
+		if err != nil {
+			return err
+		}
+		// Whole blocks only: a run ends within a block only at the span's end.
+		if err := c.sendRun(run, rounded.Off); err != nil {
+			return err
+		}
+		c.f.metrics.served.WithLabelValues("fill").Add(float64(run.Len))
+		rounded.Off += run.Len
+	}
+	return nil
+}
+
+// sendRun sends a run as messages of at most frameBytes. Each is read once from
+// the chunk file into memory that goes to the connection as it is.
+func (c *fillCall) sendRun(run storage.Run, offset int64) error {
+	for run.Len > 0 {
+		n := min(run.Len, frameBytes)
+		buf := frames.Get(int(n))
+		*buf = (*buf)[:n]
+		if _, err := run.File.ReadAt(*buf, run.Off); err != nil && !errors.Is(err, io.EOF) {
+			frames.Put(buf)
+			return err
+		}
+		err := c.stream.SendMsg(&frame{offset: offset, data: mem.BufferSlice{mem.NewBuffer(buf, frames)}})
+		if err != nil {
+			return err
+		}
+		run.Off += n
+		run.Len -= n
+		offset += n
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package peer
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/backoff"
+
+	"google.golang.org/grpc"
+)
+
+// connectParams keeps reconnecting quick: nodes of one cluster are near.
+func connectParams() grpc.ConnectParams {
+	return grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+		MinConnectTimeout: time.Second,
+	}
+}
+
+// watch ends a call when its peer falls silent: no byte on any stream of the
+// link for limit while this side was waiting for one. A call that is not being
+// read, because its reader is busy writing to a drive, is not silent.
+type watch struct {
+	link    *link
+	limit   time.Duration
+	cancel  context.CancelCauseFunc
+	waiting atomic.Int64 // since when a receive is waited for; 0 = none is
+	stop    chan struct{}
+}
+
+// startWatch begins to watch; it is stopped by close.
+func startWatch(k *link, limit time.Duration, cancel context.CancelCauseFunc) *watch {
+	w := &watch{link: k, limit: limit, cancel: cancel, stop: make(chan struct{})}
+	go w.run()
+	return w
+}
+
+func (w *watch) close() { close(w.stop) }
+
+// receive runs one receive of the stream under the watch.
+func (w *watch) receive(recv func() error) error {
+	w.waiting.Store(monotonic())
+	err := recv()
+	w.waiting.Store(0)
+	if err == nil {
+		w.link.heard.Store(monotonic())
+	}
+	return err
+}
+
+func (w *watch) run() {
+	interval := max(w.limit/6, time.Millisecond)
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	last, pausedUntil := monotonic(), int64(0)
+	for {
+		select {
+		case <-w.stop:
+			return
+		case <-ticker.C:
+		}
+		now := monotonic()
+		if now-last > int64(2*interval) {
+			// This process itself stood still: what came meanwhile is not
+			// read yet, so the peer's silence is counted from now.
+			pausedUntil = now
+		}
+		last = now
+		since := w.waiting.Load()
+		if since == 0 {
+			continue
+		}
+		if now-max(since, w.link.heard.Load(), pausedUntil) > int64(w.limit) {
+			w.cancel(errSilent)
+			return
+		}
+	}
+}

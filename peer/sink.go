@@ -1,0 +1,149 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"google.golang.org/grpc/mem"
+
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/disk"
+)
+
+// sink writes the bytes of one flight into its chunk file, block by block.
+type sink struct {
+	f       *Filler
+	key     storage.ChunkKey
+	version storage.Version
+	writer  *disk.Writer
+}
+
+// openSink opens the chunk for writing; it waits while the chunk is repaired.
+func (f *Filler) openSink(ctx context.Context, key storage.ChunkKey, v storage.Version) (*sink, error) {
+	s := &sink{f: f, key: key, version: v}
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *sink) open(ctx context.Context) error {
+	for range 4 {
+		chunk, err := s.f.cfg.Store.Create(ctx, s.key, s.version)
+		if err != nil {
+			return fmt.Errorf("open chunk %s: %w", s.key, err)
+		}
+		writer, err := chunk.BeginWrite()
+		chunk.Release() // the writer holds it
+		if err == nil {
+			s.writer = writer
+			return nil
+		}
+		if !reopens(err) {
+			return fmt.Errorf("open chunk %s: %w", s.key, err)
+		}
+	}
+	return fmt.Errorf("open chunk %s: %w", s.key, storage.ErrBusy)
+}
+
+func (s *sink) close() { s.writer.End() }
+
+// reopens reports whether a chunk's bytes go on in another file, to be had by
+// opening the chunk again.
+func reopens(err error) bool {
+	return errors.Is(err, disk.ErrCondemned) || errors.Is(err, disk.ErrMoved)
+}
+
+// block writes block i, in pieces. A block that is there already is left. The
+// writer follows its chunk to another file by itself.
+func (s *sink) block(i int, pieces [][]byte) error {
+	if err := s.writer.WriteBlock(i, pieces); err != nil {
+		return fmt.Errorf("fill: %w", err)
+	}
+	return nil
+}
+
+// missing returns what of span is not present.
+func (s *sink) missing(span storage.Span) []storage.Span { return s.writer.Chunk().Missing(span) }
+
+// length returns the chunk's length in bytes.
+func (s *sink) length() int64 { return s.writer.Chunk().Len() }
+
+// blockLen returns the length of block i of the chunk.
+func (s *sink) blockLen(i int) int64 {
+	return min(storage.BlockSize, s.length()-int64(i)*storage.BlockSize)
+}
+
+// copyFrom writes the bytes of r into span, which is whole blocks. It returns
+// how far it came, in bytes that are present.
+func (s *sink) copyFrom(r io.Reader, span storage.Span) (int64, error) {
+	buf := blocks.Get().(*[storage.BlockSize]byte)
+	defer blocks.Put(buf)
+	done := int64(0)
+	for off := span.Off; off < span.End; {
+		i := int(off / storage.BlockSize)
+		n := s.blockLen(i)
+		if _, err := io.ReadFull(r, buf[:n]); err != nil {
+			return done, err
+		}
+		if err := s.block(i, [][]byte{buf[:n]}); err != nil {
+			return done, err
+		}
+		off += n
+		done += n
+	}
+	return done, nil
+}
+
+// blocks holds buffers of one block; they are not cleared.
+var blocks = sync.Pool{New: func() any { return new([storage.BlockSize]byte) }} //nolint:gochecknoglobals // a pool
+
+// frameData writes the whole blocks that a peer sent for the object's offset,
+// without copying them.
+func (s *sink) frameData(offset int64, data mem.BufferSlice) (int64, error) {
+	rel := offset - int64(s.key.Index)*storage.ChunkSize
+	if rel < 0 || rel%storage.BlockSize != 0 || rel+int64(data.Len()) > s.length() {
+		return 0, errBadMessage
+	}
+	cursor := pieceCursor{data: data}
+	total := int64(0)
+	for left := int64(data.Len()); left > 0; {
+		i := int((rel + total) / storage.BlockSize)
+		n := s.blockLen(i)
+		if n > left {
+			return total, errBadMessage
+		}
+		if err := s.block(i, cursor.take(int(n))); err != nil {
+			return total, err
+		}
+		total += n
+		left -= n
+	}
+	return total, nil
+}
+
+// pieceCursor cuts the memory of a message into the pieces of its blocks.
+type pieceCursor struct {
+	data   mem.BufferSlice
+	rest   []byte
+	pieces [][]byte
+}
+
+// take returns the next n bytes in pieces, valid until the next call.
+func (c *pieceCursor) take(n int) [][]byte {
+	c.pieces = c.pieces[:0]
+	for n > 0 {
+		if len(c.rest) == 0 {
+			c.rest, c.data = c.data[0].ReadOnlyData(), c.data[1:]
+			continue
+		}
+		k := min(n, len(c.rest))
+		c.pieces = append(c.pieces, c.rest[:k])
+		c.rest = c.rest[k:]
+		n -= k
+	}
+	return c.pieces
+}
