@@ -143,7 +143,8 @@ func WithPort(addr string) (string, error) {
 		host, port, err = net.SplitHostPort(net.JoinHostPort(addr, strconv.Itoa(DefaultPort)))
 	}
 	n, perr := strconv.ParseUint(port, 10, 16)
-	if err != nil || perr != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@\\[]:?#") && !strings.Contains(host, ":") {
+	_, iperr := netip.ParseAddr(host)
+	if err != nil || perr != nil || n == 0 || host == "" || iperr != nil && strings.ContainsAny(host, " /@\\[]:?#%") {
 		return "", fmt.Errorf("address %q: want host or host:port", addr)
 	}
 	return net.JoinHostPort(host, port), nil

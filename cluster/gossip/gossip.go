@@ -287,8 +287,12 @@ func (g *Gossip) Leave(ctx context.Context) error {
 		return err
 	}
 	defer g.calls.Done()
+	first := false
+	g.change(func(m *Member) { first, m.Leaving = !m.Leaving, true })
+	if !first {
+		return ErrStopped
+	}
 	defer g.once.left.Do(func() { close(g.left) })
-	g.change(func(m *Member) { m.Leaving = true })
 
 	var others []string
 	for _, m := range g.Members() {
