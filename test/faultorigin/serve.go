@@ -137,7 +137,7 @@ func (a *answer) object() {
 		h.Set("Last-Modified", a.ent.modified.UTC().Format(http.TimeFormat))
 	}
 	set(h, a.ent.header)
-	set(h, a.b.Header)
+	set(h, a.b.Header) // before the conditions, which look at the validators
 
 	span, status := storage.Span{Off: 0, End: a.ent.size}, http.StatusOK
 	if asked, ok, ranged := parseRange(lastRange(a.r.Header), a.ent.size); ranged && !a.b.IgnoreRange && a.ifRange() {
@@ -156,12 +156,14 @@ func (a *answer) object() {
 	case http.StatusRequestedRangeNotSatisfiable:
 		h.Set("Content-Range", fmt.Sprintf("bytes */%d", a.ent.size))
 		a.override(h)
+		set(h, a.b.Header)
 		h.Set("Content-Length", "0")
 		a.w.WriteHeader(status)
 	default:
 		if status == http.StatusPartialContent {
 			h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", span.Off, span.End-1, a.ent.size))
 			a.override(h)
+			set(h, a.b.Header)
 		}
 		switch {
 		case a.b.UntilClose:

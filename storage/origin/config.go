@@ -1,0 +1,163 @@
+package origin
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/mccd/mccd/storage"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The defaults of Config.
+const (
+	DefaultConnect     = 3 * time.Second
+	DefaultFirstByte   = 8 * time.Second
+	DefaultStall       = 8 * time.Second
+	DefaultWait        = 2 * time.Second
+	DefaultMaxRequests = 64
+)
+
+const (
+	// idleFor is shorter than the 5 s after which the most impatient servers
+	// close a kept connection, so that few requests meet a closing one.
+	idleFor = 4 * time.Second
+	// maxHead bounds the head of an answer.
+	maxHead = 64 << 10
+	// maxIdle bounds the kept connections to all origins together.
+	maxIdle = 512
+)
+
+// Config configures a Client. The zero value works: nothing but the origins
+// themselves is reached, by their own rules.
+type Config struct {
+	// Lookup returns the rule of a host (lower case, no port). It decides
+	// where redirects may lead; nil: to the same host only.
+	Lookup func(host string) (*storage.Rule, bool)
+	// Connect bounds DNS and TCP together, and then the TLS handshake;
+	// FirstByte the wait for the head of an answer; Stall the silence in a
+	// body while it is being read; Wait the wait for a place among an
+	// origin's requests. 0 = the default.
+	Connect, FirstByte, Stall, Wait time.Duration
+	// MaxRequests bounds the requests at one host at one time, where its rule
+	// does not; 0 = DefaultMaxRequests.
+	MaxRequests int
+	// Node is this node's name in Via; "" = "mccd".
+	Node string
+	// Version is that in User-Agent; "" = "dev".
+	Version string
+	// OwnAddrs are the addresses on which this cluster serves clients: no
+	// fetch goes there. An unspecified address stands for all of the
+	// machine's own.
+	OwnAddrs []netip.AddrPort
+	// Resolver resolves names; nil = the system's.
+	Resolver *net.Resolver
+	// RootCAs check the certificates of https origins; nil = the system's.
+	RootCAs *x509.CertPool
+	// Logger takes debug messages; nil = none.
+	Logger *slog.Logger
+	// Registerer takes the metrics; nil = none.
+	Registerer prometheus.Registerer
+	// Now is the clock by which freshness is judged; nil = time.Now.
+	Now func() time.Time
+}
+
+func (c *Config) setDefaults() {
+	for _, d := range []struct {
+		have *time.Duration
+		want time.Duration
+	}{{&c.Connect, DefaultConnect}, {&c.FirstByte, DefaultFirstByte}, {&c.Stall, DefaultStall}, {&c.Wait, DefaultWait}} {
+		if *d.have == 0 {
+			*d.have = d.want
+		}
+	}
+	if c.MaxRequests == 0 {
+		c.MaxRequests = DefaultMaxRequests
+	}
+	if c.Node == "" {
+		c.Node = "mccd"
+	}
+	if c.Version == "" {
+		c.Version = "dev"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Lookup == nil {
+		c.Lookup = func(string) (*storage.Rule, bool) { return nil, false }
+	}
+}
+
+func (c *Config) validate() error {
+	var faults []error
+	for name, d := range map[string]time.Duration{"connect": c.Connect, "first byte": c.FirstByte, "stall": c.Stall, "wait": c.Wait} {
+		if d < 0 {
+			faults = append(faults, fmt.Errorf("%s time-out %v: give 0 (the default) or more", name, d))
+		}
+	}
+	if c.MaxRequests < 0 {
+		faults = append(faults, fmt.Errorf("max requests %d: give 0 (the default) or more", c.MaxRequests))
+	}
+	for what, s := range map[string]string{"node name": c.Node, "version": c.Version} {
+		if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' }) {
+			faults = append(faults, fmt.Errorf("%s %q: use printable characters without spaces and commas", what, s))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Client fetches from origins. It is safe for concurrent use.
+type Client struct {
+	cfg       Config
+	transport *http.Transport
+	bound     *bound
+	metrics   *metrics
+	ctx       context.Context // ends with Close
+	stop      context.CancelCauseFunc
+}
+
+// New returns a Client, or every fault of cfg at once. It starts nothing.
+func New(cfg Config) (*Client, error) {
+	cfg.setDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("configure origin client: %w", err)
+	}
+	c := &Client{cfg: cfg, bound: newBound(), metrics: newMetrics(cfg.Registerer)}
+	c.ctx, c.stop = context.WithCancelCause(context.Background())
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	c.transport = &http.Transport{
+		Proxy:                  nil, // never one from the environment
+		DialContext:            c.dial,
+		TLSClientConfig:        &tls.Config{RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
+		TLSHandshakeTimeout:    cfg.Connect,
+		DisableCompression:     true, // it would add gzip to requests without Range
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    cfg.MaxRequests,
+		IdleConnTimeout:        idleFor,
+		ResponseHeaderTimeout:  cfg.FirstByte,
+		MaxResponseHeaderBytes: maxHead,
+		Protocols:              &protocols,
+	}
+	return c, nil
+}
+
+// Close ends all requests and bodies in progress and closes kept connections.
+func (c *Client) Close() error {
+	c.stop(errClosed)
+	c.transport.CloseIdleConnections()
+	return nil
+}
+
+var errClosed = errors.New("origin client closed")

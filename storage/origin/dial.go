@@ -1,0 +1,70 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/mccd/mccd/storage"
+)
+
+// ruleKey carries the rule of a request to the dialer.
+type ruleKey struct{}
+
+// conn counts what is written, so that a request that never left can be told
+// from one that did.
+type conn struct {
+	net.Conn
+	written atomic.Int64
+}
+
+// Write implements net.Conn.
+func (c *conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// dial connects to addr, or to where the rule says, if the rule allows the
+// address that it turns out to be. The check is made on the address of the
+// socket itself, so that a name that resolves anew cannot pass it.
+func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	rule, ok := ctx.Value(ruleKey{}).(*storage.Rule)
+	if !ok {
+		return nil, errors.New("dial without a rule")
+	}
+	if rule.Connect != "" {
+		addr = rule.Connect
+	}
+	d := net.Dialer{
+		Timeout:  c.cfg.Connect,
+		Resolver: c.cfg.Resolver,
+		Control: func(_, address string, _ syscall.RawConn) error {
+			return c.allow(rule, address)
+		},
+	}
+	raw, err := d.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: raw}, nil
+}
+
+// allow checks the address that is about to be dialled.
+func (c *Client) allow(rule *storage.Rule, address string) error {
+	target, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("%w: address %q cannot be read", ErrRefused, address)
+	}
+	if own(c.cfg.OwnAddrs, target, net.InterfaceAddrs) {
+		return fmt.Errorf("%w: %s is an address of this cluster's own; let the name resolve to the origin, or set connect: in rule %q", ErrRefused, target, rule.Name)
+	}
+	if !rule.AllowPrivate && !public(target.Addr(), special()) {
+		return fmt.Errorf("%w: %s is not a public address; if it is the origin's, set allow_private: true in rule %q", ErrRefused, target.Addr(), rule.Name)
+	}
+	return nil
+}

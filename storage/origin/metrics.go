@@ -1,0 +1,59 @@
+package origin
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mccd/mccd/storage"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// metrics are labelled by the rule's name alone: never by host, path or query.
+type metrics struct {
+	requests *prometheus.CounterVec
+	bytes    *prometheus.CounterVec
+	inFlight *prometheus.GaugeVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := promauto.With(reg)
+	return &metrics{
+		requests: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "mccd_origin_requests_total",
+			Help: "Requests at origins, by rule and by how they ended.",
+		}, []string{"rule", "result"}),
+		bytes: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "mccd_origin_bytes_total",
+			Help: "Body bytes received from origins, by rule.",
+		}, []string{"rule"}),
+		inFlight: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mccd_origin_requests_in_flight",
+			Help: "Requests at origins in progress, bodies included, by rule.",
+		}, []string{"rule"}),
+	}
+}
+
+// result names the end of a request for the metrics.
+func result(err error) string {
+	var status *storage.StatusError
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &status):
+		return "status"
+	}
+	for _, r := range []struct {
+		is   error
+		name string
+	}{
+		{ErrRefused, "refused"}, {storage.ErrBusy, "busy"}, {ErrStall, "stall"}, {ErrLie, "lie"},
+		{ErrConnect, "connect"}, {ErrBroken, "broken"}, {context.Canceled, "canceled"},
+		{context.DeadlineExceeded, "canceled"}, {errClosed, "canceled"}, {errBodyClosed, "canceled"},
+	} {
+		if errors.Is(err, r.is) {
+			return r.name
+		}
+	}
+	return "other"
+}
