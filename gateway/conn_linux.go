@@ -90,6 +90,9 @@ func (c *conn) pump(step func(uintptr) bool) error {
 			return firstError(t.err, err, clearErr)
 		}
 		if !enough {
+			if expired {
+				c.discard()
+			}
 			return firstError(t.err, err)
 		}
 	}

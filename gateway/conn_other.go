@@ -29,6 +29,7 @@ func (c *conn) Write(p []byte) (int, error) {
 		n, err := c.Conn.Write(p[sent:min(len(p), sent+writePart)])
 		sent += n
 		if err != nil && (!errors.Is(err, os.ErrDeadlineExceeded) || int64(n) < c.limits.bytes) {
+			c.discard()
 			return sent, err
 		}
 	}

@@ -66,13 +66,14 @@ type fakeSource struct {
 	every  step    // what they do after that
 	passed []http.Header
 
-	open atomic.Int64 // contents not closed
-	pass func(method string, ref storage.Ref, h http.Header) (*http.Response, error)
+	open   atomic.Int64  // contents not closed
+	opened chan struct{} // gets a value per Open while there is room
+	pass   func(method string, ref storage.Ref, h http.Header) (*http.Response, error)
 }
 
 func newFakeSource(t testing.TB, size int) *fakeSource {
 	t.Helper()
-	s := &fakeSource{base: 8192, data: make([]byte, size)}
+	s := &fakeSource{base: 8192, data: make([]byte, size), opened: make(chan struct{}, 16)}
 	seed := sha256.Sum256([]byte(t.Name()))
 	for i := range s.data {
 		s.data[i] = seed[i%32] ^ byte(i>>5) ^ byte(i>>13)
@@ -99,6 +100,10 @@ func (s *fakeSource) Open(ctx context.Context, req storage.Request) (Content, er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opens = append(s.opens, req)
+	select {
+	case s.opened <- struct{}{}:
+	default:
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -178,15 +183,43 @@ type node struct {
 	stop      func() error
 }
 
+// syncBuffer is a log that can be waited for.
 type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu    sync.Mutex
+	b     bytes.Buffer
+	wrote chan struct{} // closed at the next write; nil while nobody waits
 }
 
 func (b *syncBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.wrote != nil {
+		close(b.wrote)
+		b.wrote = nil
+	}
 	return b.b.Write(p)
+}
+
+// await returns when the log holds part.
+func (b *syncBuffer) await(t testing.TB, part string) {
+	t.Helper()
+	for {
+		b.mu.Lock()
+		found := strings.Contains(b.b.String(), part)
+		if b.wrote == nil {
+			b.wrote = make(chan struct{})
+		}
+		wrote := b.wrote
+		b.mu.Unlock()
+		if found {
+			return
+		}
+		select {
+		case <-wrote:
+		case <-time.After(30 * time.Second):
+			t.Fatalf("no %s in the log:\n%s", part, b)
+		}
+	}
 }
 
 func (b *syncBuffer) String() string {
@@ -261,6 +294,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	close  bool // Connection: close
 	err    error
 }
 

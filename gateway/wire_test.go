@@ -16,5 +16,5 @@ func readAnswer(r *bufio.Reader, method string) answer {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	return answer{status: resp.StatusCode, header: resp.Header, body: body, err: err}
+	return answer{status: resp.StatusCode, header: resp.Header, body: body, close: resp.Close, err: err}
 }

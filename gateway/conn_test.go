@@ -1,0 +1,241 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mccd/mccd/storage"
+)
+
+func dial(t *testing.T, n *node) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", n.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func ask(t *testing.T, c net.Conn, raw string) {
+	t.Helper()
+	if _, err := io.WriteString(c, raw); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOverTheConnectionBound: one connection more gets a fast 503, and the
+// place is free again when one closes.
+func TestOverTheConnectionBound(t *testing.T) {
+	n := startNode(t, 1000, func(c *Config) { c.MaxConns = 2 })
+	keep := "GET /a HTTP/1.1\r\nHost: " + doHost + "\r\n\r\n"
+	first, second := dial(t, n), dial(t, n)
+	for _, c := range []net.Conn{first, second} {
+		ask(t, c, keep)
+		if a := readAnswer(newReader(c), "GET"); a.status != 200 {
+			t.Fatalf("status %d", a.status)
+		}
+	}
+	a := n.send(t, keep)
+	if a.err != nil || a.status != 503 || len(a.body) == 0 || !a.close {
+		t.Errorf("third connection: %+v", a)
+	}
+	first.Close()
+	for range 2000 { // the server notices the close a moment later
+		if a = n.send(t, request("GET", doHost, "/a")); a.status == 200 {
+			break
+		}
+	}
+	if a.status != 200 {
+		t.Errorf("after a close: %d", a.status)
+	}
+	if n.metric(t, "mccd_gateway_refused_connections_total") < 1 {
+		t.Error("no refusal was counted")
+	}
+}
+
+// TestClientThatTakesNothing is closed, and its content released.
+func TestClientThatTakesNothing(t *testing.T) {
+	n := startNode(t, 32<<20, func(c *Config) { c.SlowWindow = 50 * time.Millisecond })
+	c := dial(t, n)
+	if err := c.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, c, request("GET", doHost, "/a"))
+	n.log.await(t, `"cut":"client"`)
+	got, _ := io.ReadAll(c)
+	if int64(len(got)) >= n.source.object.Size() {
+		t.Errorf("%d bytes came", len(got))
+	}
+}
+
+// TestSlowClientThatTakesEnough outlasts many windows.
+func TestSlowClientThatTakesEnough(t *testing.T) {
+	const size = 16 << 20
+	n := startNode(t, size, func(c *Config) { c.SlowWindow, c.SlowBytes = 30*time.Millisecond, 1 })
+	c := dial(t, n)
+	ask(t, c, request("GET", doHost, "/a"))
+	r := newReader(c)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got := make([]byte, 0, size)
+	buf := make([]byte, 256<<10)
+	for {
+		m, err := resp.Body.Read(buf)
+		got = append(got, buf[:m]...)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("cut after %d bytes: %v", len(got), err)
+		}
+		if len(got)%(1<<20) < m {
+			<-time.After(10 * time.Millisecond) // a slow client is what is tested
+		}
+	}
+	if !bytes.Equal(got, n.source.data) {
+		t.Error("wrong bytes")
+	}
+}
+
+// TestClientThatLeaves ends the wait for its bytes.
+func TestClientThatLeaves(t *testing.T) {
+	n := startNode(t, 1000, nil)
+	n.source.steps = []step{{gate: make(chan struct{})}}
+	c := dial(t, n)
+	ask(t, c, "GET /a HTTP/1.1\r\nHost: "+doHost+"\r\n\r\n")
+	<-n.source.opened
+	c.Close()
+	n.log.await(t, `"cut":"client"`)
+}
+
+// TestDrain: what is in flight is finished, and told to close; no new
+// connection is taken; what outlasts the grace is cut.
+func TestDrain(t *testing.T) {
+	gate := make(chan struct{})
+	draining := make(chan struct{})
+	n := startNode(t, 1000, func(c *Config) {
+		c.Draining = func() bool {
+			select {
+			case <-draining:
+				return true
+			default:
+				return false
+			}
+		}
+	})
+	n.source.steps = []step{{gate: gate}}
+	c := dial(t, n)
+	ask(t, c, "GET /a HTTP/1.1\r\nHost: "+doHost+"\r\n\r\n")
+	<-n.source.opened
+	close(draining)
+	stopped := make(chan error, 1)
+	go func() { stopped <- n.stop() }()
+	for {
+		extra, err := net.Dial("tcp", n.addr)
+		if err != nil {
+			break // refused: the listener is closed
+		}
+		extra.Close()
+	}
+	close(gate)
+	a := readAnswer(newReader(c), "GET")
+	if a.status != 200 || a.err != nil || len(a.body) != 1000 || !a.close {
+		t.Errorf("response in flight: %d, error %v, %v", a.status, a.err, a.header)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDrainCutsAfterTheGrace(t *testing.T) {
+	n := startNode(t, 1000, func(c *Config) { c.Grace = 10 * time.Millisecond })
+	n.source.steps = []step{{gate: make(chan struct{})}}
+	c := dial(t, n)
+	ask(t, c, "GET /a HTTP/1.1\r\nHost: "+doHost+"\r\n\r\n")
+	<-n.source.opened
+	if err := n.stop(); err != nil {
+		t.Error(err)
+	}
+	if got, _ := io.ReadAll(c); len(got) != 0 {
+		t.Errorf("%d bytes came", len(got))
+	}
+}
+
+// TestTLS: https names an https origin, speaks HTTP/1.1 only, and copies.
+func TestTLS(t *testing.T) {
+	n := startNode(t, 300<<10, func(c *Config) {
+		c.TLSListeners, c.Listeners = c.Listeners, nil
+		c.TLS = &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}, NextProtos: []string{"h2", "http/1.1"}}
+	})
+	c, err := tls.Dial("tcp", n.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}) //nolint:gosec // a test's own certificate
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if p := c.ConnectionState().NegotiatedProtocol; p != "http/1.1" {
+		t.Errorf("negotiated %q", p)
+	}
+	if _, err := io.WriteString(c, request("GET", "cache", "/a?cacheHostOrigin="+doHost)); err != nil {
+		t.Fatal(err)
+	}
+	a := readAnswer(newReader(c), "GET")
+	if a.status != 200 || !bytes.Equal(a.body, n.source.data) {
+		t.Errorf("status %d, error %v, %d bytes", a.status, a.err, len(a.body))
+	}
+	if reqs := n.source.requests(); reqs[0].Ref.Scheme != "https" {
+		t.Errorf("scheme %q", reqs[0].Ref.Scheme)
+	}
+}
+
+func selfSigned(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"cache"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// TestKeepAlive: answers follow each other on one connection in order, also
+// when they were asked for at once.
+func TestKeepAlive(t *testing.T) {
+	n := startNode(t, 1000, nil)
+	n.source.every = step{max: 300, from: storage.SourcePeer}
+	c := dial(t, n)
+	one := "GET /a HTTP/1.1\r\nHost: " + doHost + "\r\n"
+	ask(t, c, one+"\r\n"+one+"Range: bytes=5-9\r\n\r\n"+"HEAD"+one[3:]+"\r\n"+one+"Range: bytes=0-0,3-3\r\n\r\n"+one+"\r\n")
+	r := newReader(c)
+	for i, want := range []struct {
+		method string
+		status int
+		length int
+	}{{"GET", 200, 1000}, {"GET", 206, 5}, {"HEAD", 200, 0}, {"GET", 503, -1}, {"GET", 200, 1000}} {
+		a := readAnswer(r, want.method)
+		if a.err != nil || a.status != want.status || want.length >= 0 && len(a.body) != want.length {
+			t.Fatalf("answer %d: %d, error %v, %d bytes", i, a.status, a.err, len(a.body))
+		}
+		if i == 0 && !strings.Contains(a.header.Get("Cache-Status"), "detail=peer") {
+			t.Errorf("Cache-Status %q", a.header.Get("Cache-Status"))
+		}
+	}
+}
