@@ -1,0 +1,190 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/test/faultorigin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestBoundWaitsThenIsBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBound()
+		first, err := b.acquire(t.Context(), "a", 2, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := b.acquire(t.Context(), "a", 2, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := b.acquire(t.Context(), "a", 2, time.Second); !errors.Is(err, storage.ErrBusy) || time.Since(began) != time.Second {
+			t.Errorf("error %v after %v", err, time.Since(began))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := b.acquire(ctx, "a", 2, time.Second); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v", err)
+		}
+		other, err := b.acquire(t.Context(), "b", 1, time.Second)
+		if err != nil {
+			t.Errorf("another host: %v", err)
+		}
+		time.AfterFunc(time.Second/2, first)
+		third, err := b.acquire(t.Context(), "a", 2, time.Second)
+		if err != nil {
+			t.Errorf("a place that came free: %v", err)
+		}
+		second()
+		third()
+		other()
+		if len(b.hosts) != 0 {
+			t.Errorf("%d hosts kept", len(b.hosts))
+		}
+	})
+}
+
+func TestFetchHoldsItsPlaceUntilTheBodyEnds(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	b := newBed(t, Config{MaxRequests: 1, Wait: time.Millisecond, Registerer: reg})
+	flying := b.client.metrics.inFlight.WithLabelValues("test")
+	first, err := b.fetch(t, Request{Span: span(0, 1000)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.fetch(t, Request{Span: span(0, 1000)}); !errors.Is(err, storage.ErrBusy) {
+		t.Errorf("error %v, want %v", err, storage.ErrBusy)
+	}
+	if n := testutil.ToFloat64(flying); n != 1 {
+		t.Errorf("%v in flight, want 1", n)
+	}
+	right(t, first, "1", span(0, 1000))
+	for _, end := range []func(*Response){
+		func(r *Response) { _ = r.Body.Close() },
+		func(r *Response) { _, _ = io.Copy(io.Discard, r.Body) },
+	} {
+		resp, err := b.fetch(t, Request{Whole: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		end(resp)
+	}
+	for _, s := range []faultorigin.Behaviour{{Status: 404}, {Status: 206}, {Drop: true}, {Location: "http://no.example.com/"}, {Gzip: true}} {
+		b.origin.Script(path, s)
+		if _, err := b.fetch(t, Request{Whole: true}); err == nil || errors.Is(err, storage.ErrBusy) {
+			t.Errorf("%+v: error %v", s, err)
+		}
+	}
+	if n := testutil.ToFloat64(flying); n != 0 || len(b.client.bound.hosts) != 0 {
+		t.Errorf("%v in flight, %d hosts, want none", n, len(b.client.bound.hosts))
+	}
+	want := map[string]float64{"ok": 3, "busy": 1, "canceled": 1, "status": 1, "lie": 2, "broken": 1}
+	for name, n := range want {
+		if got := testutil.ToFloat64(b.client.metrics.requests.WithLabelValues("test", name)); got != n {
+			t.Errorf("requests with result %s: %v, want %v", name, got, n)
+		}
+	}
+	if n, err := testutil.GatherAndCount(reg); err != nil || n == 0 {
+		t.Errorf("%d metrics, %v", n, err)
+	}
+}
+
+func TestRuleBoundsItsOwnRequests(t *testing.T) {
+	b := newBed(t, Config{MaxRequests: 1, Wait: time.Millisecond})
+	b.rule.MaxRequests = 2
+	for range 2 {
+		if _, err := b.fetch(t, Request{Whole: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.fetch(t, Request{Whole: true}); !errors.Is(err, storage.ErrBusy) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestContextEndsHeadAndBody(t *testing.T) {
+	g := faultorigin.NewGate()
+	defer g.Open()
+	b := newBed(t, Config{}, faultorigin.Behaviour{Requests: []int{1}, Gate: g}, faultorigin.Behaviour{Break: faultorigin.Stall, After: 10})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.client.Fetch(ctx, Request{Ref: ref(), Rule: b.rule, Whole: true})
+		done <- err
+	}()
+	if err := b.origin.Ledger().WaitRequests(within(t), path, 1); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) || errors.Is(err, storage.ErrUpstream) {
+		t.Errorf("error %v", err)
+	}
+	cause := errors.New("flight abandoned")
+	ctx2, cancel2 := context.WithCancelCause(t.Context())
+	resp, err := b.client.Fetch(ctx2, Request{Ref: ref(), Rule: b.rule, Whole: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(resp.Body, make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	cancel2(cause)
+	if _, err := resp.Body.Read(make([]byte, 1)); !errors.Is(err, cause) {
+		t.Errorf("error %v, want %v", err, cause)
+	}
+	if _, err := resp.Body.Read(make([]byte, 1)); !errors.Is(err, cause) {
+		t.Errorf("second read: error %v, want %v", err, cause)
+	}
+	resp.Body.Close()
+}
+
+func TestCloseEndsBodies(t *testing.T) {
+	for name, end := range map[string]func(*bed, *Response){
+		"client": func(b *bed, _ *Response) { _ = b.client.Close() },
+		"body":   func(_ *bed, r *Response) { _ = r.Body.Close() },
+	} {
+		b := newBed(t, Config{}, faultorigin.Behaviour{Break: faultorigin.Stall, After: 10})
+		resp, err := b.fetch(t, Request{Whole: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(resp.Body, make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := resp.Body.Read(make([]byte, 1))
+			done <- err
+		}()
+		end(b, resp)
+		if err := <-done; err == nil || errors.Is(err, io.EOF) {
+			t.Errorf("closed %s: Read ended with %v", name, err)
+		}
+	}
+}
+
+func TestNewReportsEveryFault(t *testing.T) {
+	_, err := New(Config{Connect: -1, Stall: -1, MaxRequests: -1, Node: "a b", Version: "x\n"})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) || len(joined.Unwrap()) != 5 {
+		t.Errorf("want five faults: %v", err)
+	}
+}
+
+func TestEmptySpanIsAnError(t *testing.T) {
+	b := newBed(t, Config{})
+	if _, err := b.fetch(t, Request{Span: span(5, 5)}); !errors.Is(err, storage.ErrRange) {
+		t.Errorf("error %v", err)
+	}
+}
