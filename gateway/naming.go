@@ -13,7 +13,8 @@ import (
 const originParam = "cacheHostOrigin"
 
 // name reads which object of which origin r asks for. Nothing is looked up but
-// the catalogue. A *refusal is the answer to give instead.
+// the catalogue. A *refusal is the answer to give instead; the Ref then holds at
+// most the host, for the log.
 func (g *Gateway) name(r *http.Request) (storage.Ref, *storage.Rule, *refusal) {
 	scheme := "http"
 	if r.TLS != nil {
@@ -39,7 +40,7 @@ func (g *Gateway) name(r *http.Request) (storage.Ref, *storage.Rule, *refusal) {
 	}
 	rule, ok := g.cfg.Catalogue.Lookup(host)
 	if !ok {
-		return storage.Ref{}, nil, refuseName(found)
+		return storage.Ref{Host: host}, nil, refuseName(found)
 	}
 	usual := 80
 	if scheme == "https" {
@@ -49,7 +50,7 @@ func (g *Gateway) name(r *http.Request) (storage.Ref, *storage.Rule, *refusal) {
 		port = usual
 	}
 	if !rule.AllowsPort(port) {
-		return storage.Ref{}, nil, refuse(http.StatusForbidden, "This origin is not served at that port. Ask for it at a port of its catalogue entry, or fetch from the origin itself.")
+		return storage.Ref{Host: host}, nil, refuse(http.StatusForbidden, "This origin is not served at that port. Ask for it at a port of its catalogue entry, or fetch from the origin itself.")
 	}
 	ref := storage.Ref{
 		Scheme: scheme, Host: host, Path: path, Query: query,

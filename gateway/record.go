@@ -78,9 +78,9 @@ func (g *Gateway) finish(d *delivery, r *http.Request, host, path string) {
 		slog.String("method", r.Method),
 		slog.String("rule", d.rule),
 		slog.String("host", host),
-		slog.String("path", path),
+		slog.String("path", short(path, 2048)),
 		slog.Int("status", d.status),
-		slog.String("range", r.Header.Get("Range")),
+		slog.String("range", lastRange(r)),
 		slog.Int64("bytes", d.sent),
 		slog.String("source", source),
 		slog.Int64("hit_bytes", d.bytes[storage.SourceDisk]),
@@ -89,7 +89,7 @@ func (g *Gateway) finish(d *delivery, r *http.Request, host, path string) {
 		slog.Bool("collapsed", d.collapsed),
 		slog.Float64("first_byte_ms", milliseconds(d.firstByte)),
 		slog.Float64("duration_ms", milliseconds(took)),
-		slog.String("user_agent", r.UserAgent()),
+		slog.String("user_agent", short(r.UserAgent(), 256)),
 	)
 	if d.cut != "" {
 		attrs = append(attrs, slog.String("cut", d.cut))
@@ -98,6 +98,23 @@ func (g *Gateway) finish(d *delivery, r *http.Request, host, path string) {
 		attrs = append(attrs, slog.String("error", d.err.Error()))
 	}
 	log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+}
+
+// lastRange returns the Range line that counts, short enough for a log.
+func lastRange(r *http.Request) string {
+	lines := r.Header["Range"]
+	if len(lines) == 0 {
+		return ""
+	}
+	return short(lines[len(lines)-1], 128)
+}
+
+// short cuts what a client can make as long as its head.
+func short(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return s[:limit] + "..."
 }
 
 func milliseconds(d time.Duration) float64 {

@@ -12,7 +12,7 @@ import (
 func TestOneRecordPerResponse(t *testing.T) {
 	n := startNode(t, 1000, nil)
 	n.source.steps = []step{{max: 300}, {max: 500, from: storage.SourcePeer}, {from: storage.SourceOrigin}}
-	n.get(t, "cache", "/a/b?P1=1&cacheHostOrigin="+doHost, "Range: bytes=0-", "User-Agent: "+liteAgent)
+	n.get(t, "cache", "/a/b?P1=1&cacheHostOrigin="+doHost, "Range: bytes=9-", "Range: bytes=0-", "User-Agent: "+liteAgent)
 	n.get(t, "other.example", "/x")
 	n.get(t, doHost, "/a", "If-None-Match: *")
 	if err := n.stop(); err != nil {
@@ -37,7 +37,7 @@ func TestOneRecordPerResponse(t *testing.T) {
 			t.Errorf("%s = %v, want %v", name, lines[0][name], want)
 		}
 	}
-	if lines[1]["status"] != 403.0 || lines[1]["source"] != "none" || lines[1]["rule"] != "" {
+	if lines[1]["status"] != 403.0 || lines[1]["source"] != "none" || lines[1]["rule"] != "" || lines[1]["host"] != "other.example" {
 		t.Errorf("refusal: %v", lines[1])
 	}
 	if lines[2]["status"] != 304.0 || lines[2]["source"] != "hit" {

@@ -63,11 +63,15 @@ func (x *exchange) admit() (no *refusal) {
 		return &refusal{status: http.StatusMethodNotAllowed, text: "Only GET and HEAD are served.", allow: "GET, HEAD"}
 	}
 	x.want = readRange(x.r)
-	// In ProfileDO what decide would refuse in any case asks for no object.
-	if x.rule.Profile == storage.ProfileDO && x.want.kind != rangeNone && x.want.kind != rangeOne || x.want.kind == rangeTooMany {
-		return refusalOfDecision(decide(x.r, x.rule.Profile, &storage.Object{}, x.want).status)
+	// What no object could meet asks for none.
+	switch do := x.rule.Profile == storage.ProfileDO; {
+	case do && x.want.kind != rangeNone && x.want.kind != rangeOne:
+		return refusalOfDecision(http.StatusServiceUnavailable)
+	case x.want.kind == rangeTooMany:
+		return refusalOfDecision(http.StatusRequestedRangeNotSatisfiable)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // looped reports whether a Via line names this node (RFC 9110 section 7.6.3).
