@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/mccd/mccd/cmd/mccd/config"
+	"github.com/mccd/mccd/cmd/mccd/node"
 )
 
 // fallbackListen is tried when port 80 was not asked for by name and is not to
@@ -85,10 +86,10 @@ func openAccessLog(path string, stdout io.Writer) (w io.Writer, closeLog func(),
 }
 
 // announce says where the node listens and where to point clients.
-func announce(c *config.Config, log *slog.Logger) {
-	log.Info("serving", "version", version(), "clients", c.Listen, "operators", c.OpsListen,
-		"peers", c.PeerListen, "gossip", c.GossipListen, "admin", c.AdminSocket)
-	log.Info("point Windows clients here by setting the policy DOCacheHost", "DOCacheHost", cacheHost(c.Listen))
+func announce(n *node.Node, socket string, log *slog.Logger) {
+	log.Info("serving", "version", version(), "clients", n.Addr(), "operators", n.OpsAddr(),
+		"peers", n.PeerAddr(), "gossip", n.GossipAddr(), "admin", socket)
+	log.Info("point Windows clients here by the policy DOCacheHost", "DOCacheHost", cacheHost(n.Addr()))
 }
 
 // cacheHost returns what clients name this node: its address where it has one,

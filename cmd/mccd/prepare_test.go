@@ -92,6 +92,7 @@ func TestEveryFieldReachesTheNode(t *testing.T) {
 		for i := range v.NumField() {
 			field, name := v.Field(i), path+v.Type().Field(i).Name
 			switch {
+			case name == "Allow": // for tests
 			case field.IsZero():
 				t.Errorf("%s stays zero", name)
 			case field.Kind() == reflect.Struct:

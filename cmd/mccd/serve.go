@@ -75,7 +75,7 @@ func runNode(ctx context.Context, loaded *config.Loaded, stdout, stderr io.Write
 	if err != nil {
 		return fmt.Errorf("start node: %w", err)
 	}
-	announce(loaded.Config, log)
+	announce(n, loaded.AdminSocket, log)
 	tell := func(state string) {
 		if _, err := daemon.SdNotify(false, state); err != nil {
 			log.Warn("tell service manager", "error", err)
