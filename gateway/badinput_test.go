@@ -171,7 +171,7 @@ func TestNoQueryAnywhere(t *testing.T) {
 	n := startNode(t, 1000, nil)
 	n.source.errs = []error{nil, storage.ErrUpstream, storage.ErrBusy}
 	var bodies strings.Builder
-	for _, target := range []string{"/ok?P4=secret&cacheHostOrigin=" + doHost, "/lost?P4=secret", "/busy?P4=secret", "/bad%00?P4=secret", "/x?P4=secret&cacheHostOrigin=secret.example"} {
+	for _, target := range []string{"/ok?P4=secret&cacheHostOrigin=" + doHost, "/lost?P4=secret", "/busy?P4=secret", "/bad%00?P4=secret", "/x?P4=secret&cacheHostOrigin=other.example", "/x?cacheHostOrigin=other.example/secret"} {
 		a := n.get(t, doHost, target)
 		fmt.Fprintf(&bodies, "%v %s", a.header, a.body[:min(len(a.body), 400)])
 	}

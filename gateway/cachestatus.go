@@ -1,10 +1,6 @@
 package gateway
 
-import (
-	"strings"
-
-	"github.com/mccd/mccd/storage"
-)
+import "github.com/mccd/mccd/storage"
 
 // cacheStatusName returns name as the sf-token, or where it cannot be one the
 // sf-string, that stands for this node in Cache-Status (RFC 9211 section 2).
@@ -27,21 +23,30 @@ const (
 	statusFailed    = "; fwd=uri-miss; detail=error"
 )
 
+// fixedValues are header values that do not depend on the request. Responses
+// share them, and nobody changes them.
+type fixedValues struct {
+	cid, via, acceptRanges, octets, close []string
+	// status is Cache-Status by source, and whether the bytes were collapsed.
+	status [storage.SourceOrigin + 1][2][]string
+}
+
+func newFixedValues(cfg Config, self string) fixedValues {
+	v := fixedValues{
+		cid: []string{cfg.NodeID}, via: []string{"1.1 " + cfg.NodeName},
+		acceptRanges: []string{"bytes"}, octets: []string{"application/octet-stream"}, close: []string{"close"},
+	}
+	for from, end := range [...]string{storage.SourceDisk: statusHit, storage.SourcePeer: statusPeer, storage.SourceOrigin: statusOrigin} {
+		v.status[from] = [2][]string{{self + end}, {self + end + statusCollapsed}}
+	}
+	v.status[storage.SourceDisk][1] = v.status[storage.SourceDisk][0] // collapsed tells about forwarding
+	return v
+}
+
 // cacheStatus tells where an answer's first bytes came from.
-func (g *Gateway) cacheStatus(from storage.Source, collapsed bool) string {
-	var b strings.Builder
-	b.WriteString(g.self)
-	switch from {
-	case storage.SourcePeer:
-		b.WriteString(statusPeer)
-	case storage.SourceOrigin:
-		b.WriteString(statusOrigin)
-	default:
-		b.WriteString(statusHit)
-		return b.String()
-	}
+func (g *Gateway) cacheStatus(from storage.Source, collapsed bool) []string {
 	if collapsed {
-		b.WriteString(statusCollapsed)
+		return g.values.status[from][1]
 	}
-	return b.String()
+	return g.values.status[from][0]
 }

@@ -165,7 +165,8 @@ type Gateway struct {
 	totals    totals
 	flying    inflight
 	buffers   buffers
-	self      string   // this node as a member of Cache-Status
+	self      string // this node as a member of Cache-Status
+	values    fixedValues
 	loopNames []string // lower case
 }
 
@@ -183,6 +184,7 @@ func New(cfg Config) (*Gateway, error) {
 	for _, name := range append([]string{cfg.NodeName}, cfg.LoopNames...) {
 		g.loopNames = append(g.loopNames, strings.ToLower(name))
 	}
+	g.values = newFixedValues(cfg, g.self)
 	g.flying.gauge = g.metrics.inFlight
 	bound := &connBound{limit: int64(cfg.MaxConns), metrics: g.metrics}
 	for _, l := range cfg.Listeners {

@@ -43,9 +43,9 @@ func (g *Gateway) objectHead(h http.Header, obj *storage.Object, d decision) {
 	}
 	if len(h["Content-Type"]) == 0 {
 		// Without one net/http copies the first bytes to look at them.
-		h["Content-Type"] = []string{"application/octet-stream"}
+		h["Content-Type"] = g.values.octets
 	}
-	h["Accept-Ranges"] = []string{"bytes"}
+	h["Accept-Ranges"] = g.values.acceptRanges
 	h["Content-Length"] = []string{strconv.FormatInt(d.span.Len(), 10)}
 	if d.status == http.StatusPartialContent {
 		h["Content-Range"] = []string{contentRange(d.span, obj.Size())}
@@ -65,21 +65,21 @@ func contentRange(span storage.Span, size int64) string {
 
 // nodeHead puts this node's own headers into h, last in the lists that caches
 // append to.
-func (g *Gateway) nodeHead(h http.Header, cacheStatus string) {
+func (g *Gateway) nodeHead(h http.Header, cacheStatus []string) {
 	delete(h, "X-Cid")
-	h["X-CID"] = []string{g.cfg.NodeID}
-	h["Via"] = []string{joined(h["Via"], "1.1 "+g.cfg.NodeName)}
-	h["Cache-Status"] = []string{joined(h["Cache-Status"], cacheStatus)}
+	h["X-CID"] = g.values.cid
+	h["Via"] = joined(h["Via"], g.values.via)
+	h["Cache-Status"] = joined(h["Cache-Status"], cacheStatus)
 	if g.cfg.Draining() {
-		h["Connection"] = []string{"close"}
+		h["Connection"] = g.values.close
 	}
 }
 
-func joined(before []string, last string) string {
+func joined(before, last []string) []string {
 	if len(before) == 0 {
 		return last
 	}
-	return strings.Join(before, ", ") + ", " + last
+	return []string{strings.Join(before, ", ") + ", " + last[0]}
 }
 
 // respond writes a refusal: a short text that says what to do, never stored.
@@ -101,7 +101,7 @@ func (g *Gateway) respond(w http.ResponseWriter, no *refusal, cacheStatus string
 	if no.status == http.StatusServiceUnavailable {
 		h["Retry-After"] = []string{"2"}
 	}
-	g.nodeHead(h, cacheStatus)
+	g.nodeHead(h, []string{cacheStatus})
 	w.WriteHeader(no.status)
 	_, _ = w.Write([]byte(body)) // a client that has gone misses nothing
 }

@@ -42,7 +42,7 @@ func (x *exchange) pass(how string) {
 	if len(h["Content-Type"]) == 0 {
 		h["Content-Type"] = nil // not sniffed, not invented
 	}
-	x.g.nodeHead(h, x.g.self+how)
+	x.g.nodeHead(h, []string{x.g.self + how})
 	x.w.WriteHeader(resp.StatusCode)
 	if x.r.Method == http.MethodHead {
 		return
