@@ -19,7 +19,9 @@ type body struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	from   io.ReadCloser
-	stall  time.Duration
+	// stall is how long one read may take; clock runs while one does.
+	stall time.Duration
+	clock *time.Timer
 	// left are the bytes still due, -1 where the length is unknown.
 	left     int64
 	received prometheus.Counter
@@ -69,9 +71,13 @@ func (b *body) Read(p []byte) (int, error) {
 
 // read reads once, under the clock that ends a silent answer.
 func (b *body) read(p []byte) (int, error) {
-	t := time.AfterFunc(b.stall, func() { b.cancel(ErrStall) })
+	if b.clock == nil {
+		b.clock = time.AfterFunc(b.stall, func() { b.cancel(ErrStall) })
+	} else {
+		b.clock.Reset(b.stall)
+	}
 	n, err := b.from.Read(p)
-	t.Stop()
+	b.clock.Stop()
 	b.received.Add(float64(n))
 	return n, err
 }

@@ -46,8 +46,7 @@ func (a *answer) body(span storage.Span) {
 		if own.wait(a.ctx, len(p)) != nil || a.s.rate.wait(a.ctx, len(p)) != nil {
 			panic(http.ErrAbortHandler)
 		}
-		written, err := a.w.Write(p)
-		a.note(span.Off+done, written)
+		written, err := a.write(a.w, p, span.Off+done)
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
@@ -75,10 +74,19 @@ func (a *answer) read(p []byte, off, done int64) {
 	}
 }
 
-func (a *answer) note(off int64, n int) {
-	if a.s.ledger.sent(a.entry, storage.Span{Off: off, End: off + int64(n)}) {
+// write sends p, the object's bytes from off on, and notes it. It is noted
+// before it is sent, so that a client that has read a byte finds it in the
+// ledger; what was not written after all is taken out again.
+func (a *answer) write(w io.Writer, p []byte, off int64) (int, error) {
+	first := a.s.ledger.sent(a.entry, storage.Span{Off: off, End: off + int64(len(p))})
+	n, err := w.Write(p)
+	if n < len(p) {
+		a.s.ledger.unsent(a.entry, int64(len(p)-n))
+	}
+	if first && n > 0 {
 		a.s.observe(FirstByte, a.entry)
 	}
+	return n, err
 }
 
 func (a *answer) flush() { _ = http.NewResponseController(a.w).Flush() }
@@ -118,9 +126,7 @@ func (a *answer) surplus(rest storage.Span) {
 	for off := rest.Off; off < rest.End; {
 		n := min(int64(len(buf)), rest.End-off)
 		a.read(buf[:n], off, off)
-		written, err := conn.Write(buf[:n])
-		a.note(off, written)
-		if err != nil {
+		if _, err := a.write(conn, buf[:n], off); err != nil {
 			return
 		}
 		off += n

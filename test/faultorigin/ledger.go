@@ -92,6 +92,16 @@ func (l *Ledger) sent(e *Entry, s storage.Span) (first bool) {
 	return first
 }
 
+// unsent takes the last n bytes of e out again.
+func (l *Ledger) unsent(e *Entry, n int64) {
+	l.update(func() {
+		last := len(e.Sent) - 1
+		if e.Sent[last].End -= n; e.Sent[last].Empty() {
+			e.Sent = e.Sent[:last]
+		}
+	})
+}
+
 // Entries returns a copy of all entries, in the order of their beginning.
 func (l *Ledger) Entries() []Entry { return l.Requests("") }
 
