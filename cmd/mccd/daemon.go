@@ -24,7 +24,7 @@ func dialDaemon(ctx context.Context, loaded *config.Loaded) (client *admin.Clien
 		if dialErr == nil {
 			return client, path, nil
 		}
-		if forbidden(path) {
+		if forbidden(ctx, path) {
 			dialErr = fmt.Errorf("%w (%w)", dialErr, fs.ErrPermission)
 		}
 		err = errors.Join(err, dialErr)
@@ -34,8 +34,8 @@ func dialDaemon(ctx context.Context, loaded *config.Loaded) (client *admin.Clien
 
 // forbidden reports whether a socket is there that this user may not use: a
 // daemon may well run.
-func forbidden(path string) bool {
-	conn, err := net.Dial("unix", path)
+func forbidden(ctx context.Context, path string) bool {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err == nil {
 		_ = conn.Close()
 	}

@@ -55,11 +55,7 @@ func addSettings(cmd *cobra.Command, environ []string, only ...string) *settings
 
 // load merges file, environment and flags. Its errors carry exit codes.
 func (s *settingsFlags) load(extra ...config.Setting) (*config.Loaded, error) {
-	file, err := s.configFile()
-	if err != nil {
-		return nil, err
-	}
-	loaded, err := config.Load(config.Sources{File: file, Environ: s.environ, Flags: append(s.settings(), extra...)})
+	loaded, err := config.Load(config.Sources{File: s.configFile(), Environ: s.environ, Flags: append(s.settings(), extra...)})
 	if err != nil {
 		return nil, badConfig(err)
 	}
@@ -77,18 +73,18 @@ func badConfig(err error) error {
 	return exit(exitUsage, err)
 }
 
-func (s *settingsFlags) configFile() (string, error) {
+// configFile returns the file to read, empty for none.
+func (s *settingsFlags) configFile() string {
 	if s.flags.Changed("config") {
-		return s.file, nil
+		return s.file
 	}
 	if name := s.getenv(config.ConfigEnv); name != "" {
-		return name, nil
+		return name
 	}
-	_, err := os.Stat(config.DefaultFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+	if _, err := os.Stat(config.DefaultFile); errors.Is(err, fs.ErrNotExist) {
+		return ""
 	}
-	return config.DefaultFile, nil
+	return config.DefaultFile
 }
 
 func (s *settingsFlags) settings() []config.Setting {

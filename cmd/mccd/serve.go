@@ -57,7 +57,7 @@ func serve(cmd *cobra.Command, flags *settingsFlags, extra ...config.Setting) er
 func runNode(ctx context.Context, loaded *config.Loaded, stdout, stderr io.Writer) error {
 	log := newLogger(loaded.Log, stderr)
 	for _, warning := range loaded.Warnings {
-		log.Warn(warning)
+		log.Warn("configuration", "warning", warning)
 	}
 	if err := os.MkdirAll(loaded.DataDir, 0o700); err != nil {
 		return fmt.Errorf("create data directory: %w", err)

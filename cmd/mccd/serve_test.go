@@ -96,7 +96,9 @@ func TestServeAndJoin(t *testing.T) {
 	}
 	// No daemon runs at the second socket, so join runs a node.
 	second := startNode(t, "second", "join", address(t, alone, "gossip"))
-	both := func(s admin.Status) bool { return len(s.Nodes) == 2 && s.Nodes[0].State == "alive" && s.Nodes[1].State == "alive" }
+	both := func(s admin.Status) bool {
+		return len(s.Nodes) == 2 && s.Nodes[0].State == "alive" && s.Nodes[1].State == "alive"
+	}
 	a, b := statusOf(t, first, both), statusOf(t, second, both)
 	if a.ViewDigest != b.ViewDigest {
 		t.Errorf("digests %s and %s", a.ViewDigest, b.ViewDigest)
