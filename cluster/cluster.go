@@ -13,7 +13,7 @@ import (
 	"github.com/mccd/mccd/ring"
 )
 
-// ErrLeft: the node has left its cluster and is one of its own until it is
+// ErrLeft tells that the node has left its cluster and is one of its own until it is
 // restarted.
 var ErrLeft = errors.New("this node has left its cluster: restart it to join one")
 

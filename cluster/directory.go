@@ -22,8 +22,9 @@ type directory struct {
 	mu      sync.Mutex
 	records map[string]record
 	encoded []byte // of records, nil = to be made
-	leaving bool
-	refused int // records that broke the bounds
+	leaving bool // no refuting any more
+	closed  bool // nothing is taken in any more
+	refused int  // records that broke the bounds
 }
 
 // newDirectory starts with what was kept from earlier. self supersedes the
@@ -138,6 +139,9 @@ func (d *directory) gone(r record) record {
 
 // put takes r in if it supersedes what is known. d.mu is held.
 func (d *directory) put(r record) {
+	if d.closed {
+		return
+	}
 	if r.id == d.self {
 		d.refute(r)
 		return
@@ -217,13 +221,15 @@ func (d *directory) leave() {
 	d.set(d.gone(d.records[d.self]))
 }
 
-// alone forgets everybody: this node is a cluster of one again.
+// alone forgets everybody for good: this node is a cluster of one again, and
+// an exchange that was under way when it left changes nothing.
 func (d *directory) alone() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	own := d.records[d.self]
 	own.left, own.leftUnix = false, 0
 	own.incarnation++
+	d.closed = true
 	d.records = map[string]record{d.self: own}
 	d.set(own)
 }

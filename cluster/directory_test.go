@@ -130,6 +130,20 @@ func TestRefute(t *testing.T) {
 	}
 }
 
+// TestAloneStaysAlone: an exchange that comes in after a node left does not
+// bring its former cluster back.
+func TestAloneStaysAlone(t *testing.T) {
+	d := testDirectory(1, rec(2, 1))
+	d.leave()
+	d.alone()
+	d.MergeRemoteState(encodeDirectory([]record{rec(1, 1), rec(2, 1), rec(3, 1)}, false))
+	d.observe([]gossip.Member{{ID: id(2), PeerAddr: "a:1", GossipAddr: "a:1", Incarnation: 1}}, nil)
+	want := rec(1, 2)
+	if all := d.snapshot(); len(all) != 1 || all[0] != want {
+		t.Fatalf("knows %+v", all)
+	}
+}
+
 // TestOldDeparturesGo: a departure is dropped when it is old, and one that is
 // told when it is old already is not taken in.
 func TestOldDeparturesGo(t *testing.T) {

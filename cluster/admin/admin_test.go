@@ -58,6 +58,7 @@ func full() Status {
 		Drives: []Drive{
 			{Path: "/a", Size: 100, Used: 50, Chunks: 3, State: "ok"},
 			{Path: "/b", Size: 100, State: "read-only", Reason: "no space left"},
+			{Path: "/d", Size: 9, Used: 9, State: "full"},
 			{Path: "/c", State: "failed", Reason: "input/output error"},
 		},
 		Cache:    Cache{HitBytes: 1, PeerBytes: 2, MissBytes: 3, Requests: 4, OriginBytes: 5, Flights: 6},

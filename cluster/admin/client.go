@@ -15,7 +15,7 @@ import (
 	adminv1 "github.com/mccd/mccd/proto/mccd/admin/v1"
 )
 
-// ErrUnreachable: no node answers on the admin socket.
+// ErrUnreachable tells that no node answers on the admin socket.
 var ErrUnreachable = errors.New("no mccd answers")
 
 // Client talks to the node behind one admin socket. It is safe for concurrent

@@ -36,6 +36,8 @@ func driveStateToProto(s string) adminv1.DriveState {
 	switch s {
 	case "ok":
 		return adminv1.DriveState_DRIVE_STATE_OK
+	case "full":
+		return adminv1.DriveState_DRIVE_STATE_FULL
 	case "read-only":
 		return adminv1.DriveState_DRIVE_STATE_READ_ONLY
 	case "failed":
@@ -49,6 +51,8 @@ func driveStateFromProto(s adminv1.DriveState) string {
 	switch s {
 	case adminv1.DriveState_DRIVE_STATE_OK:
 		return "ok"
+	case adminv1.DriveState_DRIVE_STATE_FULL:
+		return "full"
 	case adminv1.DriveState_DRIVE_STATE_READ_ONLY:
 		return "read-only"
 	case adminv1.DriveState_DRIVE_STATE_FAILED:

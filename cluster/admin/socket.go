@@ -16,7 +16,7 @@ import (
 // room for the name under which it is made.
 const maxSocketPath = 107 - len(".mccd-0123456789/s")
 
-// ErrInUse: somebody answers on the socket already.
+// ErrInUse tells that somebody answers on the socket already.
 var ErrInUse = errors.New("another process answers on the admin socket")
 
 // Listen makes the Unix socket at path, which only its owner may use (0600) at

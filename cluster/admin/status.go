@@ -56,7 +56,8 @@ type Drive struct {
 	Size   int64 `json:"size_bytes"`
 	Used   int64 `json:"used_bytes"`
 	Chunks int64 `json:"chunks"`
-	// State is "ok", "read-only" (it gives, but takes nothing) or "failed".
+	// State is "ok", "full" or "read-only" (it gives, but takes nothing), or
+	// "failed".
 	State string `json:"state"`
 	// Reason says why it is not ok.
 	Reason string `json:"reason,omitempty"`

@@ -119,8 +119,11 @@ func (t Timing) memberlist() *memberlist.Config {
 	return c
 }
 
-// loopback parses "ip:port" and refuses what other machines can reach.
+// loopback parses "ip:port", or "localhost:port", and refuses what other machines can reach.
 func loopback(what, addr string) (netip.AddrPort, error) {
+	if port, ok := strings.CutPrefix(addr, "localhost:"); ok {
+		addr = "127.0.0.1:" + port
+	}
 	ap, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("%s %q: want ip:port", what, addr)

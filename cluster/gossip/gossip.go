@@ -16,7 +16,7 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// ErrStopped: the gossip is not running any more, or its node has left.
+// ErrStopped tells that the gossip does not run any more, or its node has left.
 var ErrStopped = errors.New("gossip has stopped")
 
 // Gossip is one node's part in the gossip of its cluster. All methods are safe
@@ -253,10 +253,16 @@ func (g *Gossip) publishMeta(ctx context.Context) {
 			return
 		case <-g.dirty:
 		}
-		if err := g.ml.UpdateNode(g.cfg.Timing.Stream); err != nil {
-			// It is queued; it also travels with the next push/pull.
-			g.log.Debug("gossip own change", "err", err)
-		}
+		g.broadcast()
+	}
+}
+
+// broadcast queues own metadata for gossip and waits a little for it to go
+// out. The library now and then misses that it did, so this is no proof; the
+// next push/pull carries it as well.
+func (g *Gossip) broadcast() {
+	if err := g.ml.UpdateNode(4 * g.cfg.Timing.Gossip); err != nil {
+		g.log.Debug("gossip own change", "err", err)
 	}
 }
 
@@ -307,19 +313,20 @@ func (g *Gossip) Leave(ctx context.Context) error {
 	g.calls.Add(1) // under the one of enter, so Run still waits
 	go func() {
 		defer g.calls.Done()
-		n, _ := g.ml.Join(others[:min(3, len(others))])
-		err := g.ml.UpdateNode(g.cfg.Timing.Stream)
+		n, err := g.ml.Join(others[:min(3, len(others))])
+		g.broadcast()
 		g.ending.Lock()
 		defer g.ending.Unlock()
 		if g.down {
-			err = ErrStopped
-		} else {
-			err = errors.Join(err, g.ml.Leave(g.cfg.Timing.Stream))
+			told <- ErrStopped
+			return
 		}
-		if n > 0 {
-			err = nil
+		lerr := g.ml.Leave(g.cfg.Timing.Stream)
+		if n > 0 || lerr == nil {
+			told <- nil
+			return
 		}
-		told <- err
+		told <- errors.Join(err, lerr)
 	}()
 	select {
 	case err := <-told:

@@ -17,7 +17,7 @@ const (
 	firstPass, laterPass, atOnce = 256, 8, 16
 )
 
-// ErrNoPeer: no peer answered at any of the addresses.
+// ErrNoPeer tells that no peer answered at any of the addresses.
 var ErrNoPeer = errors.New("no peer answered")
 
 // Join exchanges state with the nodes at addrs ("host" or "host:port"), which

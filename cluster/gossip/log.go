@@ -32,6 +32,6 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 		}
 	}
 	line = bytes.TrimPrefix(line, []byte("memberlist: "))
-	w.log.Log(context.Background(), level, string(line))
+	w.log.Log(context.Background(), level, string(line)) //nolint:sloglint // the library's line is the message
 	return len(b), nil
 }

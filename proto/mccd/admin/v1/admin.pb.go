@@ -89,10 +89,12 @@ const (
 	DriveState_DRIVE_STATE_UNSPECIFIED DriveState = 0
 	// It takes and gives.
 	DriveState_DRIVE_STATE_OK DriveState = 1
-	// It gives, but takes nothing (full or read-only).
+	// It gives, but takes nothing: the file system does not let it.
 	DriveState_DRIVE_STATE_READ_ONLY DriveState = 2
 	// It is not used.
 	DriveState_DRIVE_STATE_FAILED DriveState = 3
+	// It gives, but takes nothing: no space or no inodes are left.
+	DriveState_DRIVE_STATE_FULL DriveState = 4
 )
 
 // Enum value maps for DriveState.
@@ -102,12 +104,14 @@ var (
 		1: "DRIVE_STATE_OK",
 		2: "DRIVE_STATE_READ_ONLY",
 		3: "DRIVE_STATE_FAILED",
+		4: "DRIVE_STATE_FULL",
 	}
 	DriveState_value = map[string]int32{
 		"DRIVE_STATE_UNSPECIFIED": 0,
 		"DRIVE_STATE_OK":          1,
 		"DRIVE_STATE_READ_ONLY":   2,
 		"DRIVE_STATE_FAILED":      3,
+		"DRIVE_STATE_FULL":        4,
 	}
 )
 
@@ -821,13 +825,14 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSTATE_ALIVE\x10\x01\x12\x12\n" +
 	"\x0eSTATE_DRAINING\x10\x02\x12\x10\n" +
-	"\fSTATE_FAILED\x10\x03*p\n" +
+	"\fSTATE_FAILED\x10\x03*\x86\x01\n" +
 	"\n" +
 	"DriveState\x12\x1b\n" +
 	"\x17DRIVE_STATE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eDRIVE_STATE_OK\x10\x01\x12\x19\n" +
 	"\x15DRIVE_STATE_READ_ONLY\x10\x02\x12\x16\n" +
-	"\x12DRIVE_STATE_FAILED\x10\x032\x8f\x01\n" +
+	"\x12DRIVE_STATE_FAILED\x10\x03\x12\x14\n" +
+	"\x10DRIVE_STATE_FULL\x10\x042\x8f\x01\n" +
 	"\x05Admin\x12E\n" +
 	"\x06Status\x12\x1c.mccd.admin.v1.StatusRequest\x1a\x1d.mccd.admin.v1.StatusResponse\x12?\n" +
 	"\x04Join\x12\x1a.mccd.admin.v1.JoinRequest\x1a\x1b.mccd.admin.v1.JoinResponseB2Z0github.com/mccd/mccd/proto/mccd/admin/v1;adminv1b\x06proto3"
