@@ -92,14 +92,14 @@ func canonical(scheme, authority string) (string, error) {
 	bad := strings.ContainsFunc(host, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("-._:[]", r)
 	})
-	if host == "" || bad {
-		return "", fmt.Errorf("%w: redirect to a host that is not a plain name", ErrRefused)
-	}
 	port := ""
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
 		host, port = host[:i], host[i+1:]
 	}
 	host = strings.TrimSuffix(host, ".")
+	if host == "" || bad {
+		return "", fmt.Errorf("%w: redirect to a host that is not a plain name", ErrRefused)
+	}
 	if port == "" || scheme == "http" && port == "80" || scheme == "https" && port == "443" {
 		return host, nil
 	}

@@ -28,7 +28,7 @@ func TestResolve(t *testing.T) {
 		{"", "", ""}, {"#f", "", ""}, {"ftp://b.example.com/", "", ""}, {"javascript:alert(1)", "", ""},
 		{"http:opaque", "", ""}, {"http://user:pw@b.example.com/", "", ""}, {"http:///p", "", ""},
 		{"http://b_ä.example.com/", "", ""}, {"http://b.example.com:x/", "", ""}, {"http://b%2eexample.com/", "", ""},
-		{"\x00", "", ""}, {"http://b.example.com\\@c.example.com/", "", ""},
+		{"//.", "", ""}, {"http://:80/", "", ""}, {"\x00", "", ""}, {"http://b.example.com\\@c.example.com/", "", ""},
 	}
 	for _, tt := range tests {
 		got, err := resolve(from, tt.location)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,7 +54,10 @@ func newBedOn(t *testing.T, cfg Config, on faultorigin.Config, script ...faultor
 	return &bed{origin: o, rule: rule, client: c}
 }
 
-func ref() storage.Ref { return storage.Ref{Scheme: "http", Host: host, Path: path} }
+// ref names the object, with a token that no error may tell.
+func ref() storage.Ref {
+	return storage.Ref{Scheme: "http", Host: host, Path: path, Query: "P1=secret"}
+}
 
 func within(t *testing.T) context.Context {
 	t.Helper()
@@ -109,6 +113,9 @@ func wrong(t *testing.T, b *bed, r Request, want error) {
 	}
 	if !errors.Is(err, want) || !errors.Is(err, storage.ErrUpstream) {
 		t.Errorf("error %v, want %v", err, want)
+	}
+	if err != nil && strings.Contains(err.Error(), "secret") {
+		t.Errorf("the error tells the token: %v", err)
 	}
 }
 
