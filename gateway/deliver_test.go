@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -145,7 +146,7 @@ func TestCutInMidBody(t *testing.T) {
 			n := startNode(t, 200<<10, func(c *Config) { c.FirstByte = 50 * time.Millisecond })
 			n.source.steps = []step{{max: 64 << 10}, tt.step}
 			a := n.get(t, doHost, "/f")
-			if a.status != 200 || a.err != io.ErrUnexpectedEOF || !bytes.Equal(a.body, n.source.data[:64<<10]) {
+			if a.status != 200 || !errors.Is(a.err, io.ErrUnexpectedEOF) || !bytes.Equal(a.body, n.source.data[:64<<10]) {
 				t.Errorf("status %d, error %v, %d bytes; want a cut after 64 KiB", a.status, a.err, len(a.body))
 			}
 			if err := n.stop(); err != nil {

@@ -13,7 +13,9 @@ func TestOneRecordPerResponse(t *testing.T) {
 	n := startNode(t, 1000, nil)
 	n.source.steps = []step{{max: 300}, {max: 500, from: storage.SourcePeer}, {from: storage.SourceOrigin}}
 	n.get(t, "cache", "/a/b?P1=1&cacheHostOrigin="+doHost, "Range: bytes=9-", "Range: bytes=0-", "User-Agent: "+liteAgent)
+	n.log.await(t, `"status":206`)
 	n.get(t, "other.example", "/x")
+	n.log.await(t, `"status":403`)
 	n.get(t, doHost, "/a", "If-None-Match: *")
 	if err := n.stop(); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log"
 	"log/slog"
 	"net"
@@ -45,16 +46,18 @@ func (g *Gateway) Run(ctx context.Context) error {
 		g.cfg.Logger.Warn("close client listeners", "error", closeErr)
 	}
 	for ; ended < len(g.listeners); ended++ {
-		<-failed
+		if late := <-failed; err == nil && !errors.Is(late, http.ErrServerClosed) {
+			err = late
+		}
 	}
 	for _, l := range g.listeners {
 		l.wait()
 	}
 	g.flying.wait()
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
+	if err != nil {
+		return fmt.Errorf("serve clients: %w", err)
 	}
-	return err
+	return nil
 }
 
 // Close closes the listeners of a Gateway that was never run.

@@ -125,7 +125,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.server.Shutdown(grace); err != nil {
 		_ = s.server.Close()
 	}
-	<-failed
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		s.cfg.Logger.Warn("operators' http server ended", "error", err)
+	}
 	return nil
 }
 
