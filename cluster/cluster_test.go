@@ -125,6 +125,8 @@ func TestDepartureReachesThoseAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	back := start(t, away.cfg)
+	// One exchange at least, also while the leaver is still winding up.
+	back.join(stay)
 	await(t, []*node{stay, back}, "two members", func(v *ring.View) bool { return len(v.Nodes()) == 2 && count(v, ring.Alive) == 2 })
 }
 

@@ -22,9 +22,9 @@ type directory struct {
 	mu      sync.Mutex
 	records map[string]record
 	encoded []byte // of records, nil = to be made
-	leaving bool // no refuting any more
-	closed  bool // nothing is taken in any more
-	refused int  // records that broke the bounds
+	leaving bool   // no refuting any more
+	closed  bool   // nothing is taken in any more
+	refused int    // records that broke the bounds
 }
 
 // newDirectory starts with what was kept from earlier. self supersedes the
@@ -83,10 +83,15 @@ func (d *directory) Members() []record {
 // Changed is signalled after a change of Members; several may give one.
 func (d *directory) Changed() <-chan struct{} { return d.changed }
 
-// LocalState returns what a push/pull sends.
+// LocalState returns what a push/pull sends. A node that has left sends
+// nothing more: its new record, of a cluster of one, is nobody else's business
+// and would bring it back into the cluster that it left.
 func (d *directory) LocalState() []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
 	if d.encoded == nil {
 		d.encoded = encodeDirectory(d.sorted(), false)
 	}

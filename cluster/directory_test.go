@@ -142,6 +142,9 @@ func TestAloneStaysAlone(t *testing.T) {
 	if all := d.snapshot(); len(all) != 1 || all[0] != want {
 		t.Fatalf("knows %+v", all)
 	}
+	if b := d.LocalState(); b != nil {
+		t.Fatalf("still tells others %d bytes", len(b))
+	}
 }
 
 // TestOldDeparturesGo: a departure is dropped when it is old, and one that is

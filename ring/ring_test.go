@@ -108,20 +108,22 @@ func TestDigestTellsApart(t *testing.T) {
 // TestEveryOrder checks, for 1 to 200 members: the order holds min(n, 8)
 // different members, and zones are apart as far as there are zones.
 func TestEveryOrder(t *testing.T) {
-	for _, n := range []int{1, 2, 3, 5, 8, 9, 20, 60, 200} {
+	for _, n := range []int{1, 2, 3, 8, 9, 40, 200} {
 		for _, zones := range [][]string{nil, {"a", "b", "c"}} {
+			if n == 200 && zones == nil {
+				continue // a second large ring would show nothing new
+			}
 			r := mustNew(t, members(n, zones...))
 			for p := range Partitions {
 				order := r.At(p)
 				if len(order) != min(n, Order) {
 					t.Fatalf("n=%d: partition %d has %d members", n, p, len(order))
 				}
-				seen, inZone := make(map[uint16]bool), make(map[string]int)
-				for _, i := range order {
-					if seen[i] || int(i) >= n {
+				inZone := make(map[string]int)
+				for k, i := range order {
+					if slices.Contains(order[:k], i) || int(i) >= n {
 						t.Fatalf("n=%d: partition %d has order %v", n, p, order)
 					}
-					seen[i] = true
 					inZone[r.Members()[i].Zone]++
 				}
 				if len(zones) > 0 && n >= Order+1 {
