@@ -17,7 +17,7 @@ func (f *Filler) newVersion(j *job, resp *origin.Response) {
 		o.Registration = j.o.Registration + 1
 	}
 	f.cache.Publish(o)
-	f.wg.Go(func() {
+	f.detach(func() {
 		hs, err := f.openHome(f.ctx, question{ref: j.ref, rule: j.rule, stale: j.o, refuted: j.o.Version.ID()})
 		if err != nil {
 			f.logger.Warn("changed version is not registered", "host", o.Host, "error", err)
@@ -99,11 +99,14 @@ func (f *Filler) startFlight(j *job, resp *origin.Response) {
 	fl := newFlight(j.o.Key(index), resp.Span.Shift(-base), true, j.ref.Query)
 	f.flights.add(fl)
 	f.metrics.flights.Inc()
-	f.wg.Go(func() {
-		err := f.storeSpan(fl, j, resp)
+	ended := func(err error) {
 		f.metrics.flights.Dec()
 		f.flights.end(fl, err)
-	})
+	}
+	if !f.detach(func() { ended(f.storeSpan(fl, j, resp)) }) {
+		_ = resp.Body.Close()
+		ended(errStopped)
+	}
 }
 
 // storeSpan writes resp into the flight's chunk; where it breaks off on the

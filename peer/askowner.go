@@ -27,7 +27,9 @@ func (f *Filler) askAsOwner(q question) (*storage.Object, error) {
 	}
 	o, err := f.askOrigin(q)
 	if err != nil {
-		hs.fail(err)
+		if !refused(err) {
+			hs.fail(err) // a refused token is not the object's state: the next who waits asks with its own
+		}
 		return nil, err
 	}
 	return f.cache.Publish(hs.register(o)), nil

@@ -71,12 +71,12 @@ type Config struct {
 	BreakerOpen time.Duration
 	// Budget bounds how long a flight waits for a busy peer [10s].
 	Budget time.Duration
-	// Flights in progress at one time [4096]; over it requests get
-	// storage.ErrBusy.
+	// Flights in progress at one time [4096], for this node's clients and, as
+	// many again, for what it owns; over it requests get storage.ErrBusy.
 	Flights int
-	// FillsPerConn bounds the calls that one connection of another node may
-	// have open at one time [1024].
-	FillsPerConn int
+	// FillsPerPeer bounds the FILLs that this node serves to one other node at
+	// one time [1024]; over it the other is told BUSY.
+	FillsPerPeer int
 	// ReadAhead is how far a whole-file GET is read ahead at most, in bytes
 	// [32 MiB].
 	ReadAhead int64
@@ -113,8 +113,8 @@ func (c Config) withDefaults() Config {
 	if c.Flights == 0 {
 		c.Flights = 4096
 	}
-	if c.FillsPerConn == 0 {
-		c.FillsPerConn = 1024
+	if c.FillsPerPeer == 0 {
+		c.FillsPerPeer = 1024
 	}
 	if c.ReadAhead == 0 {
 		c.ReadAhead = 32 << 20

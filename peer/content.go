@@ -45,7 +45,7 @@ func (c *Content) Next(ctx context.Context, span storage.Span) (storage.Run, err
 	if err := c.fillAhead(ctx, span.Off); err != nil {
 		return storage.Run{}, err
 	}
-	return c.r.next(ctx, span, 0, nil)
+	return c.r.next(ctx, span)
 }
 
 // fillAhead starts flights for the window that begins at off.
@@ -72,7 +72,7 @@ func (c *Content) fillAhead(ctx context.Context, off int64) error {
 	for c.ahead < target {
 		cs := storage.ChunkSpan(c.Object().Size(), storage.ChunkOf(c.ahead))
 		piece := storage.Span{Off: c.ahead, End: min(target, cs.End)}.Round(storage.PieceSize, c.Object().Size())
-		if err := c.r.want(ctx, piece.Intersect(cs)); err != nil {
+		if _, err := c.r.want(ctx, piece.Intersect(cs)); err != nil {
 			if c.ahead > off {
 				return nil // reading ahead is not needed for this read
 			}

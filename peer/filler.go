@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 
 	"google.golang.org/grpc"
@@ -35,10 +34,12 @@ type Filler struct {
 
 	originBytes atomic.Int64
 
-	// ctx ends all detached work; wg counts it.
+	admitted *admitted
+
+	// ctx ends all detached work.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	wg     *sync.WaitGroup
+	work   *detached
 }
 
 // New validates cfg and returns a Filler that serves local requests at once
@@ -49,12 +50,12 @@ func New(cfg Config) (*Filler, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	wg := new(sync.WaitGroup)
+	work := new(detached)
 	f := &Filler{
 		cfg: cfg, logger: cfg.Logger, metrics: newMetrics(cfg.Registerer),
-		ctx: ctx, cancel: cancel, wg: wg,
+		ctx: ctx, cancel: cancel, work: work, admitted: newAdmitted(),
 		cache:   resolve.NewCache(cfg.Records, cfg.RecordsInMemory, cfg.Logger),
-		links:   newLinks(ctx, wg, cfg),
+		links:   newLinks(ctx, work, cfg),
 		wholes:  newWholes(),
 		flights: newFlights(cfg.Flights),
 	}
@@ -87,9 +88,13 @@ func (f *Filler) Run(ctx context.Context) error {
 func (f *Filler) Close() {
 	f.cancel(errStopped)
 	f.server.Stop()
+	f.work.wait()
 	f.links.close()
-	f.wg.Wait()
 }
+
+// detach runs work that belongs to no request; false means that the node stops
+// and work is not run.
+func (f *Filler) detach(work func()) bool { return f.work.start(work) }
 
 // Forget drops the connections to nodes that are no longer in the view. The
 // owner of the Placement calls it after a change.

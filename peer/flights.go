@@ -45,7 +45,7 @@ type flights struct {
 	limit int
 
 	mu    sync.Mutex // guards what follows
-	count int
+	count [2]int     // of requesters, of owners: so that neither starves the other
 	byKey map[storage.ChunkKey][]*flight
 }
 
@@ -70,7 +70,7 @@ func (t *flights) cover(chunk *disk.Chunk, span storage.Span, asOwner bool, quer
 		joined = append(joined, fl)
 		open = subtract(open, fl.span)
 	}
-	if len(open) > 0 && t.count+len(open) > t.limit {
+	if len(open) > 0 && t.count[kind(asOwner)]+len(open) > t.limit {
 		return joined, nil, storage.ErrBusy
 	}
 	for _, fl := range joined {
@@ -82,7 +82,7 @@ func (t *flights) cover(chunk *disk.Chunk, span storage.Span, asOwner bool, quer
 		fl := newFlight(key, s, asOwner, query)
 		started = append(started, fl)
 		t.byKey[key] = append(t.byKey[key], fl)
-		t.count++
+		t.count[kind(asOwner)]++
 	}
 	return joined, started, nil
 }
@@ -92,7 +92,7 @@ func (t *flights) add(fl *flight) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.byKey[fl.key] = append(t.byKey[fl.key], fl)
-	t.count++
+	t.count[kind(fl.asOwner)]++
 }
 
 // at returns a flight that fills the byte off of chunk key, nil when none does.
@@ -126,7 +126,7 @@ func (t *flights) end(fl *flight, err error) {
 	} else {
 		t.byKey[fl.key] = list
 	}
-	t.count--
+	t.count[kind(fl.asOwner)]--
 	t.mu.Unlock()
 	fl.err = err
 	close(fl.done)
@@ -136,7 +136,14 @@ func (t *flights) end(fl *flight, err error) {
 func (t *flights) open() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.count
+	return t.count[0] + t.count[1]
+}
+
+func kind(asOwner bool) int {
+	if asOwner {
+		return 1
+	}
+	return 0
 }
 
 // subtract returns what of spans, which are sorted, is not in cut.

@@ -24,31 +24,6 @@ func (f *Filler) onList(id storage.ObjectID, index uint32) bool {
 	return false
 }
 
-// resolve waits for q's answer and beats meanwhile.
-func (c *fillCall) resolve(ctx context.Context, q question) (*storage.Object, error) {
-	type answer struct {
-		o   *storage.Object
-		err error
-	}
-	done := make(chan answer, 1)
-	c.f.wg.Go(func() {
-		o, err := c.f.resolve(ctx, q)
-		done <- answer{o, err}
-	})
-	ticker := time.NewTicker(c.f.cfg.Heartbeat)
-	defer ticker.Stop()
-	for {
-		select {
-		case a := <-done:
-			return a.o, a.err
-		case <-ticker.C:
-			if err := c.beat(); err != nil {
-				return nil, err
-			}
-		}
-	}
-}
-
 // Resolve serves the home's side of a question.
 func (s *service) Resolve(stream grpc.BidiStreamingServer[peerv1.ResolveRequest, peerv1.ResolveResponse]) error {
 	m, err := stream.Recv()
@@ -113,10 +88,10 @@ func (c *homeCall) acquire(ctx context.Context, hq resolve.Query, caller string)
 		err error
 	}
 	done := make(chan answer, 1)
-	c.f.wg.Go(func() {
+	go func() {
 		g, err := c.f.acquire(ctx, c.ref, hq, caller)
 		done <- answer{g, err}
-	})
+	}()
 	ticker := time.NewTicker(c.f.cfg.Heartbeat)
 	defer ticker.Stop()
 	for {
@@ -133,7 +108,7 @@ func (c *homeCall) acquire(ctx context.Context, hq resolve.Query, caller string)
 // lease waits for the lease holder's result, as long as it is heard.
 func (c *homeCall) lease(ctx context.Context, id storage.ObjectID, lease uint64) error {
 	heard := make(chan *peerv1.ResolveRequest)
-	c.f.wg.Go(func() {
+	go func() { // ends with the stream
 		defer close(heard)
 		for {
 			m, err := c.stream.Recv()
@@ -146,7 +121,7 @@ func (c *homeCall) lease(ctx context.Context, id storage.ObjectID, lease uint64)
 				return
 			}
 		}
-	})
+	}()
 	ticker := time.NewTicker(c.f.cfg.Heartbeat)
 	defer ticker.Stop()
 	silence := time.NewTimer(c.f.cfg.Silence)

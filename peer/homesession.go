@@ -166,7 +166,7 @@ func (f *Filler) openRemoteHome(ctx context.Context, q question, r *route, node 
 		h.stop()
 		return nil, err
 	}
-	f.wg.Go(h.heartbeat)
+	f.detach(h.heartbeat)
 	return h, nil
 }
 

@@ -33,12 +33,13 @@ const (
 
 // links holds one link per peer address.
 type links struct {
-	cfg Config
-	ctx context.Context // of the Filler: probes end with it
-	wg  *sync.WaitGroup
+	cfg  Config
+	ctx  context.Context // of the Filler: probes end with it
+	work *detached
 
-	mu     sync.Mutex // guards byAddr
+	mu     sync.Mutex // guards what follows
 	byAddr map[string]*link
+	closed bool
 }
 
 // link is the connection to one peer and what is known of its silence.
@@ -54,8 +55,8 @@ type link struct {
 	probing     atomic.Bool
 }
 
-func newLinks(ctx context.Context, wg *sync.WaitGroup, cfg Config) *links {
-	return &links{cfg: cfg, ctx: ctx, wg: wg, byAddr: make(map[string]*link)}
+func newLinks(ctx context.Context, work *detached, cfg Config) *links {
+	return &links{cfg: cfg, ctx: ctx, work: work, byAddr: make(map[string]*link)}
 }
 
 // to returns the link to node, made at first use; it does not wait for a
@@ -65,6 +66,9 @@ func (l *links) to(node *ring.Node) (*link, error) {
 	defer l.mu.Unlock()
 	if k := l.byAddr[node.PeerAddr]; k != nil {
 		return k, nil
+	}
+	if l.closed {
+		return nil, errStopped
 	}
 	creds := l.cfg.ClientCredentials
 	if creds == nil {
@@ -102,6 +106,7 @@ func dialOptions(creds credentials.TransportCredentials, dial func(context.Conte
 func (l *links) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closed = true
 	for _, k := range l.byAddr {
 		_ = k.conn.Close() // nothing is left to lose
 	}
@@ -135,16 +140,31 @@ func (l *links) usable(node *ring.Node) bool {
 		return true
 	}
 	if now := monotonic(); now >= until && k.probing.CompareAndSwap(false, true) {
-		l.wg.Go(func() {
+		probe := func() {
 			defer k.probing.Store(false)
 			if l.ping(k, l.cfg.Silence) {
 				k.silentUntil.Store(0)
 			} else {
 				k.silentUntil.Store(monotonic() + int64(l.cfg.BreakerOpen))
 			}
-		})
+		}
+		if !l.work.start(probe) {
+			k.probing.Store(false)
+		}
 	}
 	return false
+}
+
+// lively reports whether node was heard on its link within Config.BreakerOpen:
+// then it is not dead, whatever gossip, which starves first on a busy machine,
+// says.
+func (l *links) lively(node *ring.Node) bool {
+	k, err := l.to(node)
+	if err != nil {
+		return false
+	}
+	heard := k.heard.Load()
+	return heard != 0 && monotonic()-heard < int64(l.cfg.BreakerOpen)
 }
 
 // suspect notes that k was silent or broke, so that it is passed over for

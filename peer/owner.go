@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -76,19 +77,30 @@ func (f *Filler) fetch(fl *flight, j *job, s *sink, span storage.Span) error {
 	return last
 }
 
-// request asks the origin, and once more where a kept connection was closed
+// request asks the origin. It waits while the origin's bound is reached, up to
+// Config.Budget, and asks once more where a kept connection was closed
 // under the request, or where the origin confirmed a version that was not asked
 // about.
 func (f *Filler) request(req origin.Request) (*origin.Response, error) {
-	resp, err := f.cfg.Origin.Fetch(f.ctx, req)
-	switch {
-	case errors.Is(err, origin.ErrNoAnswer):
-		return f.cfg.Origin.Fetch(f.ctx, req)
-	case errors.Is(err, origin.ErrMismatch):
-		req.Revalidate = nil
-		return f.cfg.Origin.Fetch(f.ctx, req)
+	deadline := f.cfg.Now().Add(f.cfg.Budget)
+	for again := false; ; {
+		resp, err := f.cfg.Origin.Fetch(f.ctx, req)
+		switch {
+		case errors.Is(err, storage.ErrBusy) && f.cfg.Now().Before(deadline):
+			if !f.pause(f.cfg.Heartbeat) {
+				return nil, context.Cause(f.ctx)
+			}
+			continue
+		case again:
+			return resp, err
+		case errors.Is(err, origin.ErrNoAnswer):
+		case errors.Is(err, origin.ErrMismatch):
+			req.Revalidate = nil
+		default:
+			return resp, err
+		}
+		again = true
 	}
-	return resp, err
 }
 
 // fetchFailed says what an origin's refusal means for the version in hand.

@@ -63,6 +63,7 @@ type resolvingKey struct {
 // set before.
 type resolution struct {
 	chunk uint32
+	query string // which may hold a token
 	done  chan struct{}
 	o     *storage.Object
 	err   error
@@ -72,13 +73,13 @@ func newResolving() *resolving {
 	return &resolving{byKey: make(map[resolvingKey]*resolution)}
 }
 
-func (t *resolving) start(key resolvingKey, chunk uint32) (r *resolution, mine bool) {
+func (t *resolving) start(key resolvingKey, chunk uint32, query string) (r *resolution, mine bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if r = t.byKey[key]; r != nil {
 		return r, false
 	}
-	r = &resolution{chunk: chunk, done: make(chan struct{})}
+	r = &resolution{chunk: chunk, query: query, done: make(chan struct{})}
 	t.byKey[key] = r
 	return r, true
 }
@@ -107,20 +108,31 @@ func (t *resolving) ownerAt(id storage.ObjectID, chunk uint32) *resolution {
 // resolve answers q, with others that ask the same. The question goes on when
 // ctx ends.
 func (f *Filler) resolve(ctx context.Context, q question) (*storage.Object, error) {
+	o, r, err := f.resolveOnce(ctx, q)
+	if refused(err) && r.query != q.ref.Query {
+		o, _, err = f.resolveOnce(ctx, q) // the token refused was another's
+	}
+	return o, err
+}
+
+func (f *Filler) resolveOnce(ctx context.Context, q question) (*storage.Object, *resolution, error) {
 	key := resolvingKey{q.ref.ID(), q.asOwner}
-	r, mine := f.resolving.start(key, storage.ChunkOf(q.span().Off))
+	r, mine := f.resolving.start(key, storage.ChunkOf(q.span().Off), q.ref.Query)
 	if mine {
-		f.wg.Go(func() {
+		asked := f.detach(func() {
 			o, err := f.ask(q)
 			f.metrics.resolves.WithLabelValues(resultLabel(err)).Inc()
 			f.resolving.end(key, r, o, err)
 		})
+		if !asked {
+			f.resolving.end(key, r, nil, errStopped)
+		}
 	}
 	select {
 	case <-r.done:
-		return r.o, r.err
+		return r.o, r, r.err
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, r, context.Cause(ctx)
 	}
 }
 
@@ -145,6 +157,7 @@ func (f *Filler) ask(q question) (*storage.Object, error) {
 		r.whole = q.stale.Whole
 		q.recordOnly = q.recordOnly || f.holds(q.stale, q.span())
 	}
+	deadline := f.cfg.Now().Add(f.cfg.Budget)
 	troubles := 0
 	for {
 		if err := context.Cause(f.ctx); err != nil {
@@ -159,8 +172,12 @@ func (f *Filler) ask(q question) (*storage.Object, error) {
 		switch {
 		case o != nil:
 			return o, nil // its bytes may still be on their way, or late
-		case final(err) || errors.Is(err, storage.ErrBusy):
+		case final(err):
 			return nil, err
+		case errors.Is(err, storage.ErrBusy) && f.cfg.Now().Before(deadline):
+			if !f.pause(f.cfg.Heartbeat) {
+				return nil, context.Cause(f.ctx)
+			}
 		case errors.Is(err, errSilent):
 			r.pass(node.ID, peerv1.PassedOver_REASON_SILENT)
 		default:
@@ -183,7 +200,7 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 		Offset: span.Off, End: span.End, Caller: f.self(), ViewDigest: f.cfg.Placement.View().Digest(),
 		PassedOver: r.passed, Revalidate: q.stale != nil, RecordOnly: q.recordOnly,
 	}}
-	f.wg.Go(func() {
+	asked := f.detach(func() {
 		var fl *flight
 		var s *sink
 		x.onRecord = func(o *storage.Object) (*sink, error) {
@@ -216,6 +233,9 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 		}
 		ended <- err
 	})
+	if !asked {
+		return nil, errStopped
+	}
 	select {
 	case o := <-known:
 		return o, nil

@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/disk"
@@ -78,24 +77,26 @@ func (r *reader) note(fl *flight, started bool) {
 
 // want starts flights for what is missing of span (the object's offsets, in
 // one chunk) without waiting.
-func (r *reader) want(ctx context.Context, span storage.Span) error {
+func (r *reader) want(ctx context.Context, span storage.Span) ([]*flight, error) {
 	index := storage.ChunkOf(span.Off)
 	cs := r.j.chunkSpan(index)
 	asOwner := r.owner
 	if r.chunk == nil || r.index != index {
 		asOwner = r.asOwner || r.f.actsAsOwner(r.j.o, index)
 	}
-	flights, err := r.f.ensure(ctx, r.j, index, span.Shift(-cs.Off), asOwner)
-	for _, fl := range flights {
-		r.note(fl, fl.key == r.j.o.Key(index))
+	joined, started, err := r.f.ensure(ctx, r.j, index, span.Shift(-cs.Off), asOwner)
+	for _, fl := range joined {
+		r.note(fl, false)
 	}
-	return err
+	for _, fl := range started {
+		r.note(fl, true)
+	}
+	return append(joined, started...), err
 }
 
 // next waits until the byte span.Off is present and returns the run of present
-// bytes from there, at most span. tick, where not nil, is called at each beat
-// of the waiting; its error ends it.
-func (r *reader) next(ctx context.Context, span storage.Span, beat time.Duration, tick func() error) (storage.Run, error) {
+// bytes from there, at most span.
+func (r *reader) next(ctx context.Context, span storage.Span) (storage.Run, error) {
 	if err := r.open(ctx, storage.ChunkOf(span.Off)); err != nil {
 		return storage.Run{}, err
 	}
@@ -104,15 +105,13 @@ func (r *reader) next(ctx context.Context, span storage.Span, beat time.Duration
 	if rel.Empty() {
 		return storage.Run{}, fmt.Errorf("read %s of %d bytes: %w", span, r.j.o.Size(), storage.ErrRange)
 	}
-	var ticks <-chan time.Time
 	var failed error
-	waited := false
 	for starts, moves := 0, 0; ; {
 		progress := r.chunk.Progress()
 		n, err := r.chunk.Ready(ctx, rel)
 		switch {
 		case n > 0:
-			return r.run(rel.Off, n, waited), nil
+			return r.run(rel.Off, n), nil
 		case err != nil && reopens(err) && moves < 8:
 			moves++
 			r.close()
@@ -140,26 +139,16 @@ func (r *reader) next(ctx context.Context, span storage.Span, beat time.Duration
 				return storage.Run{}, fmt.Errorf("fill chunk %s: %w", r.chunk.Key(), storage.ErrBusy)
 			}
 			piece := storage.Span{Off: span.Off, End: min(span.End, cs.End)}.Round(storage.PieceSize, r.j.o.Size())
-			if err := r.want(ctx, piece.Intersect(cs)); err != nil {
+			if _, err := r.want(ctx, piece.Intersect(cs)); err != nil {
 				return storage.Run{}, err
 			}
 			continue
-		}
-		waited = true
-		if tick != nil && ticks == nil {
-			ticker := time.NewTicker(beat)
-			defer ticker.Stop()
-			ticks = ticker.C
 		}
 		select {
 		case <-progress:
 		case <-done:
 			if fl != nil {
 				failed = fl.err
-			}
-		case <-ticks:
-			if err := tick(); err != nil {
-				return storage.Run{}, err
 			}
 		case <-ctx.Done():
 			return storage.Run{}, context.Cause(ctx)
@@ -168,16 +157,13 @@ func (r *reader) next(ctx context.Context, span storage.Span, beat time.Duration
 }
 
 // run describes n present bytes from rel on.
-func (r *reader) run(rel, n int64, waited bool) storage.Run {
+func (r *reader) run(rel, n int64) storage.Run {
 	file, base := r.chunk.File()
 	out := storage.Run{File: file, Off: base + rel, Len: n, From: storage.SourceDisk}
 	for _, m := range r.mine {
 		if m.fl.key == r.chunk.Key() && m.fl.span.Off <= rel && rel < m.fl.span.End {
 			out.From = m.fl.source()
 			out.Collapsed = !m.started
-			if !waited && !m.started {
-				out.Collapsed = true
-			}
 			break
 		}
 	}

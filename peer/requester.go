@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
@@ -33,33 +34,32 @@ func (f *Filler) limit(silence int64) time.Duration {
 }
 
 // ensure starts flights for what of span (relative to the chunk) is neither
-// present nor on its way, and returns all flights that fill a part of span. It
-// does not wait.
-func (f *Filler) ensure(ctx context.Context, j *job, index uint32, span storage.Span, asOwner bool) ([]*flight, error) {
+// present nor on its way, and returns them with those that were joined. It does
+// not wait.
+func (f *Filler) ensure(ctx context.Context, j *job, index uint32, span storage.Span, asOwner bool) (joined, started []*flight, err error) {
 	key := j.o.Key(index)
 	chunk, err := f.cfg.Store.Create(ctx, key, j.o.Version)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer chunk.Release()
-	joined, started, err := f.flights.cover(chunk, span, asOwner, j.ref.Query)
-	if err != nil {
-		return joined, err
-	}
+	joined, started, err = f.flights.cover(chunk, span, asOwner, j.ref.Query)
 	for _, fl := range started {
 		f.launch(fl, j)
 	}
-	return append(joined, started...), nil
+	return joined, started, err
 }
 
 // launch runs fl, detached from who asked for it.
 func (f *Filler) launch(fl *flight, j *job) {
 	f.metrics.flights.Inc()
-	f.wg.Go(func() {
-		err := f.fly(fl, j)
+	ended := func(err error) {
 		f.metrics.flights.Dec()
 		f.flights.end(fl, err)
-	})
+	}
+	if !f.detach(func() { ended(f.fly(fl, j)) }) {
+		ended(errStopped)
+	}
 }
 
 // fly is the one retry loop over sources.
@@ -83,7 +83,7 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 	defer s.close()
 	r := &route{f: f, id: j.o.ID, index: fl.key.Index, whole: j.o.Whole}
 	deadline := f.cfg.Now().Add(f.cfg.Budget)
-	troubles := 0
+	troubles, idle := 0, 0
 	for {
 		left := s.missing(fl.span)
 		if len(left) == 0 {
@@ -93,10 +93,21 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 		if node == nil {
 			return f.ownAfter(fl, j, r.passed)
 		}
-		err := f.askFor(fl, j, s, r, node, left[0])
+		query := *fl.query.Load()
+		stored, err := f.askFor(fl, j, s, r, node, left[0], query)
+		if err == nil && stored == 0 {
+			// Another writer is at these blocks, or the answer was empty.
+			if idle++; idle > 8 {
+				err = fmt.Errorf("%w: answers without bytes", errTrouble)
+			} else if !f.pause(f.cfg.Heartbeat) {
+				return context.Cause(f.ctx)
+			}
+		}
 		switch {
 		case err == nil:
 			continue // the next missing run, or the end
+		case refused(err) && *fl.query.Load() != query:
+			continue // a joiner brought another token meanwhile
 		case final(err) || f.ctx.Err() != nil:
 			return err
 		case errors.Is(err, errSilent):
@@ -130,10 +141,11 @@ func (f *Filler) turnAway(r *route, node *ring.Node, err error, troubles *int) b
 	return *troubles <= 1 // at most one more candidate
 }
 
-// askFor asks node to FILL span of the flight's chunk.
-func (f *Filler) askFor(fl *flight, j *job, s *sink, r *route, node *ring.Node, span storage.Span) error {
+// askFor asks node to FILL span of the flight's chunk, and returns how many
+// bytes it stored.
+func (f *Filler) askFor(fl *flight, j *job, s *sink, r *route, node *ring.Node, span storage.Span, query string) (int64, error) {
 	ref := j.ref
-	ref.Query = *fl.query.Load()
+	ref.Query = query
 	base := j.chunkSpan(fl.key.Index).Off
 	x := &exchange{f: f, node: node, sink: s, req: &peerv1.FillRequest{
 		Mode: peerv1.FillRequest_MODE_FILL, Ref: refToProto(ref), Record: recordToProto(j.o, f.cfg.Now()),
@@ -151,7 +163,7 @@ func (f *Filler) askFor(fl *flight, j *job, s *sink, r *route, node *ring.Node, 
 	if errors.Is(err, storage.ErrVersionGone) {
 		f.refute(j.o)
 	}
-	return err
+	return x.stored, err
 }
 
 // ownAfter fills the rest of fl as acting owner on this node, after the others
@@ -167,8 +179,8 @@ func (f *Filler) ownAfter(fl *flight, j *job, passed []*peerv1.PassedOver) error
 	ref := own.ref
 	ref.Query = *fl.query.Load()
 	own.ref = ref
-	flights, err := f.ensure(f.ctx, &own, fl.key.Index, fl.span, true)
-	for _, owned := range flights {
+	joined, started, err := f.ensure(f.ctx, &own, fl.key.Index, fl.span, true)
+	for _, owned := range append(joined, started...) {
 		<-owned.done
 		fl.from.Store(owned.from.Load())
 		if owned.err != nil {

@@ -23,14 +23,21 @@ type route struct {
 // owner, or nobody else is left.
 func (r *route) next() *ring.Node {
 	view := r.f.cfg.Placement.View()
+	index := r.index
 	if r.whole != "" {
-		node, ok := view.ByID(r.whole)
-		if !ok || r.whole == view.Self || r.isPassed(r.whole) || !r.mayAsk(node) {
+		if r.whole == view.Self {
 			return nil
 		}
-		return node
+		if !r.isPassed(r.whole) {
+			if node, ok := view.ByID(r.whole); ok && r.mayAsk(node) {
+				return node
+			} else if !ok {
+				r.note(r.whole, peerv1.PassedOver_REASON_FAILED)
+			}
+		}
+		index = 0 // the object's home and its successors act for that node
 	}
-	for _, i := range view.Order(storage.PlacementHash(r.id, r.index)) {
+	for _, i := range view.Order(storage.PlacementHash(r.id, index)) {
 		node := view.Node(i)
 		if node.ID == view.Self {
 			if node.State == ring.Draining {
@@ -48,7 +55,7 @@ func (r *route) next() *ring.Node {
 // mayAsk reports whether node may be asked now, and notes why if not.
 func (r *route) mayAsk(node *ring.Node) bool {
 	switch {
-	case node.State == ring.Failed || node.PeerAddr == "":
+	case node.PeerAddr == "" || node.State == ring.Failed && !r.f.links.lively(node):
 		r.note(node.ID, peerv1.PassedOver_REASON_FAILED)
 	case node.State == ring.Draining:
 		r.note(node.ID, peerv1.PassedOver_REASON_DRAINING)

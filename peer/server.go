@@ -3,8 +3,10 @@ package peer
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"net"
+	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -27,7 +29,9 @@ func (f *Filler) newServer() *grpc.Server {
 		grpc.ReadBufferSize(wireBuffer / 4),
 		grpc.SharedWriteBuffer(true),
 		grpc.MaxRecvMsgSize(maxMessage),
-		grpc.MaxConcurrentStreams(uint32(f.cfg.FillsPerConn)),
+		// Streams are not bounded here: a FILL that waits for a place would keep
+		// out the PROBE for which the FILLs of the other direction wait.
+		grpc.WaitForHandlers(true),
 		grpc.MaxHeaderListSize(16 << 10),
 	}
 	if f.cfg.ServerCredentials != nil {
@@ -78,7 +82,15 @@ func (f *Filler) refFromProto(m *peerv1.Ref) (storage.Ref, *storage.Rule, error)
 // Fill serves FILL, HELD and PROBE.
 func (s *service) Fill(m *peerv1.FillRequest, stream grpc.ServerStreamingServer[peerv1.FillResponse]) error {
 	call := &fillCall{f: s.f, m: m, stream: stream}
+	if m.GetMode() == peerv1.FillRequest_MODE_FILL {
+		if !s.f.admitted.take(m.GetCaller(), s.f.cfg.FillsPerPeer) {
+			return call.send(&peerv1.FillResponse{State: peerv1.FillResponse_STATE_BUSY, Failure: failureToProto(storage.ErrBusy)})
+		}
+		defer s.f.admitted.give(m.GetCaller())
+	}
+	stop := call.startBeating()
 	err := call.serve(stream.Context())
+	stop()
 	if err == nil {
 		return call.send(&peerv1.FillResponse{Done: true})
 	}
@@ -110,13 +122,60 @@ type fillCall struct {
 	ref    storage.Ref
 	rule   *storage.Rule
 	o      *storage.Object
-	state  peerv1.FillResponse_State
+
+	sending sync.Mutex // serialises sends and guards what follows
+	state   peerv1.FillResponse_State
+	sent    bool // something was sent since the last beat
 }
 
-func (c *fillCall) send(m *peerv1.FillResponse) error { return c.stream.SendMsg(m) }
+func (c *fillCall) send(m any) error {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	c.sent = true
+	return c.stream.SendMsg(m)
+}
 
-// beat tells the caller that this node lives and what it is doing.
-func (c *fillCall) beat() error { return c.send(&peerv1.FillResponse{State: c.state}) }
+// doing tells the caller at once what this node does for it; beats repeat it.
+func (c *fillCall) doing(state peerv1.FillResponse_State) error {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	c.state, c.sent = state, true
+	return c.stream.SendMsg(&peerv1.FillResponse{State: state})
+}
+
+// startBeating tells the caller every Config.Heartbeat that this node lives,
+// also while a drive or the origin is slow. The returned function ends it and
+// waits for its end.
+func (c *fillCall) startBeating() func() {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		ticker := time.NewTicker(c.f.cfg.Heartbeat)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+			case <-stop:
+				return
+			}
+			c.sending.Lock()
+			quiet := !c.sent
+			c.sent = false
+			var err error
+			if quiet {
+				err = c.stream.SendMsg(&peerv1.FillResponse{State: c.state})
+			}
+			c.sending.Unlock()
+			if err != nil {
+				return // the caller is gone; the call's context says so
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-stopped
+	}
+}
 
 func (c *fillCall) serve(ctx context.Context) (err error) {
 	if c.ref, c.rule, err = c.f.refFromProto(c.m.GetRef()); err != nil {
@@ -158,7 +217,7 @@ func (c *fillCall) held(ctx context.Context, span storage.Span) error {
 		held := chunk.Presence()
 		return c.send(&peerv1.FillResponse{Presence: &peerv1.Presence{Words: held[:]}})
 	}
-	if err := c.send(&peerv1.FillResponse{State: peerv1.FillResponse_STATE_DISK}); err != nil {
+	if err := c.doing(peerv1.FillResponse_STATE_DISK); err != nil {
 		return err
 	}
 	cs := storage.ChunkSpan(c.o.Size(), chunk.Key().Index)
@@ -184,7 +243,6 @@ func (c *fillCall) held(ctx context.Context, span storage.Span) error {
 // fill acts as the chunk's owner.
 func (c *fillCall) fill(ctx context.Context, span storage.Span) error {
 	index := storage.ChunkOf(span.Off)
-	c.state = peerv1.FillResponse_STATE_DISK
 	if c.o != nil && c.o.Whole != "" && c.o.Whole != c.f.self() {
 		// The caller could not reach that node, or knows of no better.
 		if !c.passedOver(c.o.Whole) {
@@ -193,15 +251,16 @@ func (c *fillCall) fill(ctx context.Context, span storage.Span) error {
 		o := *c.o
 		o.Whole = c.f.self()
 		c.o = &o
+		index = 0 // the home's successors act for the node that filled it
 	}
-	if !c.f.onList(c.ref.ID(), index) && (c.o == nil || c.o.Whole != c.f.self()) {
+	acts := c.f.onList(c.ref.ID(), index) || c.m.GetRecord().GetWhole() == c.f.self()
+	if !acts {
 		if c.o != nil && c.f.holds(c.o, span) {
 			return c.held(ctx, span)
 		}
 		return &errNotOwner{}
 	}
 	if c.o == nil || c.m.GetRevalidate() {
-		c.state = peerv1.FillResponse_STATE_RESOLVE
 		if err := c.learn(ctx, span); err != nil {
 			return err
 		}
@@ -232,7 +291,7 @@ func (c *fillCall) passedOver(node string) bool {
 
 // learn resolves the object on the caller's behalf and sends its record.
 func (c *fillCall) learn(ctx context.Context, span storage.Span) error {
-	if err := c.beat(); err != nil {
+	if err := c.doing(peerv1.FillResponse_STATE_RESOLVE); err != nil {
 		return err
 	}
 	now := c.f.cfg.Now()
@@ -246,7 +305,7 @@ func (c *fillCall) learn(ctx context.Context, span storage.Span) error {
 			ref: c.ref, rule: c.rule, first: span, recordOnly: c.m.GetRecordOnly(), stale: stale,
 			asOwner: true, passed: c.m.GetPassedOver(), caller: c.m.GetCaller(),
 		}
-		o, err := c.resolve(ctx, q)
+		o, err := c.f.resolve(ctx, q)
 		if err != nil {
 			return err
 		}
@@ -262,15 +321,22 @@ func (c *fillCall) streamSpan(ctx context.Context, span storage.Span) error {
 	r := reader{f: c.f, j: j, asOwner: true}
 	defer r.close()
 	rounded := storage.Span{Off: span.Off / storage.BlockSize * storage.BlockSize, End: span.End}
-	if err := c.beat(); err != nil {
+	flights, err := r.want(ctx, rounded)
+	if err != nil {
 		return err
 	}
-	if err := r.want(ctx, rounded); err != nil {
+	state := peerv1.FillResponse_STATE_DISK
+	for _, fl := range flights {
+		state = peerv1.FillResponse_STATE_ORIGIN
+		if fl.source() == storage.SourcePeer {
+			state = peerv1.FillResponse_STATE_HOLDER
+		}
+	}
+	if err := c.doing(state); err != nil {
 		return err
 	}
-	c.state = peerv1.FillResponse_STATE_ORIGIN
 	for rounded.Off < rounded.End {
-		run, err := r.next(ctx, rounded, c.f.cfg.Heartbeat, c.beat)
+		run, err := r.next(ctx, rounded)
 		if err != nil {
 			return err
 		}
@@ -291,11 +357,11 @@ func (c *fillCall) sendRun(run storage.Run, offset int64) error {
 		n := min(run.Len, frameBytes)
 		buf := frames.Get(int(n))
 		*buf = (*buf)[:n]
-		if _, err := run.File.ReadAt(*buf, run.Off); err != nil && !errors.Is(err, io.EOF) {
+		if _, err := run.File.ReadAt(*buf, run.Off); err != nil { // a short read too
 			frames.Put(buf)
-			return err
+			return fmt.Errorf("read chunk file: %w", err)
 		}
-		err := c.stream.SendMsg(&frame{offset: offset, data: mem.BufferSlice{mem.NewBuffer(buf, frames)}})
+		err := c.send(&frame{offset: offset, data: mem.BufferSlice{mem.NewBuffer(buf, frames)}})
 		if err != nil {
 			return err
 		}

@@ -61,7 +61,9 @@ func (f *Filler) fillWhole(fl *flight, j *job) error {
 	key := keyOfWhole(j.o)
 	w, mine := f.wholes.start(key)
 	if mine {
-		f.wg.Go(func() { f.wholes.end(key, w, f.fetchWhole(j)) })
+		if !f.detach(func() { f.wholes.end(key, w, f.fetchWhole(j)) }) {
+			f.wholes.end(key, w, errStopped)
+		}
 	}
 	return f.untilPresent(fl, j, w)
 }
@@ -146,5 +148,8 @@ func (f *Filler) startWhole(o *storage.Object, resp *origin.Response) {
 		_ = resp.Body.Close()
 		return
 	}
-	f.wg.Go(func() { f.wholes.end(key, w, f.storeWhole(o, resp)) })
+	if !f.detach(func() { f.wholes.end(key, w, f.storeWhole(o, resp)) }) {
+		_ = resp.Body.Close()
+		f.wholes.end(key, w, errStopped)
+	}
 }

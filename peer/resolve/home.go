@@ -121,17 +121,21 @@ func (h *Home) answers(o *storage.Object, q Query) bool {
 // lease that was lost meanwhile is fenced: what the next holder registered
 // stays.
 func (h *Home) Register(id storage.ObjectID, n uint64, o *storage.Object) *storage.Object {
+	before := h.records.Record(id)
 	h.mu.Lock()
 	held := h.leases[id]
 	fenced := n != 0 && (held == nil || held.number != n)
+	// The numbers of another home, which may have started later, are passed.
+	h.counter = max(h.counter, o.Registration)
+	if before != nil {
+		h.counter = max(h.counter, before.Registration)
+	}
 	h.counter++
 	registered := *o
 	registered.Registration = h.counter
 	h.mu.Unlock()
-	if fenced {
-		if current := h.records.Record(id); current != nil {
-			return current
-		}
+	if fenced && before != nil {
+		return before
 	}
 	current := h.records.Publish(&registered)
 	if n != 0 {

@@ -151,7 +151,7 @@ func (n *Node) buildCluster() error {
 		Listener: l, Dial: n.peerDialer(),
 		Silence: n.cfg.Timeouts.PeerSilence, Heartbeat: n.cfg.Timeouts.PeerHeartbeat,
 		BreakerOpen: n.cfg.Timeouts.BreakerOpen, Flights: n.cfg.Limits.Flights,
-		FillsPerConn: n.cfg.Limits.FillsPerPeer, ReadAhead: n.cfg.Limits.ReadAhead,
+		FillsPerPeer: n.cfg.Limits.FillsPerPeer, ReadAhead: n.cfg.Limits.ReadAhead,
 		Logger: n.log.With("part", "peer"), Registerer: n.registry,
 	})
 	if err != nil {

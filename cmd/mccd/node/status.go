@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mccd/mccd/cluster/admin"
 	"github.com/mccd/mccd/gateway/ops"
+	"github.com/mccd/mccd/ring"
+	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/disk"
 )
 
@@ -119,3 +123,16 @@ func (n *Node) summary() ops.Summary {
 		EgressBytes: t.Hit + t.Peer + t.Origin + t.Passed,
 	}
 }
+
+// View returns the node's present picture of the cluster.
+func (n *Node) View() *ring.View { return n.cluster.View() }
+
+// Stats returns what the node's drives hold and have met.
+func (n *Node) Stats() disk.Stats { return n.store.Stats() }
+
+// Held calls yield with each chunk on the node's drives and its blocks, until
+// yield returns false.
+func (n *Node) Held(yield func(storage.ChunkKey, disk.Bitmap) bool) { n.store.Keys(yield) }
+
+// Metrics gives the node's metrics.
+func (n *Node) Metrics() prometheus.Gatherer { return n.registry }
