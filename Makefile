@@ -14,7 +14,6 @@ GO ?= go
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 BIN := $(CURDIR)/bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-PACKAGES = $$($(GO) list ./... | grep -v /test/e2e)
 
 FUZZTIME ?= 60s
 TESTFLAGS ?= -race -count=1
@@ -49,7 +48,8 @@ test: unit e2e ## All tests, with the race detector
 
 .PHONY: unit
 unit: ## All tests but those that start processes
-	$(GO) test $(TESTFLAGS) -timeout 15m $(PACKAGES)
+	@packages=$$($(GO) list ./... | grep -v /test/e2e); set -x; \
+	$(GO) test $(TESTFLAGS) -timeout 15m $$packages
 
 .PHONY: e2e
 e2e: build deps-test ## Tests of real processes (some minutes)
@@ -102,6 +102,10 @@ generate: proto ## Everything that is generated: contracts, configuration refere
 .PHONY: proto
 proto: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## Go code from the contracts in proto/
 	PATH=$(BIN):$$PATH $(BIN)/buf generate
+
+.PHONY: tidy
+tidy: ## go.mod and go.sum list what the code needs
+	$(GO) mod tidy
 
 ##@ Tools
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -103,4 +104,38 @@ func TestServeAndJoin(t *testing.T) {
 	if a.ViewDigest != b.ViewDigest {
 		t.Errorf("digests %s and %s", a.ViewDigest, b.ViewDigest)
 	}
+}
+
+// The service manager learns when the node serves and when it begins to stop
+// (sd_notify(3)).
+func TestServiceManagerIsTold(t *testing.T) {
+	dir, err := os.MkdirTemp("", "mccd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Skip("no datagram sockets:", err)
+	}
+	defer manager.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	told := func(want string) {
+		t.Helper()
+		if err := manager.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 256)
+		n, err := manager.Read(buf)
+		if got := string(buf[:n]); err != nil || got != want {
+			t.Errorf("told %q (%v), want %q", got, err, want)
+		}
+	}
+	t.Run("node", func(t *testing.T) {
+		socket := startNode(t, "told", "serve")
+		told("READY=1")
+		statusOf(t, socket, func(s admin.Status) bool { return s.Name == "told" })
+	})
+	told("STOPPING=1")
 }

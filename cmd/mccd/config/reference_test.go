@@ -90,3 +90,18 @@ func TestReferenceNamesEveryKey(t *testing.T) {
 		t.Errorf("%d keys with a variable, want %d", n, len(Keys()))
 	}
 }
+
+func TestReadmeExampleLoads(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, ok := strings.Cut(string(text), "```yaml\n")
+	block, _, closed := strings.Cut(block, "```")
+	if !ok || !closed {
+		t.Fatal("README.md shows no configuration")
+	}
+	if l := mustLoad(t, block, nil); len(l.Origins) == 0 {
+		t.Error("README.md shows no origin")
+	}
+}
