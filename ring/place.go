@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
-	"slices"
 
 	"github.com/buraksezer/consistent"
 	"github.com/cespare/xxhash/v2"
@@ -67,49 +66,67 @@ func successors(members []Member, owners []uint16, width int) []uint16 {
 	}
 	zones, zoneCount := zoneNumbers(members)
 
-	type candidate struct {
-		score uint64
-		index uint16
-	}
 	var (
-		table      = make([]uint16, 0, Partitions*width)
-		candidates = make([]candidate, 0, len(members))
-		used       = make([]int, zoneCount)
+		table = make([]uint16, 0, Partitions*width)
+		best  = make([][]candidate, zoneCount) // of each zone, highest first
+		next  = make([]int, zoneCount)         // how many of best are taken
+		used  = make([]int, zoneCount)         // how often each zone is in the order
 	)
 	for p, owner := range owners {
-		table = append(table, owner)
-		if width == 1 {
-			continue
+		for z := range best {
+			best[z] = best[z][:0]
 		}
-		candidates = candidates[:0]
 		for i := range members {
 			if i != int(owner) {
-				candidates = append(candidates, candidate{score(uint64(p), seeds[i]), uint16(i)})
+				z := zones[i]
+				best[z] = insert(best[z], candidate{score(uint64(p), seeds[i]), uint16(i)}, width-1)
 			}
 		}
-		slices.SortFunc(candidates, func(a, b candidate) int {
-			// Equal scores: by ID, since members are sorted.
-			return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.index, b.index))
-		})
+		table = append(table, owner)
 		clear(used)
+		clear(next)
 		used[zones[owner]]++
 		for range width - 1 {
-			best := -1
-			for i, c := range candidates {
-				if best < 0 || used[zones[c.index]] < used[zones[candidates[best].index]] {
-					best = i
-					if used[zones[c.index]] == 0 {
-						break
-					}
+			zone := -1
+			for z, c := range best {
+				if next[z] < len(c) && (zone < 0 || used[z] < used[zone] ||
+					used[z] == used[zone] && c[next[z]].before(best[zone][next[zone]])) {
+					zone = z
 				}
 			}
-			taken := candidates[best].index
-			table = append(table, taken)
-			used[zones[taken]]++
-			candidates = slices.Delete(candidates, best, best+1)
+			table = append(table, best[zone][next[zone]].index)
+			next[zone]++
+			used[zone]++
 		}
 	}
 	return table
+}
+
+// candidate is a member with its weight in one partition.
+type candidate struct {
+	score uint64
+	index uint16
+}
+
+// before is the rendezvous order: the higher score first, equal ones by ID,
+// since members are sorted.
+func (c candidate) before(d candidate) bool {
+	return c.score > d.score || c.score == d.score && c.index < d.index
+}
+
+// insert puts c into its place in list and keeps the first limit.
+func insert(list []candidate, c candidate, limit int) []candidate {
+	if len(list) < limit {
+		list = append(list, c)
+	} else if limit == 0 || !c.before(list[limit-1]) {
+		return list
+	}
+	i := len(list) - 1
+	for ; i > 0 && c.before(list[i-1]); i-- {
+		list[i] = list[i-1]
+	}
+	list[i] = c
+	return list
 }
 
 // score is the rendezvous weight of a member in a partition: the finalizer of

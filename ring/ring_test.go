@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files: only with a new FormatVersion")
@@ -208,14 +207,6 @@ func TestGolden(t *testing.T) {
 				t.Fatal("the layout changed: that needs a new FormatVersion")
 			}
 		})
-	}
-}
-
-func TestBuildTime(t *testing.T) {
-	for _, n := range []int{3, 20, 200} {
-		start := time.Now()
-		mustNew(t, members(n, "a", "b", "c"))
-		t.Logf("%d members: built in %v", n, time.Since(start).Round(time.Millisecond))
 	}
 }
 
