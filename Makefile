@@ -34,7 +34,7 @@ demo: build ## Three nodes, an origin and a herd on this machine; one node is ki
 	MCCD_BIN=$(BIN)/mccd $(GO) run ./test/demo
 
 .PHONY: bench
-bench: build ## Measure delivery against nginx; writes out/bench.json
+bench: build deps-bench ## Measure delivery against nginx; writes out/bench.json
 	MCCD_BIN=$(BIN)/mccd $(GO) run ./test/bench
 
 .PHONY: clean

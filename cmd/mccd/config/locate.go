@@ -54,7 +54,13 @@ func (c *Config) Sockets(given bool) []string {
 	if given {
 		return []string{c.AdminSocket}
 	}
-	return []string{c.AdminSocket, systemSocket, filepath.Join(systemData, socketName)}
+	sockets := []string{c.AdminSocket}
+	for _, path := range []string{systemSocket, filepath.Join(systemData, socketName)} {
+		if path != c.AdminSocket {
+			sockets = append(sockets, path)
+		}
+	}
+	return sockets
 }
 
 // first returns the first of the colon-separated directories that the service

@@ -34,6 +34,14 @@ func TestLocateKeepsWhatIsGiven(t *testing.T) {
 	}
 }
 
+func TestSocketsAreTriedOnce(t *testing.T) {
+	c := Default()
+	c.AdminSocket = systemSocket
+	if got := c.Sockets(false); len(got) != 2 || got[0] != systemSocket || got[1] == systemSocket {
+		t.Errorf("sockets %q", got)
+	}
+}
+
 func TestSocketIsBesideTheData(t *testing.T) {
 	c := Default()
 	c.DataDir = t.TempDir()
