@@ -31,16 +31,19 @@ type question struct {
 	caller  string
 }
 
+// maxOffset is beyond the end of any object, and what chunk numbers can count.
+const maxOffset = 1 << 50
+
 // span returns the bytes to ask for with the question: the first wanted ones,
 // rounded to pieces, in one chunk. A suffix range asks for the first piece.
 func (q *question) span() storage.Span {
 	off := max(0, q.first.Off)
-	if q.recordOnly && q.stale == nil {
+	if q.recordOnly && q.stale == nil || off >= maxOffset {
 		off = 0
 	}
-	end := min(max(q.first.End, off+1), off+1<<40)
+	end := min(max(q.first.End, off+1), maxOffset)
 	chunkEnd := (off/storage.ChunkSize + 1) * storage.ChunkSize
-	if q.first.Off < 0 || q.first.End == math.MaxInt64 {
+	if q.first.Off < 0 || q.first.Off >= maxOffset || q.first.End == math.MaxInt64 {
 		end = off + 1 // one piece
 	}
 	return storage.Span{Off: off, End: min(end, chunkEnd)}.Round(storage.PieceSize, chunkEnd)
