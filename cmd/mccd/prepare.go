@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/mccd/mccd/cmd/mccd/config"
 	"github.com/mccd/mccd/cmd/mccd/node"
@@ -89,23 +88,25 @@ func openAccessLog(path string, stdout io.Writer) (w io.Writer, closeLog func(),
 func announce(n *node.Node, socket string, log *slog.Logger) {
 	log.Info("serving", "version", version(), "clients", n.Addr(), "operators", n.OpsAddr(),
 		"peers", n.PeerAddr(), "gossip", n.GossipAddr(), "admin", socket)
-	log.Info("point Windows clients here by the policy DOCacheHost", "DOCacheHost", cacheHost(n.Addr()))
+	host, port := cacheHost(n.Addr())
+	if port == "80" {
+		log.Info("point Windows clients here by the policy DOCacheHost", "DOCacheHost", host)
+		return
+	}
+	log.Info("HTTP clients may ask here; Windows clients (DOCacheHost) ask only at port 80", "address", net.JoinHostPort(host, port))
 }
 
-// cacheHost returns what clients name this node: its address where it has one,
-// else the host's name; with the port where it is not 80.
-func cacheHost(listen string) string {
+// cacheHost returns what clients call this node: its address where it has one,
+// else the host's name; and its port.
+func cacheHost(listen string) (host, port string) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return listen
+		return listen, ""
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		if host, err = os.Hostname(); err != nil {
 			host = "localhost"
 		}
 	}
-	if port == "80" {
-		return strings.Trim(host, "[]")
-	}
-	return net.JoinHostPort(host, port)
+	return host, port
 }

@@ -19,12 +19,12 @@ func TestCacheHost(t *testing.T) {
 	if err != nil {
 		t.Skip("no host name:", err)
 	}
-	for listen, want := range map[string]string{
-		":80": host, "0.0.0.0:80": host, "[::]:8080": net.JoinHostPort(host, "8080"),
-		"192.0.2.1:80": "192.0.2.1", "127.0.0.1:8080": "127.0.0.1:8080", "cache.example:80": "cache.example",
+	for listen, want := range map[string][2]string{
+		":80": {host, "80"}, "0.0.0.0:80": {host, "80"}, "[::]:8080": {host, "8080"},
+		"192.0.2.1:80": {"192.0.2.1", "80"}, "[2001:db8::1]:80": {"2001:db8::1", "80"}, "cache.example:80": {"cache.example", "80"},
 	} {
-		if got := cacheHost(listen); got != want {
-			t.Errorf("%s: got %s, want %s", listen, got, want)
+		if name, port := cacheHost(listen); name != want[0] || port != want[1] {
+			t.Errorf("%s: got %s %s, want %s", listen, name, port, want)
 		}
 	}
 }
