@@ -32,6 +32,8 @@ type Chunk struct {
 	length  int64
 	f       *os.File
 	base    int64
+	// readOnly tells that the drive did not let the file be opened for writing.
+	readOnly bool
 
 	// A bit in present is set after the block's bytes and its sum are in
 	// place, and cleared only when the block is found corrupt.

@@ -161,7 +161,8 @@ func (s *Store) openFile(sh *shard, key storage.ChunkKey, d *drive, e *entry) (*
 	}
 	name := chunkPath(d.path, key)
 	f, err := s.fs.Open(OpOpen, name, os.O_RDWR)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !ownTrouble(err) {
+	readOnly := err != nil && !ownTrouble(err)
+	if readOnly {
 		f, err = s.fs.Open(OpOpen, name, os.O_RDONLY)
 	}
 	switch {
@@ -189,6 +190,7 @@ func (s *Store) openFile(sh *shard, key storage.ChunkKey, d *drive, e *entry) (*
 		return nil, ErrNotHeld
 	}
 	d.recovered(true)
+	c.readOnly = readOnly
 	fresh := e == nil
 	if fresh {
 		e = &entry{key: key, drive: d}

@@ -24,6 +24,15 @@ func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
 		return s.again(sh, old), nil
 	}
 	held := old.e
+	if moving && old.readOnly && old.drive.writable() {
+		// The same file again, if it can be written now.
+		c, err := s.openFile(sh, old.key, old.drive, held)
+		if err == nil {
+			old.state.CompareAndSwap(stateMoving, stateReplaced)
+			old.wakeAll()
+			return c, nil
+		}
+	}
 	var cause error
 	for _, d := range s.ranked(keyHash(old.key)) {
 		if !d.writable() || moving && d == old.drive {

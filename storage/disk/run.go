@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -20,7 +21,7 @@ const (
 func (s *Store) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, d := range s.drives {
-		wg.Go(func() { s.scan(ctx, d) })
+		wg.Go(func() { s.scanUntilDone(ctx, d) })
 		wg.Go(func() { s.tend(ctx, d) })
 		if s.cfg.ScrubRate > 0 {
 			wg.Go(func() { s.scrub(ctx, d) })
@@ -28,6 +29,20 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 	wg.Wait()
 	return nil
+}
+
+// scanUntilDone repeats the start scan of a drive that cannot be read.
+func (s *Store) scanUntilDone(ctx context.Context, d *drive) {
+	for {
+		err := s.scan(ctx, d)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		s.log.Warn("drive is not scanned yet", slog.Any("error", err), slog.Duration("again_in", brokenRetry))
+		if !pause(ctx, brokenRetry) {
+			return
+		}
+	}
 }
 
 // tend keeps one drive below its high mark and its total saved.

@@ -3,6 +3,7 @@ package disk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
@@ -12,8 +13,9 @@ import (
 )
 
 // scan enters all that a former process left on d into the index. Chunks that
-// were opened meanwhile are in it already.
-func (s *Store) scan(ctx context.Context, d *drive) {
+// were opened meanwhile are in it already. After an error it is to be tried
+// again: until then Lookup asks the drives, and the estimate stands.
+func (s *Store) scan(ctx context.Context, d *drive) error {
 	begun := s.now()
 	var strays int
 	err := s.eachFile(ctx, OpScan, filepath.Join(d.path, "chunks"), func(i Info) {
@@ -31,12 +33,11 @@ func (s *Store) scan(ctx context.Context, d *drive) {
 			}
 		})
 	}
-	if ctx.Err() != nil {
-		return // the estimate stays
-	}
 	if err != nil {
-		d.fault(err, true)
-		s.log.Warn("scan of drive ended early", slog.String("drive", d.path), slog.Any("error", err))
+		if ctx.Err() == nil {
+			d.fault(err, true)
+		}
+		return fmt.Errorf("scan drive %s: %w", d.path, err)
 	}
 	d.mu.Lock()
 	rest := d.estimate
@@ -49,6 +50,7 @@ func (s *Store) scan(ctx context.Context, d *drive) {
 		close(s.indexed)
 	}
 	d.wake()
+	return nil
 }
 
 // found enters one chunk file of a former process.

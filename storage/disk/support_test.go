@@ -65,7 +65,9 @@ func openStore(t testing.TB, cfg Config, dirs ...string) *Store {
 func scanAll(t testing.TB, s *Store) {
 	t.Helper()
 	for _, d := range s.drives {
-		s.scan(t.Context(), d)
+		if err := s.scan(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
 	}
 	<-s.Indexed()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/crc32"
+	"syscall"
 
 	"github.com/mccd/mccd/storage"
 )
@@ -138,6 +139,9 @@ func (c *Chunk) put(i int, bufs [][]byte) error {
 	c.sums[i] = sum
 	if c.drive == nil {
 		return c.s.fs.Write(OpBlock, c.f, off, bufs...)
+	}
+	if c.readOnly {
+		return syscall.EROFS
 	}
 	n := blockLen(c.length, i)
 	if err := c.s.reserve(c.drive, charge(n)); err != nil {
