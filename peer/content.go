@@ -42,6 +42,9 @@ func (c *Content) Object() *storage.Object { return c.r.j.o }
 // of Next or Close. What is missing is filled; a whole-file read is filled
 // ahead by as much as it has consumed, up to Config.ReadAhead.
 func (c *Content) Next(ctx context.Context, span storage.Span) (storage.Run, error) {
+	if err := c.r.open(ctx, storage.ChunkOf(span.Off)); err != nil {
+		return storage.Run{}, err
+	}
 	if err := c.fillAhead(ctx, span.Off); err != nil {
 		return storage.Run{}, err
 	}

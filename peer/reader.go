@@ -20,7 +20,8 @@ type reader struct {
 
 	chunk *disk.Chunk
 	index uint32
-	owner bool // of the open chunk
+	// routed tells that owner is known for the open chunk.
+	routed, owner bool
 	// mine are flights that this reader started or joined, for telling where
 	// bytes came from.
 	mine []noted
@@ -41,10 +42,18 @@ func (r *reader) open(ctx context.Context, index uint32) error {
 	if err != nil {
 		return fmt.Errorf("open chunk %s: %w", r.j.o.Key(index), err)
 	}
-	r.chunk, r.index = chunk, index
-	r.owner = r.asOwner || r.f.actsAsOwner(r.j.o, index)
+	r.chunk, r.index, r.routed = chunk, index, false
 	r.forget(index)
 	return nil
+}
+
+// acts reports whether flights for the open chunk act as owner. It is asked
+// only when bytes are missing, and stays for as long as the chunk is open.
+func (r *reader) acts() bool {
+	if !r.routed {
+		r.routed, r.owner = true, r.asOwner || r.f.actsAsOwner(r.j.o, r.index)
+	}
+	return r.owner
 }
 
 func (r *reader) close() {
@@ -79,12 +88,20 @@ func (r *reader) note(fl *flight, started bool) {
 // one chunk) without waiting.
 func (r *reader) want(ctx context.Context, span storage.Span) ([]*flight, error) {
 	index := storage.ChunkOf(span.Off)
-	cs := r.j.chunkSpan(index)
-	asOwner := r.owner
-	if r.chunk == nil || r.index != index {
-		asOwner = r.asOwner || r.f.actsAsOwner(r.j.o, index)
+	rel := span.Shift(-r.j.chunkSpan(index).Off)
+	chunk := r.chunk
+	if chunk == nil || r.index != index {
+		var err error
+		if chunk, err = r.f.cfg.Store.Create(ctx, r.j.o.Key(index), r.j.o.Version); err != nil {
+			return nil, fmt.Errorf("open chunk %s: %w", r.j.o.Key(index), err)
+		}
+		defer chunk.Release()
 	}
-	joined, started, err := r.f.ensure(ctx, r.j, index, span.Shift(-cs.Off), asOwner)
+	if len(chunk.Missing(rel)) == 0 {
+		return nil, nil
+	}
+	asOwner := r.asOwner || chunk == r.chunk && r.acts() || chunk != r.chunk && r.f.actsAsOwner(r.j.o, index)
+	joined, started, err := r.f.ensure(r.j, chunk, rel, asOwner)
 	for _, fl := range joined {
 		r.note(fl, false)
 	}
@@ -122,7 +139,7 @@ func (r *reader) next(ctx context.Context, span storage.Span) (storage.Run, erro
 		case err != nil:
 			return storage.Run{}, fmt.Errorf("read chunk %s: %w", r.chunk.Key(), err)
 		}
-		fl := r.f.flights.at(r.chunk.Key(), rel.Off, r.owner)
+		fl := r.f.flights.at(r.chunk.Key(), rel.Off, r.acts())
 		var done <-chan struct{}
 		switch {
 		case fl != nil:
@@ -131,7 +148,7 @@ func (r *reader) next(ctx context.Context, span storage.Span) (storage.Run, erro
 		case failed != nil:
 			return storage.Run{}, failed
 		default:
-			if asking := r.f.resolving.ownerAt(r.j.o.ID, r.index); r.owner && asking != nil {
+			if asking := r.f.resolving.ownerAt(r.j.o.ID, r.index); r.acts() && asking != nil {
 				done = asking.done // its answer brings bytes of this chunk
 				break
 			}

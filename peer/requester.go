@@ -9,6 +9,7 @@ import (
 	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
 	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/disk"
 )
 
 // job is what a flight works for: the object and the way to ask for it.
@@ -36,13 +37,7 @@ func (f *Filler) limit(silence int64) time.Duration {
 // ensure starts flights for what of span (relative to the chunk) is neither
 // present nor on its way, and returns them with those that were joined. It does
 // not wait.
-func (f *Filler) ensure(ctx context.Context, j *job, index uint32, span storage.Span, asOwner bool) (joined, started []*flight, err error) {
-	key := j.o.Key(index)
-	chunk, err := f.cfg.Store.Create(ctx, key, j.o.Version)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer chunk.Release()
+func (f *Filler) ensure(j *job, chunk *disk.Chunk, span storage.Span, asOwner bool) (joined, started []*flight, err error) {
 	joined, started, err = f.flights.cover(chunk, span, asOwner, j.ref.Query)
 	for _, fl := range started {
 		f.launch(fl, j)
@@ -179,7 +174,12 @@ func (f *Filler) ownAfter(fl *flight, j *job, passed []*peerv1.PassedOver) error
 	ref := own.ref
 	ref.Query = *fl.query.Load()
 	own.ref = ref
-	joined, started, err := f.ensure(f.ctx, &own, fl.key.Index, fl.span, true)
+	chunk, err := f.cfg.Store.Create(f.ctx, fl.key, own.o.Version)
+	if err != nil {
+		return err
+	}
+	defer chunk.Release()
+	joined, started, err := f.ensure(&own, chunk, fl.span, true)
 	for _, owned := range append(joined, started...) {
 		<-owned.done
 		fl.from.Store(owned.from.Load())
