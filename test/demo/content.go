@@ -66,10 +66,9 @@ func collect(ctx context.Context, small bool) (*catalogue, error) {
 		c.generated = append(c.generated, o)
 		c.add(updateHost, o.Path, o.Size)
 	}
-	// Large and small in one fixed order.
-	rand.New(rand.NewPCG(2, 26)).Shuffle(len(c.objects), func(i, j int) {
-		c.objects[i], c.objects[j] = c.objects[j], c.objects[i]
-	})
+	// Large and small in one fixed order, the second generated file last.
+	mixed := c.objects[:len(c.objects)-1]
+	rand.New(rand.NewPCG(2, 26)).Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
 	return c, c.sum(ctx)
 }
 

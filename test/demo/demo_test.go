@@ -52,10 +52,11 @@ func sample() *result {
 	killed := time.Now()
 	return &result{
 		clients: 18, content: &catalogue{bytes: 100 * mib}, want: 1000,
-		herd:   &herd.Result{Bytes: 1000, Requests: 12345},
-		took:   time.Second,
-		names:  [nodes]string{"node1", "node2", "node3"},
-		atKill: ledger{sent: 50 * mib, unique: 50 * mib, open: 3}, atEnd: ledger{sent: 102 * mib, unique: 100 * mib},
+		herd:     &herd.Result{Bytes: 1000, Requests: 12345},
+		took:     time.Second,
+		names:    [nodes]string{"node1", "node2", "node3"},
+		atKill:   ledger{sent: 50 * mib, unique: 50 * mib, open: 3},
+		atReturn: ledger{sent: 82 * mib, unique: 80 * mib}, atEnd: ledger{sent: 102 * mib, unique: 100 * mib},
 		killed: killed, upAgain: killed.Add(time.Second), alone: 4 * mib,
 		back: backResult{result: new(herd.Result)},
 	}

@@ -36,6 +36,16 @@ func (r *result) print(out io.Writer, file string) {
 	line("  before the kill; each byte once is 1.0000")
 	line("%s %s again after the kill; %s alone held %s, and %d fetches were", mark(r.extra() <= r.bound()), size(float64(r.extra())), r.names[victim], size(float64(r.alone)), r.atKill.open)
 	line("  open (1 MiB each may be lost): at most %s", size(float64(r.bound())))
+	line("%s %s again after it was started again", mark(r.extraAfter() == 0), size(float64(r.extraAfter())))
+	if r.extra() > r.bound() || r.extraAfter() > 0 {
+		const show = 6
+		for _, e := range r.repeats[:min(show, len(r.repeats))] {
+			line("    %s after the kill, for %s: %s of %s", e.Began.Sub(r.killed).Round(time.Millisecond), e.Header.Get("Via"), e.Asked, e.Path)
+		}
+		if more := len(r.repeats) - show; more > 0 {
+			line("    and %d more", more)
+		}
+	}
 	line("  %s in all for %s of files", size(float64(r.atEnd.sent)), size(float64(r.content.bytes)))
 
 	title("What the clients got")

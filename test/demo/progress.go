@@ -36,10 +36,6 @@ type meter struct {
 }
 
 func (m *meter) speed(now time.Time, value float64) float64 {
-	if m.at.IsZero() {
-		m.at, m.last = now, value
-		return 0
-	}
 	if passed := now.Sub(m.at).Seconds(); passed >= 0.5 {
 		m.rate = (value - m.last) / passed
 		m.at, m.last = now, value
@@ -56,7 +52,7 @@ func (st *stage) watch(ctx context.Context, s *screen) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	defer s.clear()
-	var delivered, origin meter
+	delivered, origin := meter{at: st.begun}, meter{at: st.begun}
 	said := [nodes]string{}
 	for {
 		select {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/test/faultorigin"
 	"github.com/mccd/mccd/test/process/herd"
 	"github.com/mccd/mccd/test/process/rows"
@@ -40,9 +42,9 @@ type result struct {
 	served  [nodes]counts
 	names   [nodes]string
 
-	atKill, atEnd   ledger
-	killed, upAgain time.Time
-	restart         time.Duration
+	atKill, atReturn, atEnd ledger
+	killed, upAgain         time.Time
+	restart                 time.Duration
 	// before is what the victim had served when it was killed; alone is what
 	// only it held then.
 	before counts
@@ -52,6 +54,8 @@ type result struct {
 	failed, excused []herd.Failure
 	want            int64
 	back            backResult
+	// repeats are the requests after the kill for bytes sent before.
+	repeats []faultorigin.Entry
 }
 
 // backResult is what the node that came back gave afterwards.
@@ -66,6 +70,7 @@ func (r *result) finish(st *stage, h *herd.Result) {
 	r.clients, r.content, r.herd, r.want = st.clients, st.content, h, st.want
 	r.took, r.served = h.End.Sub(h.Begun), st.counts
 	r.atEnd = originNow(st.origin.Ledger())
+	r.repeats = repeats(st.origin.Ledger().Entries(), r.killed)
 	for i, n := range st.cluster.Nodes {
 		r.names[i] = n.Name
 	}
@@ -80,12 +85,29 @@ func (r *result) finish(st *stage, h *herd.Result) {
 	r.failed = append(r.failed, r.back.result.Failures...)
 }
 
+// repeats returns the requests begun after at that brought bytes which an
+// earlier one had brought.
+func repeats(entries []faultorigin.Entry, at time.Time) []faultorigin.Entry {
+	var again []faultorigin.Entry
+	sent := map[string][]storage.Span{}
+	for _, e := range entries {
+		overlaps := func(s storage.Span) bool { return s.Intersect(e.Asked).Len() > 0 }
+		if e.Began.After(at) && slices.ContainsFunc(sent[e.Path], overlaps) {
+			again = append(again, e)
+		}
+		sent[e.Path] = append(sent[e.Path], e.Sent...)
+	}
+	return again
+}
+
 // bound is what a kill may cost at the origin: what the killed node alone held
 // and 1 MiB for each flight then open.
 func (r *result) bound() int64 { return r.alone + int64(r.atKill.open)*mib }
 
-// extra is what the origin sent a second time after the kill.
-func (r *result) extra() int64 { return r.atEnd.again() - r.atKill.again() }
+// extra is what the origin sent a second time between the kill and the return,
+// extraAfter what it did from then on.
+func (r *result) extra() int64      { return r.atReturn.again() - r.atKill.again() }
+func (r *result) extraAfter() int64 { return r.atEnd.again() - r.atReturn.again() }
 
 func (r *result) wrong() int { return len(r.herd.Wrong) + len(r.back.result.Wrong) }
 
@@ -98,6 +120,7 @@ func (r *result) rows() []rows.Row {
 		rows.New("served", float64(r.herd.Bytes), float64(r.want), round("bytes delivered / asked for")),
 		rows.New("origin_vs_unique", float64(r.atKill.sent), float64(r.atKill.unique), round("bytes sent by the origin before the kill / different bytes of them")),
 		rows.New("extra_after_kill", float64(r.extra()), float64(r.bound()), round("bytes the origin sent again after the kill / held by the killed node alone + 1MiB per open flight")),
+		rows.New("extra_after_return", float64(r.extraAfter()), 0, round("bytes the origin sent again after the killed node was started again")),
 		rows.New("failed", float64(len(r.failed)), 0, round("requests failed at living nodes")),
 		rows.New("wrong", float64(r.wrong()), 0, round("copies or pieces with a wrong SHA-256")),
 		rows.New("origin_total", float64(r.atEnd.sent), float64(r.content.bytes), round("bytes sent by the origin / bytes of all files")),

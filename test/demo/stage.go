@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,8 +71,12 @@ func show(ctx context.Context, s settings, out io.Writer) (*result, error) {
 	if st.content, err = collect(ctx, s.small); err != nil {
 		return nil, err
 	}
+	listener, err := process.ListenOrigin()
+	if err != nil {
+		return nil, err
+	}
 	st.origin, err = faultorigin.Listen(faultorigin.Config{
-		Dir: st.content.root, Objects: st.content.generated, Rate: s.rate * mib,
+		Listener: listener, Dir: st.content.root, Objects: st.content.generated, Rate: s.rate * mib,
 	})
 	if err != nil {
 		return nil, err
@@ -170,10 +175,16 @@ func (st *stage) client(i int) *herd.Client {
 }
 
 // jobs: every other client asks as the Windows agent does, for pieces of 1 MiB
-// over two streams; the others for whole files.
+// over two streams; the others for whole files. One client of the victim
+// begins with the file that comes last for all others, so that the victim
+// holds something that no other node has when it is killed.
 func (st *stage) jobs(i int) []herd.Job {
-	jobs := make([]herd.Job, 0, len(st.content.objects))
-	for _, o := range st.content.objects {
+	objects := st.content.objects
+	if last := len(objects) - 1; i == victim {
+		objects = slices.Concat(objects[last:], objects[:last])
+	}
+	jobs := make([]herd.Job, 0, len(objects))
+	for _, o := range objects {
 		plan := o.Whole()
 		if i%2 == 0 {
 			plan = o.Pieces()
@@ -199,7 +210,7 @@ func (st *stage) killAndReturn(ctx context.Context) error {
 	}
 	n := st.cluster.Nodes[victim]
 	st.say(victim, "starting")
-	begun := time.Now()
+	begun, at := time.Now(), originNow(st.origin.Ledger())
 	if err := n.Restart(ctx); err != nil {
 		return err
 	}
@@ -208,7 +219,7 @@ func (st *stage) killAndReturn(ctx context.Context) error {
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.result.upAgain, st.result.restart = time.Now(), time.Since(begun)
+	st.result.upAgain, st.result.restart, st.result.atReturn = time.Now(), time.Since(begun), at
 	st.states[victim] = "back"
 	return nil
 }
@@ -223,24 +234,25 @@ func (st *stage) reached(ctx context.Context, n int64) error {
 	})
 }
 
-// kill notes the state of cluster and origin and kills the victim. All nodes
-// are held for the few milliseconds that this takes, so that the figures are
-// those of the moment.
+// kill notes the state of cluster and origin and kills the victim. The other
+// nodes are held for the few milliseconds that it takes to read all drives, so
+// that the figures are those of the moment.
 func (st *stage) kill(ctx context.Context) error {
 	st.sample(ctx)
-	for _, n := range st.cluster.Nodes {
+	drives := make([]string, nodes)
+	at := originNow(st.origin.Ledger())
+	killed := time.Now()
+	for i, n := range st.cluster.Nodes {
+		drives[i] = n.Drive
+		if i == victim {
+			continue
+		}
 		if err := n.Pause(); err != nil {
 			return err
 		}
 	}
-	drives := make([]string, nodes)
-	for i, n := range st.cluster.Nodes {
-		drives[i] = n.Drive
-	}
-	snapshot, err := presence.Take(drives...)
-	at := originNow(st.origin.Ledger())
-	killed := time.Now()
 	killErr := st.cluster.Nodes[victim].Kill()
+	snapshot, err := presence.Take(drives...)
 	for i, n := range st.cluster.Nodes {
 		if i != victim {
 			_ = n.Resume()
@@ -273,9 +285,8 @@ func (st *stage) back(ctx context.Context) error {
 	before := st.counts[victim]
 	st.mu.Unlock()
 	sent := st.origin.Ledger().Bytes("")
-	total := new(herd.Result)
 	c := &herd.Client{Nodes: []string{st.cluster.Nodes[victim].Addr}}
-	total.Add(c.ReadAll(ctx, st.jobs(1), 1))
+	total := c.ReadAll(ctx, st.jobs(1), 1)
 	st.sample(ctx)
 	st.mu.Lock()
 	defer st.mu.Unlock()

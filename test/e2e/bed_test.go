@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"context"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -67,7 +69,11 @@ func prepareBed(t *testing.T, want setting) *bed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	origin, err := faultorigin.Listen(faultorigin.Config{Rate: want.rate, Observe: want.observe})
+	listener, err := process.ListenOrigin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin, err := faultorigin.Listen(faultorigin.Config{Listener: listener, Rate: want.rate, Observe: want.observe})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,5 +175,30 @@ func (b *bed) once(o *herd.Object) {
 	if ledger.Union(o.Path) != o.Size || ledger.MaxTimes(o.Path) != 1 || asked != o.Size {
 		b.Errorf("not each byte once: sent %d, different %d, asked %d of %d, one byte up to %d times",
 			ledger.Bytes(o.Path), ledger.Union(o.Path), asked, o.Size, ledger.MaxTimes(o.Path))
+		b.explain(entries)
+	}
+}
+
+// explain logs the requests at the origin that overlap another one, and what
+// the nodes count of peers passed over.
+func (b *bed) explain(entries []faultorigin.Entry) {
+	b.Helper()
+	for i, e := range entries {
+		overlaps := func(o faultorigin.Entry) bool { return o.N != e.N && o.Asked.Intersect(e.Asked).Len() > 0 }
+		if slices.ContainsFunc(entries, overlaps) {
+			b.Logf("request %d after %v by %s: asked %s, got %v", e.N, e.Began.Sub(entries[0].Began).Round(time.Millisecond),
+				e.Header.Get("Via"), e.Asked, entries[i].Sent)
+		}
+	}
+	for _, n := range b.Running() {
+		m, err := n.Metrics(b.ctx)
+		if err != nil {
+			continue
+		}
+		for name, v := range m {
+			if v != 0 && (strings.HasPrefix(name, "mccd_peer_passed_over") || strings.HasPrefix(name, "mccd_resolves") || strings.HasPrefix(name, "mccd_fill")) {
+				b.Logf("%s %s %v", n.Name, name, v)
+			}
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mccd/mccd/test/process"
 )
@@ -72,9 +74,11 @@ func TestSecondProcess(t *testing.T) {
 			if err := b.Nodes[1].Start(); err != nil {
 				t.Fatal(err)
 			}
-			code, err := b.Nodes[1].Wait(b.ctx)
+			soon, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+			defer cancel()
+			code, err := b.Nodes[1].Wait(soon)
 			if err != nil {
-				t.Fatal(err)
+				t.Fatalf("a second process on one %s goes on: %v", what, err)
 			}
 			log, err := os.ReadFile(b.Nodes[1].LogFile)
 			if err != nil {

@@ -63,11 +63,40 @@ func TestRestartInCluster(t *testing.T) {
 	b.once(o)
 }
 
+// TestReturnedNode: what a node alone held when it was killed is had from it
+// again as soon as it is back, also by those who found it dead meanwhile.
+func TestReturnedNode(t *testing.T) {
+	b := newBed(t, setting{nodes: 3})
+	o := b.object("/filestreamingservice/files/alone", 64*mib)
+	other := b.object("/filestreamingservice/files/other", 64*mib)
+	b.read(o, victim, o.Whole())
+	b.once(o)
+	if err := b.Nodes[victim].Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range b.Nodes {
+		if i != victim {
+			b.read(other, i, other.Whole())
+		}
+	}
+	b.once(other)
+	if err := b.Nodes[victim].Restart(b.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Together(b.ctx); err != nil {
+		t.Fatal(err)
+	}
+	for i := range b.Nodes {
+		b.read(o, i, o.Whole())
+	}
+	b.once(o)
+}
+
 // TestFlippedBlock: a flipped bit is never served, is fetched again, and is
 // counted.
 func TestFlippedBlock(t *testing.T) {
 	const size = 24 * mib
-	flipAt := []int64{5, 3*mib + 77, 8*mib + storage.BlockSize + 1, size - 9}
+	flips := []int64{5, 3*mib + 77, 3*mib + storage.BlockSize, 5 * mib, 8*mib + storage.BlockSize + 1, size - 9}
 	t.Run("while the node is stopped", func(t *testing.T) {
 		b := newBed(t, setting{})
 		o := b.object("/filestreamingservice/files/flip", size)
@@ -76,22 +105,18 @@ func TestFlippedBlock(t *testing.T) {
 		if err := n.Stop(b.ctx); err != nil {
 			t.Fatal(err)
 		}
-		for _, off := range flipAt {
-			b.flip(o, off, false)
-		}
+		b.flip(o, flips)
 		if err := n.Restart(b.ctx); err != nil {
 			t.Fatal(err)
 		}
-		b.expectRepair(o, len(flipAt))
+		b.expectRepair(o, len(flips))
 	})
 	t.Run("under a dropped page cache", func(t *testing.T) {
 		b := newBed(t, setting{})
 		o := b.object("/filestreamingservice/files/flip", size)
 		b.read(o, 0, o.Whole())
-		for _, off := range flipAt {
-			b.flip(o, off, true)
-		}
-		b.expectRepair(o, len(flipAt))
+		b.flip(o, flips)
+		b.expectRepair(o, len(flips))
 	})
 }
 
@@ -120,51 +145,70 @@ func (b *bed) expectRepair(o *herd.Object, blocks int) {
 	}
 }
 
-// flip changes one bit of the object's byte off on node 0's drive, and drops
-// the file from the page cache if told so. The byte is found by its content,
-// so the test does not depend on the file's layout.
-func (b *bed) flip(o *herd.Object, off int64, drop bool) {
+// flip changes one bit of each of the object's bytes at offs on node 0's
+// drive, and then drops the files from the page cache, so that the node's next
+// read comes from the drive. The bytes are found by their content, so the test
+// does not depend on the files' layout.
+func (b *bed) flip(o *herd.Object, offs []int64) {
 	b.Helper()
-	block := off / storage.BlockSize * storage.BlockSize
-	start := make([]byte, 512)
-	faultorigin.Fill(start, o.Path, faultorigin.DefaultVersion, block)
-	flipped := false
-	err := filepath.WalkDir(b.Nodes[0].Drive, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || flipped {
-			return err
-		}
-		text, err := os.ReadFile(path)
+	at := b.locate(o, offs)
+	touched := map[string]*os.File{}
+	for i, place := range at {
+		f, err := os.OpenFile(place.file, os.O_RDWR, 0)
 		if err != nil {
-			return err
+			b.Fatalf("flip byte %d: %v", offs[i], err)
 		}
-		at := bytes.Index(text, start)
-		if at < 0 {
-			return nil
+		defer func() { _ = f.Close() }()
+		touched[place.file] = f
+		var one [1]byte
+		_, err = f.ReadAt(one[:], place.off)
+		one[0] ^= 0x10
+		if err == nil {
+			_, err = f.WriteAt(one[:], place.off)
 		}
-		flipped = true
-		return flipByte(path, int64(at)+off-block, drop)
-	})
-	if err != nil || !flipped {
-		b.Fatalf("flip byte %d of %s: found %t, %v", off, o.Path, flipped, err)
+		if err != nil {
+			b.Fatalf("flip byte %d: %v", offs[i], err)
+		}
+	}
+	for name, f := range touched {
+		if err := dropCache(f); err != nil {
+			b.Skipf("drop %s from the page cache: %v", filepath.Base(name), err)
+		}
 	}
 }
 
-func flipByte(path string, at int64, drop bool) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+// place is where a byte lies.
+type place struct {
+	file string
+	off  int64
+}
+
+// locate finds the object's bytes at offs on node 0's drive.
+func (b *bed) locate(o *herd.Object, offs []int64) []place {
+	b.Helper()
+	places := make([]place, len(offs))
+	err := filepath.WalkDir(b.Nodes[0].Drive, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for i, off := range offs {
+			block := off / storage.BlockSize * storage.BlockSize
+			begin := make([]byte, 512)
+			faultorigin.Fill(begin, o.Path, faultorigin.DefaultVersion, block)
+			if at := bytes.Index(text, begin); at >= 0 {
+				places[i] = place{path, int64(at) + off - block}
+			}
+		}
+		return err
+	})
 	if err != nil {
-		return err
+		b.Fatal(err)
 	}
-	defer func() { _ = f.Close() }()
-	var one [1]byte
-	if _, err := f.ReadAt(one[:], at); err != nil {
-		return err
+	for i, p := range places {
+		if p.file == "" {
+			b.Fatalf("byte %d of %s is not on the drive", offs[i], o.Path)
+		}
 	}
-	one[0] ^= 0x10
-	if _, err := f.WriteAt(one[:], at); err != nil {
-		return err
-	}
-	if !drop {
-		return nil
-	}
-	return dropCache(f)
+	return places
 }
