@@ -96,9 +96,14 @@ func (f *Filler) Close() {
 // and work is not run.
 func (f *Filler) detach(work func()) bool { return f.work.start(work) }
 
-// Forget drops the connections to nodes that are no longer in the view. The
-// owner of the Placement calls it after a change.
-func (f *Filler) Forget() { f.links.retain(f.cfg.Placement.View()) }
+// ViewChanged drops the connections to nodes that are no longer in the view and
+// asks returned ones whether they live. The owner of the Placement calls it
+// after a change.
+func (f *Filler) ViewChanged() {
+	view := f.cfg.Placement.View()
+	f.links.retain(view)
+	f.links.revisit(view)
+}
 
 // Open learns the object that req names, from this node's records or, with the
 // first wanted bytes, from the cluster or the origin. The Content is closed by

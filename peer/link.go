@@ -128,6 +128,22 @@ func (l *links) retain(view *ring.View) {
 	}
 }
 
+// revisit pings the suspects that view holds for alive now, before their time
+// is over: gossip has heard of them again.
+func (l *links) revisit(view *ring.View) {
+	nodes := view.Nodes()
+	for i := range nodes {
+		node := &nodes[i]
+		if node.State == ring.Failed || node.ID == view.Self || node.PeerAddr == "" {
+			continue
+		}
+		if k, err := l.to(node); err == nil && k.silentUntil.Load() > 1 {
+			k.silentUntil.Store(1)
+			l.usable(node)
+		}
+	}
+}
+
 // usable reports whether node may be asked: it is not suspected of silence. A
 // suspect whose time is over is pinged in the background first.
 func (l *links) usable(node *ring.Node) bool {

@@ -91,14 +91,14 @@ func (n *Node) Run(ctx context.Context) error {
 	return errors.Join(append(errs, n.Close())...)
 }
 
-// followViews drops the connections to nodes that left.
+// followViews tells the fill of nodes that left or returned.
 func (n *Node) followViews(ctx context.Context) error {
 	views, cancel := n.cluster.Subscribe()
 	defer cancel()
 	for {
 		select {
 		case <-views:
-			n.filler.Forget()
+			n.filler.ViewChanged()
 		case <-ctx.Done():
 			return nil
 		}
