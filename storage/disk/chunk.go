@@ -52,6 +52,10 @@ type Chunk struct {
 	writing  Bitmap
 	inflight int
 	quiet    chan struct{} // closed when inflight gets to 0
+	// checking has the blocks that are being read to be verified, checked
+	// closes when one of these checks is over; nil while nobody waits.
+	checking Bitmap
+	checked  chan struct{}
 
 	// Guarded by sh.mu.
 	refs               int

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/mccd/mccd/storage"
@@ -81,7 +82,9 @@ func (s *Store) openDrive(num int, cfg Drive) (*drive, error) {
 	d := &drive{s: s, num: num, path: filepath.Clean(cfg.Path), limit: cfg.Size,
 		slots: make(chan struct{}, s.cfg.IOSlots), kick: make(chan struct{}, 1)}
 	d.id = sha256id(d.path)
-	if err := s.fs.Mkdir(OpPrepare, d.path); err != nil {
+	if err := s.fs.Mkdir(OpPrepare, d.path); errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EROFS) {
+		d.fault(err, false)
+	} else if err != nil {
 		return nil, fmt.Errorf("make drive %s: %w", d.path, err)
 	}
 	if err := d.takeLock(); err != nil {

@@ -93,28 +93,40 @@ func (c *Chunk) resident(first, n int) bool {
 
 // verify reads n blocks from first on in an I/O slot and returns how many of
 // them, from the first, match their checksums. The first that does not
-// condemns the chunk.
+// condemns the chunk. One check of a block goes on at a time; who comes for it
+// meanwhile waits, and finds it in the page cache.
 func (c *Chunk) verify(ctx context.Context, first, n int) (int, error) {
-	select {
-	case c.drive.slots <- struct{}{}:
-		defer func() { <-c.drive.slots }()
-	default:
+	for {
+		wait := c.claim(first, n)
+		if wait == nil {
+			break
+		}
 		select {
-		case c.drive.slots <- struct{}{}:
-			defer func() { <-c.drive.slots }()
+		case <-wait:
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
 		}
+		if warm := c.warm(first, n); warm > 0 {
+			return warm, nil
+		}
+		if n = c.present.load().run(first, first+n-1); n == 0 {
+			return 0, nil
+		}
 	}
-	// Others who waited for the same blocks may have done it meanwhile.
-	if warm := c.warm(first, n); warm > 0 {
-		return warm, nil
+	defer c.unclaim(first, n)
+	select {
+	case c.drive.slots <- struct{}{}:
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
 	}
+	defer func() { <-c.drive.slots }()
+	return c.check(first, n), nil
+}
+
+// check does the work of verify: the caller has the slot and the claim.
+func (c *Chunk) check(first, n int) int {
 	buf := c.s.buffers.Get().(*[]byte)
 	defer c.s.buffers.Put(buf)
-	for i := first; i < first+n; i++ {
-		c.verified.clear(i)
-	}
 	off := int64(first) * storage.BlockSize
 	p := (*buf)[:min(int64(n)*storage.BlockSize, c.length-off)]
 	c.s.counts.coldBytes.Add(int64(len(p)))
@@ -127,17 +139,51 @@ func (c *Chunk) verify(ctx context.Context, first, n int) (int, error) {
 			if _, err := c.s.fs.Read(OpVerify, c.f, c.base+off+int64(i)*storage.BlockSize, b); err != nil {
 				c.drive.fault(err, true)
 				c.condemn(first+i, err)
-				return i, nil
+				return i
 			}
 		}
 		if crc32.Checksum(b, castagnoli) != c.sums[first+i] {
 			c.condemn(first+i, nil)
-			return i, nil
+			return i
 		}
 		c.verified.set(first + i)
 	}
 	c.drive.recovered(true)
-	return n, nil
+	return n
+}
+
+// claim takes n blocks from first on for a check: no other check of them goes
+// on until unclaim, and they count as not verified, since what the check
+// brings into the page cache is not known yet. It returns nil, or a channel
+// that closes when a check that is in the way is over.
+func (c *Chunk) claim(first, n int) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := first; i < first+n; i++ {
+		if c.checking.Has(i) {
+			if c.checked == nil {
+				c.checked = make(chan struct{})
+			}
+			return c.checked
+		}
+	}
+	for i := first; i < first+n; i++ {
+		c.checking.set(i)
+		c.verified.clear(i)
+	}
+	return nil
+}
+
+func (c *Chunk) unclaim(first, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := first; i < first+n; i++ {
+		c.checking.clear(i)
+	}
+	if c.checked != nil {
+		close(c.checked)
+		c.checked = nil
+	}
 }
 
 // condemn makes block i absent, and the chunk one that is to be replaced.

@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
@@ -100,35 +99,42 @@ func (s *Store) replaced(old, c *Chunk) {
 func (s *Store) copyBlocks(c, old *Chunk) error {
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
-	present := old.present.load()
 	for i := range blocksOf(old.length) {
-		if !present.Has(i) {
-			continue
-		}
 		b := (*buf)[:blockLen(old.length, i)]
-		if old.drive != nil {
-			// What this read brings into the page cache is not known yet.
-			old.verified.clear(i)
-		}
-		if _, err := s.fs.Read(OpCopy, old.f, old.base+int64(i)*storage.BlockSize, b); err != nil {
-			if old.drive != nil {
-				old.drive.fault(err, true)
-				old.condemn(i, err)
-			}
+		if !old.present.has(i) || !old.readBlock(i, b) {
 			continue
 		}
-		if crc32.Checksum(b, castagnoli) != old.sums[i] {
-			if old.drive != nil {
-				old.condemn(i, nil)
-			}
-			continue
-		}
-		old.verified.set(i)
-		if _, err := c.writeBlock(i, [][]byte{b}); err != nil && !errors.Is(err, errStale) {
+		if _, err := c.writeBlock(i, [][]byte{b}); err != nil {
 			return fmt.Errorf("copy block %d: %w", i, err)
-		} else if err != nil {
-			return err
 		}
 	}
 	return nil
+}
+
+// readBlock reads a block to copy it; false when it is not right, which
+// condemns it.
+func (c *Chunk) readBlock(i int, b []byte) bool {
+	off := c.base + int64(i)*storage.BlockSize
+	if c.drive == nil {
+		_, err := c.s.fs.Read(OpCopy, c.f, off, b)
+		return err == nil && crc32.Checksum(b, castagnoli) == c.sums[i]
+	}
+	for wait := c.claim(i, 1); wait != nil; wait = c.claim(i, 1) {
+		<-wait
+	}
+	defer c.unclaim(i, 1)
+	if !c.present.has(i) {
+		return false
+	}
+	if _, err := c.s.fs.Read(OpCopy, c.f, off, b); err != nil {
+		c.drive.fault(err, true)
+		c.condemn(i, err)
+		return false
+	}
+	if crc32.Checksum(b, castagnoli) != c.sums[i] {
+		c.condemn(i, nil)
+		return false
+	}
+	c.verified.set(i)
+	return true
 }

@@ -20,8 +20,14 @@ func (sc *schedule) trouble(ctx context.Context) {
 			return
 		}
 		d := sc.store.drives[sc.rand(len(sc.store.drives))]
-		if sc.rand(3) == 0 {
+		switch sc.rand(4) {
+		case 0:
 			sc.store.evictOne(d)
+			continue
+		case 1:
+			for _, key := range sc.store.Keys {
+				_ = key // looks into files while they change
+			}
 			continue
 		}
 		sc.sending.Lock()
@@ -103,7 +109,7 @@ func auditBooks(s *Store) error {
 			if e.key != key || e.gone {
 				return fmt.Errorf("index has a wrong entry for %s", key)
 			}
-			if c := e.chunk; c != nil && (c.refs != 0 || !c.isIdle || c.inflight != 0) {
+			if c := e.chunk; c != nil && (c.refs != 0 || !c.isIdle || c.inflight != 0 || !c.checking.Empty()) {
 				return fmt.Errorf("chunk %s stays in use: %d uses, %d writes", key, c.refs, c.inflight)
 			}
 			if e.chunk == nil && e.open != 0 || e.chunk != nil && e.open != 1 {

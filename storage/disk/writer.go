@@ -138,7 +138,7 @@ func (c *Chunk) put(i int, bufs [][]byte) error {
 	off := c.base + int64(i)*storage.BlockSize
 	c.sums[i] = sum
 	if c.drive == nil {
-		return c.s.fs.Write(OpBlock, c.f, off, bufs...)
+		return c.s.fs.Write(OpMemory, c.f, off, bufs...)
 	}
 	if c.readOnly {
 		return syscall.EROFS
