@@ -13,10 +13,9 @@ func (f *Filler) newVersion(j *job, resp *origin.Response) {
 		f.refute(j.o)
 		return
 	}
-	if o.Registration == 0 {
-		o.Registration = j.o.Registration + 1
-	}
-	f.cache.Publish(o)
+	own := *o
+	own.Registration = j.o.Registration + 1
+	f.cache.Publish(&own)
 	f.detach(func() {
 		hs, err := f.openHome(f.ctx, question{ref: j.ref, rule: j.rule, stale: j.o, refuted: j.o.Version.ID()})
 		if err != nil {
@@ -24,6 +23,10 @@ func (f *Filler) newVersion(j *job, resp *origin.Response) {
 			return
 		}
 		defer hs.close()
+		if known := hs.grant().Record; known != nil {
+			f.cache.Publish(known) // another node has told the home already
+			return
+		}
 		f.cache.Publish(hs.register(o))
 	})
 }

@@ -27,9 +27,9 @@ func (f *Filler) askAsOwner(q question) (*storage.Object, error) {
 	}
 	o, err := f.askOrigin(q)
 	if err != nil {
-		if !refused(err) {
-			hs.fail(err) // a refused token is not the object's state: the next who waits asks with its own
-		}
+		if final(err) && !refused(err) {
+			hs.fail(err)
+		} // else the next who waits asks: this node's trouble and a refused token are not the object's state
 		return nil, err
 	}
 	return f.cache.Publish(hs.register(o)), nil

@@ -49,6 +49,13 @@ func (a *admitted) take(caller string, limit int) bool {
 	return true
 }
 
+// busy reports whether a FILL is being served.
+func (a *admitted) busy() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.byCaller) > 0
+}
+
 func (a *admitted) give(caller string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -28,12 +28,8 @@ func (f *Filler) elsewhere(ctx context.Context, ref storage.Ref, caller string) 
 			}
 			m, err := k.client.Lookup(ctx, &peerv1.LookupRequest{Ref: refToProto(ref)})
 			if err != nil {
-				if ctx.Err() != nil && monotonic()-k.heard.Load() > int64(f.cfg.Silence) {
-					f.links.suspect(k)
-				}
-				return
+				return // it may be slow: nothing is held against it
 			}
-			k.heard.Store(monotonic())
 			if m.GetRecord() != nil {
 				found[i], _ = recordFromProto(ref, m.GetRecord(), f.cfg.Now()) // a malformed one counts as none
 			}

@@ -22,6 +22,13 @@ type errNotOwner struct {
 
 func (*errNotOwner) Error() string { return "peer is not on the chunk's list" }
 
+// localError is trouble of this node with the bytes that a peer sent: no other
+// peer can help.
+type localError struct{ error }
+
+// Unwrap returns the trouble.
+func (e *localError) Unwrap() error { return e.error }
+
 // exchange is one FILL, HELD or PROBE at one peer.
 type exchange struct {
 	f    *Filler
@@ -33,6 +40,9 @@ type exchange struct {
 	sink     *sink
 	// presence is the answer to a PROBE.
 	presence *peerv1.Presence
+	// impatient: less than the setting's silence ends the call, and is not held
+	// against the peer.
+	impatient bool
 	// stored counts the bytes written.
 	stored int64
 }
@@ -47,6 +57,7 @@ func (x *exchange) run(ctx context.Context, ref storage.Ref, silence int64) erro
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	x.impatient = silence > 0
 	w := startWatch(link, x.f.limit(silence), cancel)
 	defer w.close()
 
@@ -72,7 +83,9 @@ func (x *exchange) run(ctx context.Context, ref storage.Ref, silence int64) erro
 func (x *exchange) ended(ctx context.Context, k *link, err error) error {
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errSilent):
-		x.f.links.suspect(k)
+		if !x.impatient {
+			x.f.links.suspect(k)
+		}
 		return errSilent
 	case cause != nil:
 		return cause
@@ -95,7 +108,10 @@ func (x *exchange) take(ref storage.Ref, m *frame) (done bool, err error) {
 		}
 		n, err := x.sink.frameData(m.offset, m.data)
 		x.stored += n
-		return err != nil, err
+		if err != nil {
+			return true, &localError{err}
+		}
+		return false, nil
 	}
 	head := m.head
 	if r := head.GetRecord(); r != nil && x.onRecord != nil {

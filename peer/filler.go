@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -33,6 +34,7 @@ type Filler struct {
 	server    *grpc.Server
 
 	originBytes atomic.Int64
+	stopping    atomic.Bool
 
 	admitted *admitted
 
@@ -75,12 +77,35 @@ func (f *Filler) Run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
+		f.drain()
 	case err = <-served:
-		err = fmt.Errorf("serve peers: %w", err)
+		if err != nil {
+			err = fmt.Errorf("serve peers: %w", err)
+		}
 	}
 	f.Close()
 	return err
 }
+
+// drain refuses new FILLs, gives what is on disk, and waits for the FILLs in
+// progress, up to drainTime: what is cut here the origin may have to send again.
+func (f *Filler) drain() {
+	f.stopping.Store(true)
+	deadline := time.NewTimer(drainTime)
+	defer deadline.Stop()
+	tick := time.NewTicker(drainTime / 200)
+	defer tick.Stop()
+	for f.admitted.busy() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			return
+		}
+	}
+}
+
+// drainTime bounds the wait for FILLs in progress at a stop.
+const drainTime = 4 * time.Second
 
 // Close ends the flights in progress and all connections between nodes, and
 // returns when nothing of the Filler runs any more. Run calls it; it is for a

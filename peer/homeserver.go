@@ -50,6 +50,7 @@ func (s *service) Resolve(stream grpc.BidiStreamingServer[peerv1.ResolveRequest,
 		hq.Refuted = v.ID()
 	}
 	c := &homeCall{f: s.f, ref: ref, stream: stream}
+	defer c.beats.start(s.f.cfg.Heartbeat, func() error { return stream.Send(&peerv1.ResolveResponse{Heartbeat: true}) })()
 	return c.serve(stream.Context(), hq, open.GetCaller())
 }
 
@@ -58,51 +59,31 @@ type homeCall struct {
 	f      *Filler
 	ref    storage.Ref
 	stream grpc.BidiStreamingServer[peerv1.ResolveRequest, peerv1.ResolveResponse]
+	beats  beater
+}
+
+func (c *homeCall) send(m *peerv1.ResolveResponse) error {
+	return c.beats.send(func() error { return c.stream.Send(m) })
 }
 
 func (c *homeCall) serve(ctx context.Context, hq resolve.Query, caller string) error {
-	g, err := c.acquire(ctx, hq, caller)
+	g, err := c.f.acquire(ctx, c.ref, hq, caller)
 	if err != nil {
 		if ctx.Err() != nil {
 			return status.FromContextError(ctx.Err()).Err()
 		}
-		return c.stream.Send(&peerv1.ResolveResponse{Failure: failureToProto(err)})
+		return c.send(&peerv1.ResolveResponse{Failure: failureToProto(err)})
 	}
 	now := c.f.cfg.Now()
 	if g.Record != nil {
-		return c.stream.Send(&peerv1.ResolveResponse{Record: recordToProto(g.Record, now)})
+		return c.send(&peerv1.ResolveResponse{Record: recordToProto(g.Record, now)})
 	}
 	id := c.ref.ID()
 	defer c.f.home.Lose(id, g.Lease) // without effect once it was answered
-	if err := c.stream.Send(&peerv1.ResolveResponse{Lease: g.Lease, Stale: recordToProto(g.Stale, now)}); err != nil {
+	if err := c.send(&peerv1.ResolveResponse{Lease: g.Lease, Stale: recordToProto(g.Stale, now)}); err != nil {
 		return err
 	}
 	return c.lease(ctx, id, g.Lease)
-}
-
-// acquire waits for the Home's answer and beats meanwhile. A caller that goes
-// away while it waits leaves no lease behind.
-func (c *homeCall) acquire(ctx context.Context, hq resolve.Query, caller string) (resolve.Grant, error) {
-	type answer struct {
-		g   resolve.Grant
-		err error
-	}
-	done := make(chan answer, 1)
-	go func() {
-		g, err := c.f.acquire(ctx, c.ref, hq, caller)
-		done <- answer{g, err}
-	}()
-	ticker := time.NewTicker(c.f.cfg.Heartbeat)
-	defer ticker.Stop()
-	for {
-		select {
-		case a := <-done:
-			return a.g, a.err
-		case <-ticker.C:
-			// A send to a caller that is gone ends ctx, and with it the wait.
-			_ = c.stream.Send(&peerv1.ResolveResponse{Heartbeat: true})
-		}
-	}
 }
 
 // lease waits for the lease holder's result, as long as it is heard.
@@ -122,8 +103,6 @@ func (c *homeCall) lease(ctx context.Context, id storage.ObjectID, lease uint64)
 			}
 		}
 	}()
-	ticker := time.NewTicker(c.f.cfg.Heartbeat)
-	defer ticker.Stop()
 	silence := time.NewTimer(c.f.cfg.Silence)
 	defer silence.Stop()
 	due := monotonic() + int64(c.f.cfg.Silence)
@@ -136,10 +115,6 @@ func (c *homeCall) lease(ctx context.Context, id storage.ObjectID, lease uint64)
 			silence.Reset(c.f.cfg.Silence)
 			due = monotonic() + int64(c.f.cfg.Silence)
 			if done, err := c.result(id, lease, m); done {
-				return err
-			}
-		case <-ticker.C:
-			if err := c.stream.Send(&peerv1.ResolveResponse{Heartbeat: true}); err != nil {
 				return err
 			}
 		case <-silence.C:
@@ -163,7 +138,7 @@ func (c *homeCall) result(id storage.ObjectID, lease uint64, m *peerv1.ResolveRe
 			return true, status.Error(codes.InvalidArgument, err.Error())
 		}
 		current := c.f.home.Register(id, m.GetRegister().GetLease(), o)
-		return true, c.stream.Send(&peerv1.ResolveResponse{Record: recordToProto(current, c.f.cfg.Now())})
+		return true, c.send(&peerv1.ResolveResponse{Record: recordToProto(current, c.f.cfg.Now())})
 	case m.GetFailure() != nil:
 		c.f.home.Fail(id, lease, failureFromProto(m.GetFailure()))
 		return true, nil

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 
 	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
 	"github.com/mccd/mccd/ring"
@@ -25,10 +26,17 @@ var errSilent = errors.New("peer is silent")
 // are explicit, because grpc's own estimate caps bulk throughput; they bound
 // what one slow reader can hold in memory.
 const (
-	streamWindow = 2 << 20
+	streamWindow = 512 << 10
 	connWindow   = 16 << 20
 	wireBuffer   = 256 << 10
 	maxMessage   = 1 << 20
+)
+
+// How long a connection may be without a byte before it is tested, and how long
+// the test may take. grpc allows no shorter time for a client.
+const (
+	keepaliveTime    = 10 * time.Second
+	keepaliveTimeout = 2 * time.Second
 )
 
 // links holds one link per peer address.
@@ -44,6 +52,7 @@ type links struct {
 
 // link is the connection to one peer and what is known of its silence.
 type link struct {
+	addr   string
 	conn   *grpc.ClientConn
 	client peerv1.PeerClient
 	// heard is when anything last came from the peer, in nanoseconds since
@@ -74,33 +83,47 @@ func (l *links) to(node *ring.Node) (*link, error) {
 	if creds == nil {
 		creds = insecure.NewCredentials()
 	}
-	conn, err := grpc.NewClient("passthrough:///"+node.PeerAddr, dialOptions(creds, l.cfg.Dial)...)
+	k := &link{addr: node.PeerAddr}
+	conn, err := grpc.NewClient("passthrough:///"+node.PeerAddr, dialOptions(creds, k.dialer(l.cfg.Dial))...)
 	if err != nil {
 		return nil, fmt.Errorf("dial peer %s: %w", node.PeerAddr, err)
 	}
-	k := &link{conn: conn, client: peerv1.NewPeerClient(conn)}
+	k.conn, k.client = conn, peerv1.NewPeerClient(conn)
 	l.byAddr[node.PeerAddr] = k
 	return k, nil
 }
 
+// renew closes a link whose peer did not answer a ping, so that nothing goes on
+// waiting for a dead connection; the next use makes a new one, which is passed
+// over for as long.
+func (l *links) renew(k *link) {
+	l.mu.Lock()
+	if l.byAddr[k.addr] == k {
+		delete(l.byAddr, k.addr)
+	}
+	l.mu.Unlock()
+	_ = k.conn.Close() // its calls end, their flights move on
+	if fresh, err := l.to(&ring.Node{PeerAddr: k.addr}); err == nil {
+		fresh.silentUntil.Store(k.silentUntil.Load())
+	}
+}
+
 func dialOptions(creds credentials.TransportCredentials, dial func(context.Context, string) (net.Conn, error)) []grpc.DialOption {
-	options := []grpc.DialOption{
+	return []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{}), grpc.MaxCallRecvMsgSize(maxMessage+4096)),
 		grpc.WithInitialWindowSize(streamWindow),
 		grpc.WithInitialConnWindowSize(connWindow),
 		grpc.WithReadBufferSize(wireBuffer),
 		grpc.WithWriteBufferSize(wireBuffer / 4),
-		grpc.WithSharedWriteBuffer(true),
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(), // the flight is the one retry loop
 		grpc.WithConnectParams(connectParams()),
+		grpc.WithContextDialer(dial),
+		// A connection that died without a word is given up by both sides.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 	}
-	if dial != nil {
-		options = append(options, grpc.WithContextDialer(dial))
-	}
-	return options
 }
 
 func (l *links) close() {
@@ -162,6 +185,7 @@ func (l *links) usable(node *ring.Node) bool {
 				k.silentUntil.Store(0)
 			} else {
 				k.silentUntil.Store(monotonic() + int64(l.cfg.BreakerOpen))
+				l.renew(k)
 			}
 		}
 		if !l.work.start(probe) {
@@ -195,9 +219,6 @@ func (l *links) ping(k *link, within time.Duration) bool {
 	ctx, cancel := context.WithTimeout(l.ctx, within)
 	defer cancel()
 	_, err := k.client.Ping(ctx, &peerv1.PingRequest{}, grpc.WaitForReady(true))
-	if err == nil {
-		k.heard.Store(monotonic())
-	}
 	return err == nil
 }
 

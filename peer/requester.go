@@ -103,7 +103,7 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 			continue // the next missing run, or the end
 		case refused(err) && *fl.query.Load() != query:
 			continue // a joiner brought another token meanwhile
-		case final(err) || f.ctx.Err() != nil:
+		case final(err) || f.ctx.Err() != nil || isLocal(err):
 			return err
 		case errors.Is(err, errSilent):
 			r.pass(node.ID, peerv1.PassedOver_REASON_SILENT)
@@ -119,6 +119,11 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 			}
 		}
 	}
+}
+
+func isLocal(err error) bool {
+	_, ok := errors.AsType[*localError](err)
+	return ok
 }
 
 // turnAway handles an answer that sends the requester on; false ends the flight.
@@ -151,7 +156,7 @@ func (f *Filler) askFor(fl *flight, j *job, s *sink, r *route, node *ring.Node, 
 		// The owner saw another version: it goes on with ours as long as
 		// anybody holds it, and new requests begin with the new one.
 		f.cache.Publish(o)
-		return s, nil
+		return nil, nil // no data follows it
 	}
 	err := x.run(f.ctx, ref, 0)
 	f.metrics.fillBytes.WithLabelValues("peer").Add(float64(x.stored))

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
@@ -27,11 +26,12 @@ func (f *Filler) newServer() *grpc.Server {
 		grpc.InitialWindowSize(streamWindow / 2), // requests are small
 		grpc.WriteBufferSize(wireBuffer),
 		grpc.ReadBufferSize(wireBuffer / 4),
-		grpc.SharedWriteBuffer(true),
 		grpc.MaxRecvMsgSize(maxMessage),
 		// Streams are not bounded here: a FILL that waits for a place would keep
 		// out the PROBE for which the FILLs of the other direction wait.
 		grpc.WaitForHandlers(true),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveTime / 2, PermitWithoutStream: true}),
 		grpc.MaxHeaderListSize(16 << 10),
 	}
 	if f.cfg.ServerCredentials != nil {
@@ -83,12 +83,15 @@ func (f *Filler) refFromProto(m *peerv1.Ref) (storage.Ref, *storage.Rule, error)
 func (s *service) Fill(m *peerv1.FillRequest, stream grpc.ServerStreamingServer[peerv1.FillResponse]) error {
 	call := &fillCall{f: s.f, m: m, stream: stream}
 	if m.GetMode() == peerv1.FillRequest_MODE_FILL {
+		if s.f.stopping.Load() { // its successors act for it; what it holds it still gives
+			return call.send(&peerv1.FillResponse{NotOwner: &peerv1.NotOwner{ViewDigest: s.f.cfg.Placement.View().Digest()}})
+		}
 		if !s.f.admitted.take(m.GetCaller(), s.f.cfg.FillsPerPeer) {
 			return call.send(&peerv1.FillResponse{State: peerv1.FillResponse_STATE_BUSY, Failure: failureToProto(storage.ErrBusy)})
 		}
 		defer s.f.admitted.give(m.GetCaller())
 	}
-	stop := call.startBeating()
+	stop := call.beats.start(s.f.cfg.Heartbeat, func() error { return stream.SendMsg(&peerv1.FillResponse{State: call.state}) })
 	err := call.serve(stream.Context())
 	stop()
 	if err == nil {
@@ -123,58 +126,20 @@ type fillCall struct {
 	rule   *storage.Rule
 	o      *storage.Object
 
-	sending sync.Mutex // serialises sends and guards what follows
-	state   peerv1.FillResponse_State
-	sent    bool // something was sent since the last beat
+	beats beater
+	state peerv1.FillResponse_State // under beats.mu
 }
 
 func (c *fillCall) send(m any) error {
-	c.sending.Lock()
-	defer c.sending.Unlock()
-	c.sent = true
-	return c.stream.SendMsg(m)
+	return c.beats.send(func() error { return c.stream.SendMsg(m) })
 }
 
 // doing tells the caller at once what this node does for it; beats repeat it.
 func (c *fillCall) doing(state peerv1.FillResponse_State) error {
-	c.sending.Lock()
-	defer c.sending.Unlock()
-	c.state, c.sent = state, true
-	return c.stream.SendMsg(&peerv1.FillResponse{State: state})
-}
-
-// startBeating tells the caller every Config.Heartbeat that this node lives,
-// also while a drive or the origin is slow. The returned function ends it and
-// waits for its end.
-func (c *fillCall) startBeating() func() {
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		ticker := time.NewTicker(c.f.cfg.Heartbeat)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ticker.C:
-			case <-stop:
-				return
-			}
-			c.sending.Lock()
-			quiet := !c.sent
-			c.sent = false
-			var err error
-			if quiet {
-				err = c.stream.SendMsg(&peerv1.FillResponse{State: c.state})
-			}
-			c.sending.Unlock()
-			if err != nil {
-				return // the caller is gone; the call's context says so
-			}
-		}
-	}()
-	return func() {
-		close(stop)
-		<-stopped
-	}
+	return c.beats.send(func() error {
+		c.state = state
+		return c.stream.SendMsg(&peerv1.FillResponse{State: state})
+	})
 }
 
 func (c *fillCall) serve(ctx context.Context) (err error) {

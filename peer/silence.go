@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,40 @@ func connectParams() grpc.ConnectParams {
 		Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
 		MinConnectTimeout: time.Second,
 	}
+}
+
+// dialer returns a dial function whose connections note when anything comes
+// from the peer: a byte of any stream, not a whole message, which may take long
+// where many streams share a slow network.
+func (k *link) dialer(dial func(context.Context, string) (net.Conn, error)) func(context.Context, string) (net.Conn, error) {
+	if dial == nil {
+		dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", addr)
+		}
+	}
+	return func(ctx context.Context, addr string) (net.Conn, error) {
+		c, err := dial(ctx, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &heardConn{Conn: c, link: k}, nil
+	}
+}
+
+// heardConn notes each read on its link.
+type heardConn struct {
+	net.Conn
+	link *link
+}
+
+// Read reads from the peer.
+func (c *heardConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.link.heard.Store(monotonic())
+	}
+	return n, err
 }
 
 // watch ends a call when its peer falls silent: no byte on any stream of the
@@ -43,9 +78,6 @@ func (w *watch) receive(recv func() error) error {
 	w.waiting.Store(monotonic())
 	err := recv()
 	w.waiting.Store(0)
-	if err == nil {
-		w.link.heard.Store(monotonic())
-	}
 	return err
 }
 

@@ -74,19 +74,32 @@ func (f *Filler) untilPresent(fl *flight, j *job, w *whole) error {
 	if err != nil {
 		return err
 	}
-	defer chunk.Release()
-	for {
+	defer func() { chunk.Release() }()
+	for ended := false; ; {
 		progress := chunk.Progress()
-		if len(chunk.Missing(fl.span)) == 0 {
+		missing := chunk.Missing(fl.span)
+		if len(missing) == 0 {
 			return nil
+		}
+		if _, err := chunk.Ready(f.ctx, missing[0]); reopens(err) {
+			again, err := f.cfg.Store.Create(f.ctx, fl.key, j.o.Version)
+			if err != nil {
+				return err
+			}
+			chunk.Release()
+			chunk = again
+			continue
+		}
+		if ended {
+			if w.err == nil {
+				return fmt.Errorf("fill object whole: %w", storage.ErrBusy)
+			}
+			return w.err
 		}
 		select {
 		case <-progress:
 		case <-w.done:
-			if w.err == nil && len(chunk.Missing(fl.span)) > 0 {
-				return fmt.Errorf("fill object whole: %w", storage.ErrBusy)
-			}
-			return w.err
+			ended = true // its last blocks may have come meanwhile
 		case <-f.ctx.Done():
 			return context.Cause(f.ctx)
 		}

@@ -3,16 +3,23 @@ package peer
 import (
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // wires are the connections of one node to others, accepted and dialled. They
 // can be frozen, as by SIGSTOP: then nothing is read or written, and nothing
 // closes; and cut, as by SIGKILL.
 type wires struct {
+	// pace is how long each paceBytes read take at least, in nanoseconds.
+	pace atomic.Int64
+
 	mu    sync.Mutex // guards what follows
 	flows chan struct{}
 	conns map[*wire]struct{}
 }
+
+const paceBytes = 16 << 10
 
 func newWires() *wires {
 	w := &wires{flows: make(chan struct{}), conns: make(map[*wire]struct{})}
@@ -81,6 +88,10 @@ func (c *wire) flow() error {
 
 // Read implements net.Conn.
 func (c *wire) Read(p []byte) (int, error) {
+	if pace := c.wires.pace.Load(); pace > 0 {
+		p = p[:min(len(p), paceBytes)]
+		time.Sleep(time.Duration(pace))
+	}
 	n, err := c.Conn.Read(p)
 	if frozen := c.flow(); frozen != nil {
 		return 0, frozen

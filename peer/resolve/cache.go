@@ -25,6 +25,9 @@ type Cache struct {
 	memory *lru.Cache[storage.ObjectID, *storage.Object]
 
 	mu sync.Mutex // orders publications; guards nothing that readers need
+	// writes let the records of one object reach the disk one after the other,
+	// the newest last.
+	writes [64]sync.Mutex
 }
 
 // NewCache returns a Cache of at most entries records in memory (0 = 65,536).
@@ -72,10 +75,22 @@ func (c *Cache) Publish(o *storage.Object) *storage.Object {
 	if old != nil && sameOnDisk(old, o) {
 		return o
 	}
-	if err := c.disk.PutRecord(o); err != nil {
-		c.logger.Warn("record not kept on disk", "object", o.ID.String(), "error", err)
-	}
+	c.store(o.ID)
 	return o
+}
+
+// store puts the present record of id on disk.
+func (c *Cache) store(id storage.ObjectID) {
+	w := &c.writes[int(id[0])%len(c.writes)]
+	w.Lock()
+	defer w.Unlock()
+	o, ok := c.memory.Peek(id)
+	if !ok {
+		return // pushed out meanwhile: the next publication stores it
+	}
+	if err := c.disk.PutRecord(o); err != nil {
+		c.logger.Warn("record not kept on disk", "object", id.String(), "error", err)
+	}
 }
 
 // newer reports whether a is to be kept rather than b: by purge index, then by

@@ -51,8 +51,7 @@ type Home struct {
 	now     func() time.Time
 
 	mu      sync.Mutex // guards what follows
-	last    uint64     // the last lease number given
-	counter uint64     // the last registration number given
+	counter uint64     // the last number given, to a lease or a registration
 	leases  map[storage.ObjectID]*lease
 }
 
@@ -68,7 +67,7 @@ type lease struct {
 // the clock's nanoseconds, so that they grow over restarts.
 func NewHome(records Records, now func() time.Time) *Home {
 	start := uint64(now().UnixNano())
-	return &Home{records: records, now: now, last: start, counter: start, leases: make(map[storage.ObjectID]*lease)}
+	return &Home{records: records, now: now, counter: start, leases: make(map[storage.ObjectID]*lease)}
 }
 
 // Acquire returns the current record of id, or a lease to ask the origin. It
@@ -81,8 +80,8 @@ func (h *Home) Acquire(ctx context.Context, id storage.ObjectID, q Query) (Grant
 		if held == nil {
 			// The lease is taken before the record is read, so that the read,
 			// which may go to a drive, happens outside the lock.
-			h.last++
-			mine := &lease{number: h.last, done: make(chan struct{})}
+			h.counter++
+			mine := &lease{number: h.counter, done: make(chan struct{})}
 			h.leases[id] = mine
 			h.mu.Unlock()
 			record := h.records.Record(id)
@@ -134,8 +133,8 @@ func (h *Home) Register(id storage.ObjectID, n uint64, o *storage.Object) *stora
 	registered := *o
 	registered.Registration = h.counter
 	h.mu.Unlock()
-	if fenced && before != nil {
-		return before
+	if fenced && before != nil && before.Registration > n {
+		return before // registered after this lease was given
 	}
 	current := h.records.Publish(&registered)
 	if n != 0 {

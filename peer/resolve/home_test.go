@@ -128,7 +128,7 @@ func TestFreshnessAndRefutation(t *testing.T) {
 		} else {
 			h.Lose(storage.ObjectID{1}, got.g.Lease)
 		}
-		time.Sleep(2 * time.Minute)
+		time.Sleep(2 * time.Minute) //nolint:forbidigo // fake time
 		if got := <-acquire(h, resolve.Query{}); got.g.Lease == 0 || got.g.Stale != o {
 			t.Errorf("stale: %+v, want a lease with the record", got)
 		}

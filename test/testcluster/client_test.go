@@ -11,22 +11,27 @@ import (
 	"time"
 
 	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/catalogue"
 	"github.com/mccd/mccd/test/faultorigin"
 	"github.com/mccd/mccd/test/testcluster"
 )
 
-const host = "files.test"
+// The hosts that the clusters serve: by profile http, and by profile do.
+const (
+	host    = "files.test"
+	updates = "updates.test"
+)
 
 // served starts an origin with objects and a cluster that serves it.
 func served(t *testing.T, cfg testcluster.Config, objects ...faultorigin.Object) (*faultorigin.Server, *testcluster.Cluster) {
 	t.Helper()
 	o := faultorigin.New(faultorigin.Config{Objects: objects})
 	t.Cleanup(o.Close)
-	cfg.Origins = append(cfg.Origins, storage.Rule{
-		Name: "files", Hosts: []string{host}, Profile: storage.ProfileHTTP, Connect: o.Addr(), AllowPrivate: true,
-	}, storage.Rule{
-		Name: "updates", Hosts: []string{"updates.test"}, Profile: storage.ProfileDO, Connect: o.Addr(), AllowPrivate: true,
-	})
+	for profile, name := range map[storage.Profile]string{storage.ProfileHTTP: host, storage.ProfileDO: updates} {
+		rule := catalogue.Defaults(profile)
+		rule.Name, rule.Hosts, rule.Connect, rule.AllowPrivate = name, []string{name}, o.Addr(), true
+		cfg.Origins = append(cfg.Origins, rule)
+	}
 	return o, testcluster.New(t, cfg)
 }
 

@@ -42,7 +42,8 @@ type Config struct {
 	Join []string
 
 	// BuiltinCatalogue serves the built-in origins (docs/clients.md section 7);
-	// Origins are rules beside and over them.
+	// Origins are rules beside and over them, complete
+	// (catalogue.Defaults gives a profile's own).
 	BuiltinCatalogue bool
 	Origins          []storage.Rule
 

@@ -99,7 +99,7 @@ func (n *Node) listen(what, addr string) (net.Listener, error) {
 }
 
 func (n *Node) buildCatalogue() (err error) {
-	n.catalogue, err = catalogue.New(catalogue.Config{Builtin: n.cfg.BuiltinCatalogue, Rules: n.cfg.Origins})
+	n.catalogue, err = catalogue.New(catalogue.Config{Builtin: n.cfg.BuiltinCatalogue, Rules: n.cfg.Origins, Complete: true})
 	if err != nil {
 		return fmt.Errorf("origins: %w", err)
 	}
