@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 )
 
@@ -27,12 +29,14 @@ func prepareBed() (string, error) {
 
 // bedNow reads what decides about delivery over loopback.
 func bedNow() string {
-	read := func(name string) string {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return "unknown"
-		}
-		return strings.TrimSpace(string(text))
+	// Not by /sys, which shows the namespace that it was mounted in.
+	mtu := "unknown"
+	if lo, err := net.InterfaceByName("lo"); err == nil {
+		mtu = strconv.Itoa(lo.MTU)
 	}
-	return fmt.Sprintf("loopback mtu %s, congestion control %s", read("/sys/class/net/lo/mtu"), read(congestionFile))
+	control := "unknown"
+	if text, err := os.ReadFile(congestionFile); err == nil {
+		control = strings.TrimSpace(string(text))
+	}
+	return fmt.Sprintf("loopback mtu %s, congestion control %s", mtu, control)
 }

@@ -55,9 +55,9 @@ func sample() *result {
 		herd:     &herd.Result{Bytes: 1000, Requests: 12345},
 		took:     time.Second,
 		names:    [nodes]string{"node1", "node2", "node3"},
-		atKill:   ledger{sent: 50 * mib, unique: 50 * mib, open: 3},
+		atKill:   ledger{sent: 50 * mib, unique: 50 * mib},
 		atReturn: ledger{sent: 82 * mib, unique: 80 * mib}, atEnd: ledger{sent: 102 * mib, unique: 100 * mib},
-		killed: killed, upAgain: killed.Add(time.Second), alone: 4 * mib,
+		killed: killed, upAgain: killed.Add(time.Second), alone: 4 * mib, open: 3,
 		back: backResult{result: new(herd.Result)},
 	}
 }

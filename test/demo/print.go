@@ -34,9 +34,10 @@ func (r *result) print(out io.Writer, file string) {
 	title("What the origin sent")
 	line("%s %s for %s of different content: %.4f", mark(r.atKill.again() == 0), size(float64(r.atKill.sent)), size(float64(r.atKill.unique)), ratio(r.atKill.sent, r.atKill.unique))
 	line("  before the kill; each byte once is 1.0000")
-	line("%s %s again after the kill; %s alone held %s, and %d fetches were", mark(r.extra() <= r.bound()), size(float64(r.extra())), r.names[victim], size(float64(r.alone)), r.atKill.open)
+	line("%s %s again after the kill; %s alone held %s, and %d fetches were", mark(r.extra() <= r.bound()), size(float64(r.extra())), r.names[victim], size(float64(r.alone)), r.open)
 	line("  open (1 MiB each may be lost): at most %s", size(float64(r.bound())))
-	line("%s %s again after it was started again", mark(r.extraAfter() == 0), size(float64(r.extraAfter())))
+	line("%s %s again after it was started again, %.1f s later", mark(r.extraAfter() == 0), size(float64(r.extraAfter())),
+		(r.upAgain.Sub(r.killed) - r.restart).Seconds())
 	if r.extra() > r.bound() || r.extraAfter() > 0 {
 		const show = 6
 		for _, e := range r.repeats[:min(show, len(r.repeats))] {

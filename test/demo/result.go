@@ -14,17 +14,12 @@ import (
 // ledger is what the origin had sent at one moment.
 type ledger struct {
 	sent, unique int64
-	// open are the requests that it was answering.
-	open int
 }
 
 func originNow(l *faultorigin.Ledger) ledger {
 	var now ledger
 	for _, e := range l.Entries() {
 		now.sent += e.Bytes()
-		if !e.Done {
-			now.open++
-		}
 	}
 	now.unique = l.Union("")
 	return now
@@ -46,9 +41,10 @@ type result struct {
 	killed, upAgain         time.Time
 	restart                 time.Duration
 	// before is what the victim had served when it was killed; alone is what
-	// only it held then.
+	// only it held then; open counts the flights that were open.
 	before counts
 	alone  int64
+	open   int
 
 	// failed are failures at living nodes, excused those at the killed one.
 	failed, excused []herd.Failure
@@ -102,7 +98,7 @@ func repeats(entries []faultorigin.Entry, at time.Time) []faultorigin.Entry {
 
 // bound is what a kill may cost at the origin: what the killed node alone held
 // and 1 MiB for each flight then open.
-func (r *result) bound() int64 { return r.alone + int64(r.atKill.open)*mib }
+func (r *result) bound() int64 { return r.alone + int64(r.open)*mib }
 
 // extra is what the origin sent a second time between the kill and the return,
 // extraAfter what it did from then on.

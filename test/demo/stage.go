@@ -133,6 +133,9 @@ func (st *stage) play(ctx context.Context, out io.Writer) error {
 		fate <- err
 	}()
 	herdResult := st.herd(ctx)
+	if got := st.delivered.Load(); got < st.want*7/8 && ctx.Err() == nil {
+		cancel(fmt.Errorf("the herd ended after %d of %d bytes; the first failures: %v", got, st.want, firstFailures(herdResult)))
+	}
 	fateErr := <-fate
 	if fateErr == nil && ctx.Err() == nil {
 		fateErr = st.back(ctx)
@@ -164,6 +167,8 @@ func (st *stage) herd(ctx context.Context) *herd.Result {
 	}
 	return total
 }
+
+func firstFailures(r *herd.Result) []herd.Failure { return r.Failures[:min(3, len(r.Failures))] }
 
 // client i begins at node i mod 3, and goes on at the next one.
 func (st *stage) client(i int) *herd.Client {
@@ -197,7 +202,8 @@ func (st *stage) jobs(i int) []herd.Job {
 func streams(i int) int { return 2 - i%2 }
 
 // killAndReturn kills the victim when half of all bytes are delivered, and
-// starts it again at three quarters.
+// starts it again at seven eighths: until then the others miss what it alone
+// held.
 func (st *stage) killAndReturn(ctx context.Context) error {
 	if err := st.reached(ctx, st.want/2); err != nil {
 		return err
@@ -205,7 +211,7 @@ func (st *stage) killAndReturn(ctx context.Context) error {
 	if err := st.kill(ctx); err != nil {
 		return err
 	}
-	if err := st.reached(ctx, st.want*3/4); err != nil {
+	if err := st.reached(ctx, st.want*7/8); err != nil {
 		return err
 	}
 	n := st.cluster.Nodes[victim]
@@ -240,7 +246,7 @@ func (st *stage) reached(ctx context.Context, n int64) error {
 func (st *stage) kill(ctx context.Context) error {
 	st.sample(ctx)
 	drives := make([]string, nodes)
-	at := originNow(st.origin.Ledger())
+	at, entries := originNow(st.origin.Ledger()), st.origin.Ledger().Entries()
 	killed := time.Now()
 	for i, n := range st.cluster.Nodes {
 		drives[i] = n.Drive
@@ -264,7 +270,6 @@ func (st *stage) kill(ctx context.Context) error {
 	case killErr != nil:
 		return killErr
 	}
-	defer snapshot.Close()
 	st.say(victim, "killed")
 	sets, err := snapshot.Sets(ctx)
 	if err != nil {
@@ -273,6 +278,7 @@ func (st *stage) kill(ctx context.Context) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.result.killed, st.result.atKill, st.result.alone = killed, at, presence.Alone(sets, victim)
+	st.result.open = len(presence.Open(entries, presence.Unite(sets)))
 	st.result.before = st.counts[victim]
 	return nil
 }

@@ -29,8 +29,8 @@ const (
 type moment struct {
 	// alone is what only the victim held, in bytes.
 	alone int64
-	// flights were open then: requests that the origin was answering; asked is
-	// what those had asked for.
+	// flights were open then: requests whose bytes the origin had not all sent,
+	// or no drive held yet; asked is what those had asked for.
 	flights int
 	asked   int64
 	// sent is what the origin had sent, and more than once.
@@ -179,15 +179,11 @@ func (b *bed) herdUntil(o *herd.Object, struck <-chan struct{}, change func(*her
 // those of the moment.
 func (b *bed) strike(fault func(*process.Node) error) *moment {
 	m := new(moment)
-	ledger := b.origin.Ledger()
-	for _, e := range ledger.Entries() {
+	entries := b.origin.Ledger().Entries()
+	for _, e := range entries {
 		m.sent += e.Bytes()
-		if !e.Done {
-			m.flights++
-			m.asked += e.Asked.Len()
-		}
 	}
-	m.twice = m.sent - ledger.Union("")
+	m.twice = m.sent - b.origin.Ledger().Union("")
 	begun := time.Now()
 	drives := make([]string, len(b.Nodes))
 	for i, n := range b.Nodes {
@@ -213,13 +209,16 @@ func (b *bed) strike(fault func(*process.Node) error) *moment {
 		b.Errorf("read the drives: %v", err)
 		return m
 	}
-	defer snapshot.Close()
 	sets, err := snapshot.Sets(b.ctx)
 	if err != nil {
 		b.Errorf("read the drives: %v", err)
 		return m
 	}
 	m.alone = presence.Alone(sets, victim)
+	for _, e := range presence.Open(entries, presence.Unite(sets)) {
+		m.flights++
+		m.asked += e.Asked.Len()
+	}
 	var all []string
 	for i, set := range sets {
 		all = append(all, fmt.Sprintf("%s %d", b.Nodes[i].Name, set.Bytes()))

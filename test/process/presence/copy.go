@@ -10,58 +10,69 @@ import (
 )
 
 // headBytes is more than a chunk file's header and table of blocks.
-const headBytes = 64 << 10
+const headBytes = 16 << 10
 
-// copyHeads copies the tree at from to to: small files whole, of large ones
-// the beginning, as sparse files of the same length. Files that vanish
-// meanwhile are left out; lock files are made anew by whoever opens the copy.
-func copyHeads(from, to string) error {
-	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, rel)
-		switch {
-		case entry.IsDir():
-			return os.MkdirAll(target, 0o700)
-		case !entry.Type().IsRegular():
-			return nil
-		}
-		err = copyHead(path, target)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	})
+// head is the beginning of one file.
+type head struct {
+	path string // below the drive
+	text []byte
+	size int64
 }
 
-func copyHead(from, to string) error {
-	src, err := os.Open(from)
+// readHeads reads small files below dir whole, and of large ones the
+// beginning. Files that vanish meanwhile are left out.
+func readHeads(dir string) ([]head, error) {
+	var heads []head
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return ignoreGone(err)
+		}
+		h, err := readHead(dir, path)
+		if err == nil {
+			heads = append(heads, h)
+		}
+		return ignoreGone(err)
+	})
+	return heads, err
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func readHead(dir, path string) (h head, err error) {
+	if h.path, err = filepath.Rel(dir, path); err != nil {
+		return h, err
+	}
+	f, err := os.Open(path)
 	if err != nil {
+		return h, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return h, err
+	}
+	h.size = info.Size()
+	h.text, err = io.ReadAll(io.LimitReader(f, headBytes))
+	return h, err
+}
+
+// write makes a sparse file of the same length below dir.
+func (h head) write(dir string) error {
+	path := filepath.Join(dir, h.path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	defer func() { _ = src.Close() }()
-	info, err := src.Stat()
-	if err != nil {
-		return err
-	}
-	dst, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(dst, io.LimitReader(src, headBytes))
+	err := os.WriteFile(path, h.text, 0o600)
 	if err == nil {
-		err = dst.Truncate(info.Size())
+		err = os.Truncate(path, h.size)
 	}
-	if err := errors.Join(err, dst.Close()); err != nil {
-		return fmt.Errorf("copy head of %s: %w", from, err)
+	if err != nil {
+		return fmt.Errorf("write head of %s: %w", h.path, err)
 	}
 	return nil
 }

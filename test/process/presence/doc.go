@@ -1,4 +1,4 @@
 // Package presence reads which blocks the drives of a cluster hold, while its
-// nodes run, hang or are dead: it copies what the chunk files say of
-// themselves, not the content, and opens the copies with storage/disk.
+// nodes run, hang or are dead: it reads what the chunk files say of
+// themselves, not the content, and opens copies of that with storage/disk.
 package presence

@@ -12,33 +12,25 @@ import (
 	"github.com/mccd/mccd/storage/disk"
 )
 
-// Snapshot is what some drives held at one moment, as files of its own.
+// Snapshot is what the chunk files of some drives said of themselves at one
+// moment.
 type Snapshot struct {
-	dir    string
-	drives []string
+	drives [][]head
 }
 
-// Take copies what the chunk files on drives, one per node, say of themselves.
+// Take reads what the chunk files on drives, one per node, say of themselves.
 // It takes milliseconds, so that nodes may be held for it.
 func Take(drives ...string) (*Snapshot, error) {
-	dir, err := os.MkdirTemp("", "mccd-presence-")
-	if err != nil {
-		return nil, fmt.Errorf("take snapshot: %w", err)
-	}
-	s := &Snapshot{dir: dir}
-	for i, from := range drives {
-		to := filepath.Join(dir, strconv.Itoa(i))
-		if err := copyHeads(from, to); err != nil {
-			s.Close()
-			return nil, fmt.Errorf("take snapshot of %s: %w", from, err)
+	s := new(Snapshot)
+	for _, dir := range drives {
+		heads, err := readHeads(dir)
+		if err != nil {
+			return nil, fmt.Errorf("take snapshot of %s: %w", dir, err)
 		}
-		s.drives = append(s.drives, to)
+		s.drives = append(s.drives, heads)
 	}
 	return s, nil
 }
-
-// Close removes the files.
-func (s *Snapshot) Close() { _ = os.RemoveAll(s.dir) }
 
 // Set is what one drive holds: the blocks of each chunk and its length.
 type Set map[storage.ChunkKey]Chunk
@@ -50,16 +42,25 @@ type Chunk struct {
 	Len int64
 }
 
-// Sets opens the copies and returns what each drive held, in the order of
-// Take. It does so once: the store that reads a copy may tidy it up.
+// Sets writes the heads out as sparse files, opens them as drives and returns
+// what each one held, in the order of Take.
 func (s *Snapshot) Sets(ctx context.Context) ([]Set, error) {
+	dir, err := os.MkdirTemp("", "mccd-presence-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
 	sets := make([]Set, len(s.drives))
-	for i, dir := range s.drives {
-		set, err := read(ctx, dir)
-		if err != nil {
+	for i, heads := range s.drives {
+		drive := filepath.Join(dir, strconv.Itoa(i))
+		for _, h := range heads {
+			if err := h.write(drive); err != nil {
+				return nil, err
+			}
+		}
+		if sets[i], err = read(ctx, drive); err != nil {
 			return nil, fmt.Errorf("read snapshot of drive %d: %w", i, err)
 		}
-		sets[i] = set
 	}
 	return sets, nil
 }
@@ -135,4 +136,40 @@ func Alone(sets []Set, i int) int64 {
 		n += c.bytes(others)
 	}
 	return n
+}
+
+// Union tells which bytes of which object any of several drives holds, of
+// whatever version.
+type Union map[place]disk.Bitmap
+
+type place struct {
+	object storage.ObjectID
+	index  uint32
+}
+
+// Unite returns what sets hold together.
+func Unite(sets []Set) Union {
+	u := Union{}
+	for _, set := range sets {
+		for key, c := range set {
+			at := place{key.Object, key.Index}
+			have := u[at]
+			for i := range have {
+				have[i] |= c.Present[i]
+			}
+			u[at] = have
+		}
+	}
+	return u
+}
+
+// Holds reports whether every byte of span of object is held.
+func (u Union) Holds(object storage.ObjectID, span storage.Span) bool {
+	for off := span.Off / storage.BlockSize * storage.BlockSize; off < span.End; off += storage.BlockSize {
+		block := int(off % storage.ChunkSize / storage.BlockSize)
+		if !u[place{object, storage.ChunkOf(off)}].Has(block) {
+			return false
+		}
+	}
+	return true
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/disk"
+	"github.com/mccd/mccd/test/faultorigin"
 	"github.com/mccd/mccd/test/process/presence"
 )
 
@@ -47,7 +48,6 @@ func TestSnapshotOfOpenDrives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
 	sets, err := s.Sets(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -66,12 +66,47 @@ func TestSnapshotOfOpenDrives(t *testing.T) {
 	}
 }
 
+func TestOpenFlights(t *testing.T) {
+	ref := storage.Ref{Scheme: "http", Host: "h.example", Path: "/x"}
+	chunk := func(index uint32, blocks ...uint64) presence.Set {
+		set := presence.Set{}
+		for _, b := range blocks {
+			key := storage.ChunkKey{Object: ref.ID(), Index: index}
+			c := set[key]
+			c.Present[b/64] |= 1 << (b % 64)
+			set[key] = c
+		}
+		return set
+	}
+	u := presence.Unite([]presence.Set{chunk(0, 126, 127), chunk(1, 0), {}})
+	span := func(off, end int64) storage.Span {
+		return storage.Span{Off: storage.ChunkSize + off, End: storage.ChunkSize + end}
+	}
+	for _, test := range []struct {
+		sent storage.Span
+		path string
+		done bool
+		open int
+	}{
+		{span(-2*storage.BlockSize, storage.BlockSize), "/x", true, 0},
+		{span(-2*storage.BlockSize, storage.BlockSize), "/x", false, 1},
+		{span(-2*storage.BlockSize-1, 0), "/x", true, 1},
+		{span(0, storage.BlockSize+1), "/x", true, 1},
+		{span(0, 1), "/y", true, 1},
+		{span(0, 0), "/y", true, 0},
+	} {
+		e := faultorigin.Entry{Host: ref.Host, Path: test.path, Sent: []storage.Span{test.sent}, Done: test.done}
+		if got := len(presence.Open([]faultorigin.Entry{e}, u)); got != test.open {
+			t.Errorf("%+v: %d open", test, got)
+		}
+	}
+}
+
 func TestNoDrive(t *testing.T) {
 	s, err := presence.Take(t.TempDir() + "/none")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
 	sets, err := s.Sets(t.Context())
 	if err != nil || len(sets) != 1 || sets[0].Bytes() != 0 {
 		t.Errorf("%v, %v", sets, err)
