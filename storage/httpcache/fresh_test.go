@@ -99,11 +99,11 @@ func TestStorable(t *testing.T) {
 }
 
 func TestVary(t *testing.T) {
-	names, any := Vary(fields("Vary", "Accept-Encoding , ,ORIGIN", "Vary", "accept"))
-	if len(names) != 3 || names[0] != "accept-encoding" || names[1] != "origin" || names[2] != "accept" || any {
-		t.Errorf("%v, %v", names, any)
+	names, every := Vary(fields("Vary", "Accept-Encoding , ,ORIGIN", "Vary", "accept"))
+	if len(names) != 3 || names[0] != "accept-encoding" || names[1] != "origin" || names[2] != "accept" || every {
+		t.Errorf("%v, %v", names, every)
 	}
-	if names, any := Vary(fields("Vary", "a, *")); len(names) != 1 || !any {
-		t.Errorf("%v, %v", names, any)
+	if names, every := Vary(fields("Vary", "a, *")); len(names) != 1 || !every {
+		t.Errorf("%v, %v", names, every)
 	}
 }

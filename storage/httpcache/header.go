@@ -8,7 +8,7 @@ import (
 
 // hopByHop are the fields that concern one connection only (RFC 9110 section
 // 7.6.1), beside those that Connection names.
-var hopByHop = [...]string{
+var hopByHop = [...]string{ //nolint:gochecknoglobals // a table, never changed
 	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization",
 	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings",
 }
@@ -17,14 +17,16 @@ var hopByHop = [...]string{
 // about the object: its length and range, its time, digests of its content
 // (RFC 9530 section 2), what it tells one client, and what binds a host name
 // that is not the cache's.
-var notKept = [...]string{
+var notKept = [...]string{ //nolint:gochecknoglobals // a table, never changed
 	"Content-Length", "Content-Range", "Content-Digest", "Content-Md5", "Date", "Age", "Set-Cookie", "Set-Cookie2",
 	"Alt-Svc", "Strict-Transport-Security", "Public-Key-Pins", "Clear-Site-Data",
 }
 
 // notUpdated are kept fields that a 304 does not change, since they describe
 // the stored bytes (RFC 9111 section 3.2).
-var notUpdated = [...]string{"Content-Encoding", "Content-Type", "Content-Range", "Content-Length", "Etag", "Last-Modified"}
+var notUpdated = [...]string{ //nolint:gochecknoglobals // a table, never changed
+	"Content-Encoding", "Content-Type", "Content-Range", "Content-Length", "Etag", "Last-Modified",
+}
 
 // EndToEnd returns a copy of h without its hop-by-hop fields (RFC 9110 section
 // 7.6.1).

@@ -14,24 +14,24 @@ func Storable(status int, h http.Header) bool {
 		return false
 	}
 	d := ParseCacheControl(h["Cache-Control"])
-	_, any := Vary(h)
-	return !d.NoStore && !d.Private && !any && len(h["Set-Cookie"]) == 0
+	_, every := Vary(h)
+	return !d.NoStore && !d.Private && !every && len(h["Set-Cookie"]) == 0
 }
 
 // Vary returns the request fields, in lower case, that selected an answer (RFC
-// 9110 section 12.5.5). Any is true where it says "*": the answer fits no
+// 9110 section 12.5.5). every is true where it says "*": the answer fits no
 // other request.
-func Vary(h http.Header) (fields []string, any bool) {
+func Vary(h http.Header) (fields []string, every bool) {
 	for _, line := range h["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
 			switch name = strings.ToLower(strings.Trim(name, " \t")); name {
 			case "":
 			case "*":
-				any = true
+				every = true
 			default:
 				fields = append(fields, name)
 			}
 		}
 	}
-	return fields, any
+	return fields, every
 }

@@ -63,7 +63,7 @@ func (b *body) Read(p []byte) (int, error) {
 	case err == nil:
 		return n, nil
 	case errors.Is(err, io.EOF) && b.left <= 0:
-		b.finish(nil)
+		_ = b.finish(nil) // the end is no error
 		return n, io.EOF
 	}
 	return n, b.finish(b.failure(err))

@@ -8,10 +8,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mccd/mccd/storage"
-	"github.com/mccd/mccd/test/faultorigin"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/test/faultorigin"
 )
 
 func TestBoundWaitsThenIsBusy(t *testing.T) {

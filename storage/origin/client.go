@@ -173,7 +173,7 @@ func (c *Client) send(parent context.Context, method string, ref storage.Ref, ru
 	req := &http.Request{Method: method, URL: u, Host: ref.Host, Header: h, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	once(req, payload)
 	sent := c.cfg.Now()
-	resp, err := c.roundTrip(ctx, req)
+	resp, err := c.roundTrip(ctx, req) //nolint:bodyclose // the body below closes it
 	if err != nil {
 		release(err)
 		return nil, err

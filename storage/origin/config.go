@@ -13,8 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mccd/mccd/storage"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mccd/mccd/storage"
 )
 
 // The defaults of Config.

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 
-	"github.com/mccd/mccd/storage"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/mccd/mccd/storage"
 )
 
 // metrics are labelled by the rule's name alone: never by host, path or query.

@@ -44,7 +44,7 @@ func splitPort(ref storage.Ref) (host string, port int, err error) {
 	}
 	host, text, err := net.SplitHostPort(ref.Host)
 	if err != nil { // no port
-		return strings.Trim(ref.Host, "[]"), port, nil
+		return strings.Trim(ref.Host, "[]"), port, nil //nolint:nilerr // the scheme's own port
 	}
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || n == 0 {

@@ -17,8 +17,8 @@ func seed(path, version string) uint64 {
 	var n [8]byte
 	binary.LittleEndian.PutUint64(n[:], uint64(len(path)))
 	h.Write(n[:])
-	io.WriteString(h, path)
-	io.WriteString(h, version)
+	h.Write([]byte(path))
+	h.Write([]byte(version))
 	return binary.LittleEndian.Uint64(h.Sum(nil))
 }
 

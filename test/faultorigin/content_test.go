@@ -10,7 +10,7 @@ import (
 )
 
 func TestFillAgreesWithByteAt(t *testing.T) {
-	for off := int64(0); off < 20; off++ {
+	for off := range int64(20) {
 		for n := range 40 {
 			p := make([]byte, n)
 			faultorigin.Fill(p, "/a", "1", off)
