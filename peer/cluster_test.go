@@ -193,6 +193,23 @@ func (c *cluster) path(order ...int) string {
 	return ""
 }
 
+// pathOf returns an object's path whose chunk i is placed on node owners[i].
+func (c *cluster) pathOf(owners ...int) string {
+	c.t.Helper()
+next:
+	for k := range 1_000_000 {
+		path := fmt.Sprintf("/%s/p%d.bin", c.t.Name(), k)
+		for chunk, owner := range owners {
+			if !c.placed(path, uint32(chunk), owner) {
+				continue next
+			}
+		}
+		return path
+	}
+	c.t.Fatalf("no path has chunks placed on %v", owners)
+	return ""
+}
+
 func (c *cluster) placed(path string, chunk uint32, order ...int) bool {
 	got := c.ring.Lookup(storage.PlacementHash(c.ref(path).ID(), chunk))
 	for k, i := range order {

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -54,6 +55,31 @@ func TestViewsThatDisagree(t *testing.T) {
 		t.Error(err)
 	}
 	if n := c.origin.Ledger().MaxTimes(path); n > 3 {
+		t.Errorf("a byte was fetched %d times", n)
+	}
+}
+
+// Pieces in random order from all nodes, each byte once.
+func TestPiecesInAnyOrder(t *testing.T) {
+	c := newCluster(t, 3)
+	const size = 17<<20 + 4321
+	path := c.path(2)
+	c.origin.Add(faultorigin.Object{Path: path, Size: size})
+	ctx := within(t, 60*time.Second)
+	pieces := size/storage.PieceSize + 1
+	err := herd(12, func(i int) error {
+		for k := range pieces {
+			at := piece(int64((k*7 + i*11) % pieces))
+			if _, err := c.nodes[i%3].read(ctx, c.request(path, at), "1"); err != nil {
+				return fmt.Errorf("reader %d, %s: %w", i, at, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if n := c.origin.Ledger().MaxTimes(path); n != 1 {
 		t.Errorf("a byte was fetched %d times", n)
 	}
 }

@@ -90,12 +90,7 @@ func (p *emptyPeer) Fill(m *peerv1.FillRequest, s grpc.ServerStreamingServer[pee
 // A peer that gives nothing is not asked for ever.
 func TestPeerThatGivesNothing(t *testing.T) {
 	c := newCluster(t, 2)
-	path := ""
-	for k := 0; ; k++ {
-		if path = fmt.Sprintf("/%d", k); c.placed(path, 0, 0) && c.placed(path, 1, 1) {
-			break
-		}
-	}
+	path := c.pathOf(0, 1)
 	const size = 10 << 20
 	c.origin.Add(faultorigin.Object{Path: path, Size: size})
 	c.kill(1)

@@ -1,7 +1,10 @@
 package peer
 
 import (
+	"errors"
+	"math"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -47,5 +50,43 @@ func TestChangedVersionAfterHomeDied(t *testing.T) {
 	}
 	if n := len(c.origin.Ledger().Requests(path)); n > 3 {
 		t.Errorf("%d requests at the origin for two versions", n)
+	}
+}
+
+// A version that changes in the middle of a fill is never mixed.
+func TestVersionChangesInTheMiddle(t *testing.T) {
+	c := newCluster(t, 3)
+	const size = 24 << 20
+	path := c.path(0)
+	c.origin.Add(faultorigin.Object{Path: path, Size: size})
+	c.origin.Script(path, faultorigin.Behaviour{Rate: 8 << 20})
+	ctx := within(t, 60*time.Second)
+	var reading sync.WaitGroup
+	for i := range 6 {
+		reading.Go(func() {
+			req := c.request(path, storage.Span{End: math.MaxInt64})
+			req.Whole = true
+			n, err := c.nodes[i%3].read(ctx, req, "1")
+			if errors.Is(err, errWrong) || err == nil && n != size || err != nil && !errors.Is(err, storage.ErrVersionGone) {
+				t.Errorf("reader %d: %d bytes, %v", i, n, err)
+			}
+		})
+	}
+	if err := c.origin.Ledger().WaitBytes(ctx, path, size/4); err != nil {
+		t.Error(err)
+	}
+	c.origin.SetVersion(path, "2")
+	reading.Wait()
+	err := herd(6, func(i int) error {
+		req := c.request(path, storage.Span{End: math.MaxInt64})
+		req.Whole = true
+		_, err := c.nodes[i%3].read(ctx, req, "2")
+		return err
+	})
+	if err != nil {
+		t.Errorf("after the change: %v", err)
+	}
+	if n := c.origin.Ledger().MaxTimes(path); n > 1 {
+		t.Errorf("a byte of a version was fetched %d times", n)
 	}
 }

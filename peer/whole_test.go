@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"math"
+	"net/http"
 	"testing"
 	"time"
 
@@ -44,5 +46,35 @@ func TestWholeObjectAfterItsNodeDied(t *testing.T) {
 	}
 	if n := len(c.origin.Ledger().Requests(path)); n != 1 {
 		t.Errorf("%d requests for the whole object, %d bytes of %d", n, c.origin.Ledger().Bytes(path), size)
+	}
+}
+
+// Origins whose answers cannot be joined: filled once, right everywhere.
+func TestOriginWithoutRangesOrValidators(t *testing.T) {
+	for name, b := range map[string]faultorigin.Behaviour{
+		"ignores range": {IgnoreRange: true}, "no validators": {NoValidators: true},
+		"weak, ignores range": {WeakETag: true, NoValidators: true, IgnoreRange: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, 3)
+			const size = 9<<20 + 77
+			path := c.path(0)
+			c.origin.Add(faultorigin.Object{Path: path, Size: size, Header: http.Header{"Cache-Control": {"max-age=600"}}})
+			c.origin.Script(path, b)
+			ctx := within(t, 60*time.Second)
+			err := herd(9, func(i int) error {
+				req := c.request(path, storage.Span{End: math.MaxInt64})
+				req.Whole = true
+				_, err := c.nodes[i%3].read(ctx, req, "1")
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			// A ranged answer that cannot be joined is given up for a whole one.
+			if n := c.origin.Ledger().Bytes(path); n > size+storage.PieceSize {
+				t.Errorf("the origin sent %d bytes of %d", n, size)
+			}
+		})
 	}
 }
