@@ -16,7 +16,8 @@ const (
 	stateMoving
 	// stateCondemned: a block did not match its checksum.
 	stateCondemned
-	// stateReplaced: its key has another file now.
+	// stateReplaced: its key has another file now, and Ready reports nothing
+	// more of this one.
 	stateReplaced
 )
 
@@ -52,6 +53,8 @@ type Chunk struct {
 	writing  Bitmap
 	inflight int
 	quiet    chan struct{} // closed when inflight gets to 0
+	// bad tells that a block was condemned: its place in this file is spent.
+	bad bool
 	// checking has the blocks that are being read to be verified, checked
 	// closes when one of these checks is over; nil while nobody waits.
 	checking Bitmap
@@ -141,16 +144,6 @@ func (c *Chunk) wakeAll() {
 	}
 }
 
-// leave takes the chunk out of the live state.
-func (c *Chunk) leave(to uint32) {
-	c.mu.Lock()
-	if s := c.state.Load(); s == stateLive || s == stateMoving && to != stateMoving {
-		c.state.Store(to)
-	}
-	c.mu.Unlock()
-	c.wakeAll()
-}
-
 // settle waits until no block of a chunk that left the live state is being
 // written: no write begins any more.
 func (c *Chunk) settle() {
@@ -165,4 +158,28 @@ func (c *Chunk) settle() {
 	quiet := c.quiet
 	c.mu.Unlock()
 	<-quiet
+}
+
+// retire ends the chunk's reports: a later Ready gets ErrMoved, and no check
+// is in progress any more. Its file may get another Chunk after that, whose
+// checks this one would not see. What was reported stays readable.
+func (c *Chunk) retire() {
+	c.mu.Lock()
+	c.state.Store(stateReplaced)
+	for !c.checking.Empty() {
+		wait := c.checkOver()
+		c.mu.Unlock()
+		<-wait
+		c.mu.Lock()
+	}
+	c.mu.Unlock()
+	c.wakeAll()
+}
+
+// checkOver returns the channel that closes when a check is over. mu is held.
+func (c *Chunk) checkOver() <-chan struct{} {
+	if c.checked == nil {
+		c.checked = make(chan struct{})
+	}
+	return c.checked
 }

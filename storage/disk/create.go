@@ -104,8 +104,9 @@ func (s *Store) installDraft(sh *shard, df *draft, held, under *entry) {
 	sh.mu.Lock()
 	df.c.e.under = under
 	sh.install(df.c)
+	var old *Chunk
 	if held != nil {
-		held.chunk = nil
+		old, held.chunk = held.chunk, nil
 	}
 	sh.mu.Unlock()
 	if held == nil || held == under {
@@ -118,6 +119,9 @@ func (s *Store) installDraft(sh *shard, df *draft, held, under *entry) {
 		if e.drive != nil && e.drive != df.c.drive {
 			if err := s.fs.Remove(OpDiscard, chunkPath(e.drive.path, e.key)); err != nil {
 				e.drive.fault(err, false)
+				if old != nil {
+					old.retire() // its name stays, so its file may be opened again
+				}
 			}
 		}
 		s.drop(sh, e)

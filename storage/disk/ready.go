@@ -24,8 +24,9 @@ const (
 //
 // A block that does not match its checksum ends the run. When the block at
 // span.Off is such a block, or is absent while the chunk is condemned or
-// moved, the error is ErrCondemned or ErrMoved. Other blocks stay readable in
-// the old file for those who hold it. The error is ctx's own when ctx ends
+// moved, the error is ErrCondemned or ErrMoved; from the moment on that the new
+// file is there it is ErrMoved for all blocks. What was reported before stays
+// readable until Release. The error is ctx's own when ctx ends
 // while waiting for a slot.
 func (c *Chunk) Ready(ctx context.Context, span storage.Span) (int64, error) {
 	span = span.Intersect(storage.Span{End: c.length})
@@ -34,7 +35,7 @@ func (c *Chunk) Ready(ctx context.Context, span storage.Span) (int64, error) {
 	}
 	first, last := int(span.Off/storage.BlockSize), int((span.End-1)/storage.BlockSize)
 	n := c.present.load().run(first, last)
-	if n == 0 {
+	if n == 0 || c.state.Load() == stateReplaced {
 		return 0, c.stale()
 	}
 	if c.drive == nil {
@@ -77,12 +78,18 @@ func (c *Chunk) stale() error {
 // warm returns how many of the n blocks from first on can be sent as they are
 // in the page cache: all n are there, and these are verified. The order
 // matters: a cold read clears the verified bits before it brings pages in, so
-// bits that are set after the pages were seen belong to those pages.
+// bits that are set after the pages were seen belong to those pages. So does
+// the state: a chunk that is still not replaced after the pages were seen is
+// the only one to have read them.
 func (c *Chunk) warm(first, n int) int {
 	if !c.resident(first, n) {
 		return 0
 	}
-	return c.verified.load().run(first, first+n-1)
+	warm := c.verified.load().run(first, first+n-1)
+	if c.state.Load() == stateReplaced {
+		return 0
+	}
+	return warm
 }
 
 func (c *Chunk) resident(first, n int) bool {
@@ -97,9 +104,11 @@ func (c *Chunk) resident(first, n int) bool {
 // meanwhile waits, and finds it in the page cache.
 func (c *Chunk) verify(ctx context.Context, first, n int) (int, error) {
 	for {
-		wait := c.claim(first, n)
-		if wait == nil {
+		wait, ok := c.claim(first, n)
+		if ok {
 			break
+		} else if wait == nil {
+			return 0, nil
 		}
 		select {
 		case <-wait:
@@ -154,24 +163,25 @@ func (c *Chunk) check(first, n int) int {
 
 // claim takes n blocks from first on for a check: no other check of them goes
 // on until unclaim, and they count as not verified, since what the check
-// brings into the page cache is not known yet. It returns nil, or a channel
-// that closes when a check that is in the way is over.
-func (c *Chunk) claim(first, n int) <-chan struct{} {
+// brings into the page cache is not known yet. When it cannot, it returns a
+// channel that closes when a check that is in the way is over, or nil when the
+// chunk is replaced.
+func (c *Chunk) claim(first, n int) (wait <-chan struct{}, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.state.Load() == stateReplaced {
+		return nil, false
+	}
 	for i := first; i < first+n; i++ {
 		if c.checking.Has(i) {
-			if c.checked == nil {
-				c.checked = make(chan struct{})
-			}
-			return c.checked
+			return c.checkOver(), false
 		}
 	}
 	for i := first; i < first+n; i++ {
 		c.checking.set(i)
 		c.verified.clear(i)
 	}
-	return nil
+	return nil, true
 }
 
 func (c *Chunk) unclaim(first, n int) {
@@ -195,6 +205,7 @@ func (c *Chunk) condemn(i int, cause error) {
 	}
 	c.present.clear(i)
 	c.verified.clear(i)
+	c.bad = true
 	if s := c.state.Load(); s == stateLive || s == stateMoving {
 		c.state.Store(stateCondemned)
 	}

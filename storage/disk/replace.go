@@ -10,27 +10,28 @@ import (
 
 // replace makes a new file of a chunk that is condemned or moving, with all
 // its blocks that hold, and pins it. It waits for the writes in progress and
-// new ones wait for it. Readers of the old file keep it. The caller holds the
+// new ones wait for it. Readers keep the old file for what was reported to
+// them. The caller holds the
 // key's latch and a pin on old.
 func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
 	if old.live() { // it was moving, and came back
 		return s.again(sh, old), nil
 	}
 	old.settle()
-	moving := old.state.Load() == stateMoving
+	was := old.state.Load()
+	moving := was == stateMoving
 	if moving && old.drive == nil {
-		old.state.CompareAndSwap(stateMoving, stateLive)
+		old.comeBack(stateLive)
 		return s.again(sh, old), nil
 	}
 	held := old.e
 	if moving && old.readOnly && old.drive.writable() {
 		// The same file again, if it can be written now.
-		c, err := s.openFile(sh, old.key, old.drive, held)
-		if err == nil {
-			old.state.CompareAndSwap(stateMoving, stateReplaced)
-			old.wakeAll()
+		s.retire(sh, old)
+		if c, err := s.openFile(sh, old.key, old.drive, held); err == nil {
 			return c, nil
 		}
+		old.comeBack(was)
 	}
 	var cause error
 	for _, d := range s.ranked(keyHash(old.key)) {
@@ -40,10 +41,12 @@ func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
 		df, err := s.draft(sh, d, old.key, old.version)
 		if err == nil {
 			if err = s.copyBlocks(df.c, old); err == nil {
+				s.retire(sh, old)
 				if err = s.publish(sh, df, held); err == nil {
-					s.replaced(old, df.c)
+					s.replaced(df.c)
 					return df.c, nil
 				}
+				old.comeBack(was)
 			}
 			s.discard(df)
 		}
@@ -57,8 +60,9 @@ func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
 		}
 	}
 	if err != nil {
-		old.state.CompareAndSwap(stateMoving, stateLive)
-		old.wakeAll()
+		if moving {
+			old.comeBack(stateLive) // as good as before
+		}
 		return nil, err
 	}
 	under := held
@@ -66,15 +70,14 @@ func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
 		// A condemned file goes; where its drive refuses even that, it stays
 		// and is found condemned again.
 		under = nil
-		if old.drive != nil {
-			if err := s.fs.Remove(OpDiscard, chunkPath(old.drive.path, old.key)); err != nil {
-				old.drive.fault(err, false)
-				under = held
-			}
+		if err := s.fs.Remove(OpDiscard, chunkPath(old.drive.path, old.key)); err != nil {
+			old.drive.fault(err, false)
+			under = held
 		}
 	}
+	s.retire(sh, old)
 	s.installDraft(sh, df, held, under)
-	s.replaced(old, df.c)
+	s.replaced(df.c)
 	return df.c, nil
 }
 
@@ -86,12 +89,31 @@ func (s *Store) again(sh *shard, c *Chunk) *Chunk {
 	return c
 }
 
-func (s *Store) replaced(old, c *Chunk) {
-	old.state.CompareAndSwap(stateMoving, stateReplaced)
-	old.wakeAll()
+// retire ends the reports of old, whose place is about to be taken, and keeps
+// what it knew for the next Chunk of its file.
+func (s *Store) retire(sh *shard, old *Chunk) {
+	old.retire()
+	sh.mu.Lock()
+	old.e.verified = old.verified.load()
+	sh.mu.Unlock()
+}
+
+func (s *Store) replaced(c *Chunk) {
 	s.counts.repairs.Add(1)
 	s.log.Info("chunk goes on in a new file", slog.String("chunk", c.key.String()),
 		slog.Int("blocks", c.present.load().Count()), slog.Bool("stored", c.Stored()))
+}
+
+// comeBack ends an attempt to replace c that found no place: c is again what
+// it was, or as good as before, unless a block was found bad meanwhile.
+func (c *Chunk) comeBack(to uint32) {
+	c.mu.Lock()
+	if c.bad {
+		to = stateCondemned
+	}
+	c.state.Store(to)
+	c.mu.Unlock()
+	c.wakeAll()
 }
 
 // copyBlocks copies the blocks of old that match their checksums. A block that
@@ -119,7 +141,13 @@ func (c *Chunk) readBlock(i int, b []byte) bool {
 		_, err := c.s.fs.Read(OpCopy, c.f, off, b)
 		return err == nil && crc32.Checksum(b, castagnoli) == c.sums[i]
 	}
-	for wait := c.claim(i, 1); wait != nil; wait = c.claim(i, 1) {
+	for {
+		wait, ok := c.claim(i, 1)
+		if ok {
+			break
+		} else if wait == nil {
+			return false
+		}
 		<-wait
 	}
 	defer c.unclaim(i, 1)

@@ -1,0 +1,212 @@
+package disk
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mccd/mccd/storage"
+)
+
+// The limit holds at every moment, under writers of new chunks and readers
+// that keep theirs open; what does not fit goes to memory.
+func TestLimitHolds(t *testing.T) {
+	const limit = 3 * MinDriveSize
+	s := openStore(t, Config{Drives: []Drive{{Path: t.TempDir(), Size: limit}}, MemBytes: 16 * storage.ChunkSize})
+	stop := make(chan struct{})
+	var over atomic.Int64
+	var watch, writers sync.WaitGroup
+	watch.Go(func() {
+		for {
+			if got := s.Stats().Bytes; got > limit {
+				over.Store(got)
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	})
+	for w := range uint32(3) {
+		writers.Go(func() {
+			var kept *Chunk
+			for i := range uint32(3) {
+				key, v := object("limit", 100*storage.ChunkSize, w*10+i)
+				c, err := s.Create(t.Context(), key, v)
+				if errors.Is(err, storage.ErrBusy) {
+					continue
+				}
+				if err == nil {
+					err = tryFill(c)
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if c, err = s.Create(t.Context(), key, v); err != nil { // where it is now
+					t.Error(err)
+					return
+				}
+				if n, err := readChecked(t.Context(), c, whole(c)); n != c.Len() || err != nil {
+					t.Errorf("read %d, %v", n, err)
+				}
+				if kept != nil {
+					kept.Release()
+				}
+				kept = c
+			}
+			if kept != nil {
+				kept.Release()
+			}
+		})
+	}
+	writers.Wait()
+	close(stop)
+	watch.Wait()
+	if got := over.Load(); got != 0 {
+		t.Errorf("%d bytes, the limit is %d", got, int64(limit))
+	}
+	if st := s.Stats(); st.MemFalls == 0 || st.Chunks < 2 {
+		t.Errorf("in memory %d, chunks %d", st.MemFalls, st.Chunks)
+	}
+}
+
+// What is being read is never pulled away: with all that is held in use, a new
+// chunk goes to memory, and to the drive again when something was let go.
+func TestPinnedStays(t *testing.T) {
+	s := openStore(t, Config{Drives: []Drive{{Path: t.TempDir(), Size: 2 * MinDriveSize}}})
+	var held []*Chunk
+	for i := range uint32(2) {
+		key, v := object("pinned", 9*storage.ChunkSize, i)
+		c := create(t, s, key, v)
+		fill(t, c)
+		held = append(held, c)
+	}
+	key, v := object("pinned", 9*storage.ChunkSize, 2)
+	c := create(t, s, key, v)
+	fill(t, c)
+	if c.Stored() {
+		t.Error("stored above the limit")
+	}
+	c.Release()
+	for _, c := range held {
+		if n, err := read(t, c, whole(c)); n != c.Len() || err != nil {
+			t.Errorf("read %d, %v", n, err)
+		}
+	}
+	if st := s.Stats(); st.Drives[0].State != StateOK {
+		t.Errorf("a limit that is reached is no fault of the drive: %v", st.Drives[0].State)
+	}
+	held[0].Release()
+	key, v = object("pinned", 9*storage.ChunkSize, 3)
+	c = create(t, s, key, v)
+	fill(t, c)
+	if !c.Stored() {
+		t.Error("not stored though there is room")
+	}
+	c.Release()
+	if _, err := s.Lookup(held[0].Key()); !errors.Is(err, ErrNotHeld) {
+		t.Errorf("the released chunk: %v", err)
+	}
+	held[1].Release()
+}
+
+func TestIdleContentLeaves(t *testing.T) {
+	clock := time.Unix(1_800_000_000, 0)
+	var mu sync.Mutex
+	now := func() time.Time { mu.Lock(); defer mu.Unlock(); return clock }
+	s := openStore(t, Config{Now: now, IdleAfter: time.Hour})
+	scanAll(t, s)
+	old, v1 := object("old", testSize, 0)
+	create(t, s, old, v1).Release()
+	mu.Lock()
+	clock = clock.Add(2 * time.Hour)
+	mu.Unlock()
+	young, v2 := object("young", testSize, 0)
+	create(t, s, young, v2).Release()
+	s.sweep(t.Context(), s.drives[0])
+	if _, err := s.Lookup(old); !errors.Is(err, ErrNotHeld) {
+		t.Errorf("idle chunk: %v", err)
+	}
+	c, err := s.Lookup(young)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Release()
+}
+
+// Free space of the file system is kept, whatever the limit allows.
+func TestFreeSpaceIsKept(t *testing.T) {
+	f := &spaceFS{}
+	f.free.Store(100 << 20)
+	s := openStore(t, Config{FS: f, MinFree: 64 << 20})
+	var stored int
+	for i := range uint32(8) {
+		key, v := object("free", 9*storage.ChunkSize, i)
+		c := create(t, s, key, v)
+		fill(t, c)
+		stored++
+		c.Release()
+		f.free.Store((100 << 20) - s.Stats().Bytes)
+		s.drives[0].refreshRoom()
+		if got := f.free.Load(); got < 59<<20 {
+			t.Fatalf("%d bytes stay free after %d chunks", got, stored)
+		}
+	}
+	if s.Stats().Evictions == 0 {
+		t.Error("nothing was evicted")
+	}
+}
+
+type spaceFS struct {
+	OS
+	free atomic.Int64
+}
+
+func (f *spaceFS) Space(Op, string) (Space, error) {
+	return Space{Total: 1 << 40, Free: f.free.Load()}, nil
+}
+
+func TestPolicy(t *testing.T) {
+	entries := make([]*entry, 30)
+	var p policy
+	for i := range entries {
+		key, _ := object("policy", 1<<40, uint32(i))
+		entries[i] = &entry{key: key}
+		p.add(entries[i], false)
+	}
+	entries[0].freq.Store(1)
+	entries[2].freq.Store(maxFreq)
+	p.remove(entries[3])
+	for want := range entries {
+		if want == 0 || want == 2 || want == 3 || want > 9 {
+			continue
+		}
+		if got := p.victim(); got != entries[want] {
+			t.Fatalf("victim is %v, want %d", got.key, want)
+		}
+	}
+	p.add(entries[1], false) // it comes back soon after it left
+	if entries[1].in != inMain {
+		t.Error("a file that comes back is not in the main queue")
+	}
+	p.putBack(entries[4])
+	n := p.size()
+	if n != 30-1-7+2 {
+		t.Errorf("%d files", n)
+	}
+	seen := map[*entry]bool{}
+	for range n {
+		e := p.victim()
+		if e == nil || seen[e] {
+			t.Fatalf("victim %v", e)
+		}
+		seen[e] = true
+	}
+	if p.victim() != nil || p.size() != 0 || p.ghosts.Len() > 31 || len(p.ghost) != p.ghosts.Len() {
+		t.Errorf("an empty policy has %d files, %d ghosts", p.size(), p.ghosts.Len())
+	}
+}
