@@ -32,11 +32,7 @@ func TestRefusedTokenEndsOnlyItsBringer(t *testing.T) {
 	for i := range 3 {
 		go func() { ends <- ask(c.nodes[i], "good", piece(0)) }()
 	}
-	asked := func(n *node) bool {
-		n.resolving.mu.Lock()
-		defer n.resolving.mu.Unlock()
-		return len(n.resolving.byKey) > 0
-	}
+	asked := func(n *node) bool { return n.questions() > 0 }
 	eventually(t, "all ask", func() bool { return asked(c.nodes[0]) && asked(c.nodes[1]) && asked(c.nodes[2]) })
 	gate.Open()
 	for range 3 {
