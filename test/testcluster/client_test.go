@@ -56,8 +56,13 @@ func ask(ctx context.Context, c *http.Client, n *testcluster.Node, hostName, pat
 	return c.Do(req)
 }
 
-// get reads span of path (all of it when span is empty) and checks every byte.
+// get reads span of path (all of it when span is empty) by profile http and
+// checks every byte.
 func get(ctx context.Context, n *testcluster.Node, path, version string, span storage.Span) error {
+	return getFrom(ctx, n, host, path, version, span)
+}
+
+func getFrom(ctx context.Context, n *testcluster.Node, host, path, version string, span storage.Span) error {
 	ranges := ""
 	if !span.Empty() {
 		ranges = fmt.Sprintf("bytes=%d-%d", span.Off, span.End-1)
@@ -67,13 +72,12 @@ func get(ctx context.Context, n *testcluster.Node, path, version string, span st
 		return err
 	}
 	defer resp.Body.Close()
-	if want := 206; ranges == "" {
-		want = 200
-		if resp.StatusCode != want {
-			return fmt.Errorf("status %d", resp.StatusCode)
-		}
-	} else if resp.StatusCode != want {
-		return fmt.Errorf("status %d for %s", resp.StatusCode, ranges)
+	want := http.StatusOK
+	if ranges != "" {
+		want = http.StatusPartialContent
+	}
+	if resp.StatusCode != want {
+		return fmt.Errorf("status %d for %q", resp.StatusCode, ranges)
 	}
 	return check(resp.Body, path, version, span.Off, resp.ContentLength)
 }

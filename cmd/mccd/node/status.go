@@ -134,5 +134,9 @@ func (n *Node) Stats() disk.Stats { return n.store.Stats() }
 // yield returns false.
 func (n *Node) Held(yield func(storage.ChunkKey, disk.Bitmap) bool) { n.store.Keys(yield) }
 
+// Chunk opens a chunk that the node holds, for tests that look into it. The
+// caller releases it.
+func (n *Node) Chunk(key storage.ChunkKey) (*disk.Chunk, error) { return n.store.Lookup(key) }
+
 // Metrics gives the node's metrics.
 func (n *Node) Metrics() prometheus.Gatherer { return n.registry }
