@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	stdlog "log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -56,6 +57,9 @@ func serve(cmd *cobra.Command, flags *settingsFlags, extra ...config.Setting) er
 
 func runNode(ctx context.Context, loaded *config.Loaded, stdout, stderr io.Writer) error {
 	log := newLogger(loaded.Log, stderr)
+	// net/http writes what an origin sends unasked to the standard logger,
+	// bytes of content included.
+	stdlog.SetOutput(io.Discard)
 	for _, warning := range loaded.Warnings {
 		log.Warn("configuration", "warning", warning)
 	}

@@ -127,6 +127,9 @@ func (c Config) complete() (Config, error) {
 	if c.Timeouts.ShutdownGrace == 0 {
 		c.Timeouts.ShutdownGrace = 30 * time.Second
 	}
+	if c.Limits.MaxConnections == 0 {
+		c.Limits.MaxConnections = connectionsFor(descriptors())
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
