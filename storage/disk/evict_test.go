@@ -2,6 +2,7 @@ package disk
 
 import (
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,22 +15,10 @@ import (
 // that keep theirs open; what does not fit goes to memory.
 func TestLimitHolds(t *testing.T) {
 	const limit = 3 * MinDriveSize
-	s := openStore(t, Config{Drives: []Drive{{Path: t.TempDir(), Size: limit}}, MemBytes: 16 * storage.ChunkSize})
-	stop := make(chan struct{})
-	var over atomic.Int64
-	var watch, writers sync.WaitGroup
-	watch.Go(func() {
-		for {
-			if got := s.Stats().Bytes; got > limit {
-				over.Store(got)
-			}
-			select {
-			case <-stop:
-				return
-			default:
-			}
-		}
-	})
+	f := &limitFS{limit: limit}
+	s := openStore(t, Config{FS: f, Drives: []Drive{{Path: t.TempDir(), Size: limit}}, MemBytes: 16 * storage.ChunkSize})
+	f.store.Store(s)
+	var writers sync.WaitGroup
 	for w := range uint32(3) {
 		writers.Go(func() {
 			var kept *Chunk
@@ -64,14 +53,28 @@ func TestLimitHolds(t *testing.T) {
 		})
 	}
 	writers.Wait()
-	close(stop)
-	watch.Wait()
-	if got := over.Load(); got != 0 {
-		t.Errorf("%d bytes, the limit is %d", got, int64(limit))
+	if got := f.over.Load(); got != 0 || f.writes.Load() < 9*storage.BlocksPerChunk {
+		t.Errorf("%d bytes, the limit is %d; looked at %d times", got, int64(limit), f.writes.Load())
 	}
 	if st := s.Stats(); st.MemFalls == 0 || st.Chunks < 2 {
 		t.Errorf("in memory %d, chunks %d", st.MemFalls, st.Chunks)
 	}
+}
+
+// limitFS looks at the limit at each write.
+type limitFS struct {
+	OS
+	limit        int64
+	store        atomic.Pointer[Store]
+	over, writes atomic.Int64
+}
+
+func (f *limitFS) Write(op Op, file *os.File, off int64, bufs ...[]byte) error {
+	f.writes.Add(1)
+	if s := f.store.Load(); s != nil && s.Stats().Bytes > f.limit {
+		f.over.Store(s.Stats().Bytes)
+	}
+	return f.OS.Write(op, file, off, bufs...)
 }
 
 // What is being read is never pulled away: with all that is held in use, a new

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -121,15 +120,10 @@ func FuzzChunkFile(f *testing.F) {
 		copy(b, start)
 		copy(b[min(int(off), len(b)):], patch)
 		b = b[:min(int(size), len(b))]
-		dir := t.TempDir()
-		path := chunkPath(dir, key)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		forgetChunk(t, s, key)
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s := openStore(t, Config{Drives: []Drive{{Path: dir, Size: 1 << 30}}})
 		c, err := s.Lookup(key)
 		if errors.Is(err, ErrNotHeld) {
 			return
@@ -144,4 +138,17 @@ func FuzzChunkFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// forgetChunk evicts what is held of key, if anything is.
+func forgetChunk(t *testing.T, s *Store, key storage.ChunkKey) {
+	t.Helper()
+	closeIdle(s)
+	sh := s.shard(key)
+	sh.mu.Lock()
+	e := sh.index[key]
+	sh.mu.Unlock()
+	if e != nil && !s.evict(e, true) {
+		t.Fatal("not evicted")
+	}
 }
