@@ -115,9 +115,10 @@ func (d *drive) takeLock() error {
 	f, err := d.s.fs.Open(OpLock, name, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		d.fault(err, false)
-		if f, err = d.s.fs.Open(OpLock, name, os.O_RDONLY); err != nil {
-			return nil // nobody can write here, so nobody has to be kept out
-		}
+		f, err = d.s.fs.Open(OpLock, name, os.O_RDONLY)
+	}
+	if err != nil {
+		return nil //nolint:nilerr // nobody can write here, so nobody has to be kept out
 	}
 	if err := lockFile(f); err != nil {
 		_ = f.Close()

@@ -213,3 +213,38 @@ func TestPolicy(t *testing.T) {
 		t.Errorf("an empty policy has %d files, %d ghosts", p.size(), p.ghosts.Len())
 	}
 }
+
+// The last use outlives a restart, so that idleness is counted on.
+func TestLastUseIsKept(t *testing.T) {
+	dir := t.TempDir()
+	base := time.Now()
+	at := func(d time.Duration) Config {
+		return Config{Now: func() time.Time { return base.Add(d) }, IdleAfter: 24 * time.Hour}
+	}
+	key, v := object("use", testSize, 0)
+	s := openStore(t, at(0), dir)
+	create(t, s, key, v).Release()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, at(20*time.Hour), dir)
+	create(t, s, key, v).Release()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, at(40*time.Hour), dir)
+	scanAll(t, s)
+	s.sweep(t.Context(), s.drives[0])
+	if n := s.Stats().Chunks; n != 1 {
+		t.Errorf("%d chunks 20 h after the last use", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, at(45*time.Hour), dir)
+	scanAll(t, s)
+	s.sweep(t.Context(), s.drives[0])
+	if n := s.Stats().Chunks; n != 0 {
+		t.Errorf("%d chunks 25 h after the last use", n)
+	}
+}

@@ -27,8 +27,6 @@ type faultFS struct {
 	mu   sync.Mutex
 	dead bool
 	cold map[coldBlock]bool
-	// ops counts the operations by kind.
-	ops map[Op]int
 }
 
 type coldBlock struct {
@@ -42,7 +40,7 @@ type torn struct{ error }
 
 func (e torn) Unwrap() error { return e.error }
 
-func newFaultFS() *faultFS { return &faultFS{cold: map[coldBlock]bool{}, ops: map[Op]int{}} }
+func newFaultFS() *faultFS { return &faultFS{cold: map[coldBlock]bool{}} }
 
 func (f *faultFS) kill() {
 	f.mu.Lock()
@@ -56,15 +54,8 @@ func (f *faultFS) killed() bool {
 	return f.dead
 }
 
-func (f *faultFS) count(op Op) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.ops[op]
-}
-
 func (f *faultFS) check(op Op, path string) error {
 	f.mu.Lock()
-	f.ops[op]++
 	dead, fail := f.dead, f.fail
 	f.mu.Unlock()
 	if dead {
@@ -215,5 +206,3 @@ func tryFlip(path string, off int64) error {
 	_, err = file.WriteAt(b[:], off)
 	return err
 }
-
-func (c *Chunk) pathForTest() string { return chunkPath(c.drive.path, c.key) }

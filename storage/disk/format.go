@@ -28,7 +28,7 @@ const (
 const chunkMagic = "MCCDCHNK"
 
 // castagnoli is the CRC32C table, which the processor computes itself.
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+var castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // a constant table
 
 // encodeHead returns the header of key's chunk file.
 func encodeHead(key storage.ChunkKey, v storage.Version) ([]byte, error) {

@@ -37,13 +37,12 @@ const (
 	OpRecord            // read, write or remove a record
 )
 
-var opNames = [...]string{"prepare", "lock", "ident", "totals", "clean", "space", "scan", "create", "header",
-	"size", "publish", "open", "load", "block", "entry", "verify", "copy", "discard", "evict", "touch", "memory", "record"}
-
 // String returns the operation's word.
 func (op Op) String() string {
-	if int(op) < len(opNames) {
-		return opNames[op]
+	names := [...]string{"prepare", "lock", "ident", "totals", "clean", "space", "scan", "create", "header",
+		"size", "publish", "open", "load", "block", "entry", "verify", "copy", "discard", "evict", "touch", "memory", "record"}
+	if int(op) < len(names) {
+		return names[op]
 	}
 	return "unknown"
 }

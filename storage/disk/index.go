@@ -120,11 +120,7 @@ func (sh *shard) pin(c *Chunk) {
 }
 
 // latch marks key busy. The shard is locked.
-func (sh *shard) latch(key storage.ChunkKey) chan struct{} {
-	l := make(chan struct{})
-	sh.busy[key] = l
-	return l
-}
+func (sh *shard) latch(key storage.ChunkKey) { sh.busy[key] = make(chan struct{}) }
 
 // unlatch ends what latch began.
 func (sh *shard) unlatch(key storage.ChunkKey) {
@@ -180,7 +176,7 @@ func (s *Store) closeChunk(c *Chunk) {
 	sh.mu.Unlock()
 	if back {
 		s.giveBack(c.e)
-	} else if c.drive != nil {
+	} else if c.drive != nil && !s.closed.Load() {
 		s.touchFile(c.e)
 	}
 }

@@ -106,7 +106,7 @@ func spaceAt(path string) (Space, error) {
 	if err := unix.Statfs(path, &st); err != nil {
 		return Space{}, &fs.PathError{Op: "statfs", Path: path, Err: err}
 	}
-	unit := int64(st.Bsize)
+	unit := int64(st.Bsize) //nolint:unconvert // int32 on some architectures
 	return Space{
 		Total: int64(st.Blocks) * unit, Free: int64(st.Bavail) * unit,
 		Inodes: int64(st.Files), FreeInodes: int64(st.Ffree),

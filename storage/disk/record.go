@@ -89,7 +89,8 @@ func decodeRecord(b []byte) (*storage.Object, time.Time, error) {
 	o.Version.Size = int64(le.Uint64(b[64:]))
 	o.Version.Nonce = le.Uint64(b[72:])
 	o.Version.Kind = storage.ValidatorKind(b[96])
-	rest, ok := b[recordFixed:], true
+	rest := b[recordFixed:]
+	var ok bool
 	for _, s := range []*string{&o.Host, &o.Path, &o.Version.ETag, &o.Version.LastModified, &o.Version.Variant, &o.Whole} {
 		if *s, rest, ok = takeString(rest); !ok {
 			return nil, time.Time{}, errDamaged

@@ -102,7 +102,7 @@ func TestDamagedRecordIsNotHeld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range len(good) {
+	for i := range good {
 		bad := bytes.Clone(good)
 		bad[i] ^= 1
 		if err := os.WriteFile(name, bad, 0o600); err != nil {

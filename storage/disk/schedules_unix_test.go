@@ -205,7 +205,7 @@ func (sc *schedule) plan(mayKill bool) func(Op, string) error {
 			return nil
 		}
 		sc.sum.faults.Add(1)
-		err := error([]error{syscall.EIO, syscall.ENOSPC, syscall.EROFS}[sc.rand(3)])
+		err := []error{syscall.EIO, syscall.ENOSPC, syscall.EROFS}[sc.rand(3)]
 		if sc.rand(2) == 0 {
 			return torn{err}
 		}
@@ -229,7 +229,7 @@ func (sc *schedule) reader(ctx context.Context) error {
 				return err
 			}
 			if ctx.Err() != nil {
-				return fmt.Errorf("waits for ever at %v, last error %v, %s", span, last, sc.describe())
+				return fmt.Errorf("waits for ever at %v, %s, last error %w", span, sc.describe(), last)
 			}
 			if sc.fs.killed() {
 				return nil

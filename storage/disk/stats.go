@@ -92,7 +92,7 @@ func (s *Store) presence(sh *shard, key storage.ChunkKey) (Bitmap, bool) {
 		return c.present.load(), true
 	}
 	sh.mu.Unlock()
-	if !e.drive.readable() {
+	if e.drive == nil || !e.drive.readable() {
 		return Bitmap{}, false
 	}
 	f, err := s.fs.Open(OpOpen, chunkPath(e.drive.path, key), os.O_RDONLY)

@@ -98,6 +98,9 @@ func (s *Store) Close() error {
 		sh.mu.Unlock()
 	}
 	for _, c := range dead {
+		if c.drive != nil {
+			s.touchFile(c.e)
+		}
 		s.closeChunk(c)
 	}
 	var errs []error
