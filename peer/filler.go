@@ -8,12 +8,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"google.golang.org/grpc"
 
 	"github.com/mccd/mccd/peer/resolve"
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/httpcache"
 )
+
+// refutedObjects bounds the objects whose contradiction is remembered.
+const refutedObjects = 4096
 
 // errStopped ends the flights of a node that stops.
 var errStopped = errors.New("node is stopping")
@@ -37,6 +41,9 @@ type Filler struct {
 	stopping    atomic.Bool
 
 	admitted *admitted
+	// refuted holds, by object, the last registration that an origin was seen
+	// to contradict.
+	refuted *lru.Cache[storage.ObjectID, uint64]
 
 	// ctx ends all detached work.
 	ctx    context.Context
@@ -60,6 +67,10 @@ func New(cfg Config) (*Filler, error) {
 		links:   newLinks(ctx, work, cfg),
 		wholes:  newWholes(),
 		flights: newFlights(cfg.Flights),
+	}
+	var err error
+	if f.refuted, err = lru.New[storage.ObjectID, uint64](refutedObjects); err != nil {
+		return nil, err
 	}
 	f.home = resolve.NewHome(f.cache, cfg.Now)
 	f.resolving = newResolving()
@@ -87,15 +98,16 @@ func (f *Filler) Run(ctx context.Context) error {
 	return err
 }
 
-// drain refuses new FILLs, gives what is on disk, and waits for the FILLs in
-// progress, up to drainTime: what is cut here the origin may have to send again.
+// drain refuses new FILLs, gives what is on disk, and waits for the FILLs and
+// the requests at origins in progress, up to drainTime: what is cut here the
+// origin may have to send again.
 func (f *Filler) drain() {
 	f.stopping.Store(true)
 	deadline := time.NewTimer(drainTime)
 	defer deadline.Stop()
 	tick := time.NewTicker(drainTime / 200)
 	defer tick.Stop()
-	for f.admitted.busy() {
+	for f.admitted.busy() || f.flights.owned() > 0 {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
@@ -105,7 +117,7 @@ func (f *Filler) drain() {
 }
 
 // drainTime bounds the wait for FILLs in progress at a stop.
-const drainTime = 4 * time.Second
+const drainTime = 10 * time.Second
 
 // Close ends the flights in progress and all connections between nodes, and
 // returns when nothing of the Filler runs any more. Run calls it; it is for a
@@ -144,14 +156,19 @@ func (f *Filler) Open(ctx context.Context, req storage.Request) (*Content, error
 // current returns the record by which req is answered.
 func (f *Filler) current(ctx context.Context, req storage.Request) (*storage.Object, error) {
 	o := f.cache.Record(req.Ref.ID())
-	if o != nil && o.Fresh(f.cfg.Now()) && !req.Rule.RevalidateAlways(req.Ref.Path) {
+	refuted := o != nil && f.isRefuted(o)
+	if o != nil && o.Fresh(f.cfg.Now()) && !refuted && !req.Rule.RevalidateAlways(req.Ref.Path) {
 		return o, nil
 	}
-	fresh, err := f.resolve(ctx, question{ref: req.Ref, rule: req.Rule, first: req.First, recordOnly: req.HeadOnly, stale: o})
+	q := question{ref: req.Ref, rule: req.Rule, first: req.First, recordOnly: req.HeadOnly, stale: o}
+	if refuted {
+		q.refuted = o.Version.ID()
+	}
+	fresh, err := f.resolve(ctx, q)
 	if err == nil {
 		return fresh, nil
 	}
-	if o != nil && mayServeStale(o, req.Rule, err) {
+	if o != nil && !refuted && mayServeStale(o, req.Rule, err) {
 		f.metrics.resolves.WithLabelValues("stale").Inc()
 		return o, nil
 	}

@@ -20,6 +20,10 @@ type flight struct {
 	asOwner bool
 	// query is the newest raw query that a joiner brought; it may hold a token.
 	query atomic.Pointer[string]
+	// sent tells that the flight acts as owner and its request at the origin is
+	// on its way: it waits for nobody else any more, so that another node's
+	// owner flight may wait for it.
+	sent atomic.Bool
 	// from is where the bytes come from, as far as is known.
 	from atomic.Uint32
 	// done is closed at the end; err is set before.
@@ -109,6 +113,41 @@ func (t *flights) at(key storage.ChunkKey, off int64, asOwner bool) *flight {
 		}
 	}
 	return found
+}
+
+// sentAt returns a flight that fills the byte off of chunk key and waits for
+// the origin alone, nil when none does.
+func (t *flights) sentAt(key storage.ChunkKey, off int64) *flight {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, fl := range t.byKey[key] {
+		if fl.span.Off <= off && off < fl.span.End && fl.sent.Load() {
+			return fl
+		}
+	}
+	return nil
+}
+
+// onTheirWay returns the blocks of chunk key that flights get from the origin.
+func (t *flights) onTheirWay(key storage.ChunkKey) (blocks disk.Bitmap) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, fl := range t.byKey[key] {
+		if !fl.sent.Load() {
+			continue
+		}
+		for i := fl.span.Off / storage.BlockSize; i*storage.BlockSize < fl.span.End; i++ {
+			blocks[i/64] |= 1 << (i % 64)
+		}
+	}
+	return blocks
+}
+
+// owned returns the number of flights in progress that act as owner.
+func (t *flights) owned() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.count[kind(true)]
 }
 
 // end takes fl out and wakes all who wait for it.

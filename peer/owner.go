@@ -28,6 +28,7 @@ func (f *Filler) flyAsOwner(fl *flight, j *job) error {
 		return nil
 	}
 	fl.from.Store(uint32(storage.SourceOrigin))
+	fl.sent.Store(true)
 	if f.superseded(j.o) {
 		return storage.ErrVersionGone
 	}

@@ -158,7 +158,7 @@ func (f *Filler) ask(q question) (*storage.Object, error) {
 	r := &route{f: f, id: q.ref.ID(), index: storage.ChunkOf(q.span().Off)}
 	if q.stale != nil {
 		r.whole = q.stale.Whole
-		q.recordOnly = q.recordOnly || f.holds(q.stale, q.span())
+		q.recordOnly = q.recordOnly || q.refuted == (storage.VersionID{}) && f.holds(q.stale, q.span())
 	}
 	deadline := f.cfg.Now().Add(f.cfg.Budget)
 	troubles := 0
@@ -202,6 +202,7 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 		Mode: peerv1.FillRequest_MODE_FILL, Ref: refToProto(q.ref), Record: recordToProto(q.stale, f.cfg.Now()),
 		Offset: span.Off, End: span.End, Caller: f.self(), ViewDigest: f.cfg.Placement.View().Digest(),
 		PassedOver: r.passed, Revalidate: q.stale != nil, RecordOnly: q.recordOnly,
+		Refuted: q.refuted != (storage.VersionID{}),
 	}}
 	asked := f.detach(func() {
 		var fl *flight

@@ -209,13 +209,12 @@ func (f *Filler) pause(d time.Duration) bool {
 
 func (f *Filler) self() string { return f.cfg.Placement.View().Self }
 
-// refute notes that the origin contradicted o: the next request asks anew.
-func (f *Filler) refute(o *storage.Object) {
-	now := f.cache.Record(o.ID)
-	if now == nil || now.Version.ID() != o.Version.ID() {
-		return
-	}
-	stale := *now
-	stale.FreshFor = 0
-	f.cache.Replace(now, &stale)
+// refute notes that the origin contradicted o: until a newer registration the
+// record answers nobody.
+func (f *Filler) refute(o *storage.Object) { f.refuted.Add(o.ID, o.Registration) }
+
+// isRefuted reports whether the origin was seen to contradict o.
+func (f *Filler) isRefuted(o *storage.Object) bool {
+	upTo, ok := f.refuted.Peek(o.ID)
+	return ok && o.Registration <= upTo
 }

@@ -168,33 +168,43 @@ func (c *fillCall) serve(ctx context.Context) (err error) {
 	}
 }
 
-// held answers with what is on disk and goes no further.
+// held answers with what is on disk, or comes from the origin already, and goes
+// no further.
 func (c *fillCall) held(ctx context.Context, span storage.Span) error {
-	chunk, err := c.f.cfg.Store.Lookup(c.o.Key(storage.ChunkOf(span.Off)))
-	if errors.Is(err, disk.ErrNotHeld) && c.m.GetMode() == peerv1.FillRequest_MODE_PROBE {
-		return c.send(&peerv1.FillResponse{Presence: &peerv1.Presence{}})
+	key := c.o.Key(storage.ChunkOf(span.Off))
+	chunk, err := c.f.cfg.Store.Lookup(key)
+	if c.m.GetMode() == peerv1.FillRequest_MODE_PROBE {
+		held := c.f.flights.onTheirWay(key)
+		if err == nil {
+			present := chunk.Presence()
+			held[0], held[1] = held[0]|present[0], held[1]|present[1]
+			chunk.Release()
+		} else if !errors.Is(err, disk.ErrNotHeld) {
+			return err
+		}
+		return c.send(&peerv1.FillResponse{Presence: &peerv1.Presence{Words: held[:]}})
 	}
 	if err != nil {
 		return err
 	}
 	defer chunk.Release()
-	if c.m.GetMode() == peerv1.FillRequest_MODE_PROBE {
-		held := chunk.Presence()
-		return c.send(&peerv1.FillResponse{Presence: &peerv1.Presence{Words: held[:]}})
-	}
 	if err := c.doing(peerv1.FillResponse_STATE_DISK); err != nil {
 		return err
 	}
-	cs := storage.ChunkSpan(c.o.Size(), chunk.Key().Index)
+	cs := storage.ChunkSpan(c.o.Size(), key.Index)
 	rel := span.Intersect(cs).Shift(-cs.Off)
 	file, fileBase := chunk.File()
 	for rel.Off < rel.End {
+		progress := chunk.Progress()
 		n, err := chunk.Ready(ctx, rel)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			return disk.ErrNotHeld
+			if err := c.follow(ctx, key, rel.Off, progress); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := c.sendRun(storage.Run{File: file, Off: fileBase + rel.Off, Len: n}, cs.Off+rel.Off); err != nil {
 			return err
@@ -203,6 +213,28 @@ func (c *fillCall) held(ctx context.Context, span storage.Span) error {
 		rel.Off += n
 	}
 	return nil
+}
+
+// follow waits for progress of a flight that gets the byte off from the origin.
+// That flight waits for no node, so nobody waits in a circle.
+func (c *fillCall) follow(ctx context.Context, key storage.ChunkKey, off int64, progress <-chan struct{}) error {
+	fl := c.f.flights.sentAt(key, off)
+	if fl == nil {
+		select {
+		case <-progress: // it ended between the look at the chunk and at the flights
+			return nil
+		default:
+			return disk.ErrNotHeld
+		}
+	}
+	select {
+	case <-progress:
+		return nil
+	case <-fl.done:
+		return fl.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // fill acts as the chunk's owner.
@@ -261,7 +293,9 @@ func (c *fillCall) learn(ctx context.Context, span storage.Span) error {
 	}
 	now := c.f.cfg.Now()
 	known := c.f.cache.Record(c.ref.ID())
-	if known == nil || !known.Fresh(now) || c.rule.RevalidateAlways(c.ref.Path) {
+	refuted := known != nil && (c.f.isRefuted(known) ||
+		c.m.GetRefuted() && c.o != nil && known.Registration <= c.o.Registration)
+	if known == nil || refuted || !known.Fresh(now) || c.rule.RevalidateAlways(c.ref.Path) {
 		stale := c.o
 		if known != nil && (stale == nil || known.Registration >= stale.Registration) {
 			stale = known
@@ -269,6 +303,9 @@ func (c *fillCall) learn(ctx context.Context, span storage.Span) error {
 		q := question{
 			ref: c.ref, rule: c.rule, first: span, recordOnly: c.m.GetRecordOnly(), stale: stale,
 			asOwner: true, passed: c.m.GetPassedOver(), caller: c.m.GetCaller(),
+		}
+		if refuted {
+			q.refuted = known.Version.ID()
 		}
 		o, err := c.f.resolve(ctx, q)
 		if err != nil {

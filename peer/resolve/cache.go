@@ -112,12 +112,3 @@ func sameOnDisk(a, b *storage.Object) bool {
 	return a.Registration == b.Registration && a.PurgeIndex == b.PurgeIndex &&
 		a.Version.ID() == b.Version.ID() && a.Whole == b.Whole && a.ValidatedAt.Equal(b.ValidatedAt)
 }
-
-// Replace puts o in place of old in memory, unless old is not there any more.
-func (c *Cache) Replace(old, o *storage.Object) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now, ok := c.memory.Get(o.ID); ok && now == old {
-		c.memory.Add(o.ID, o)
-	}
-}

@@ -78,7 +78,7 @@ func (n *Node) buildOps() error {
 	n.ops, err = ops.New(ops.Config{
 		Listener: l, Gatherer: n.registry, Node: n.cfg.Name,
 		Health:  map[string]ops.Probe{"process": func(context.Context) error { return nil }},
-		Ready:   map[string]ops.Probe{"draining": n.probeDraining, "storage": n.probeStorage},
+		Ready:   map[string]ops.Probe{"draining": n.probeDraining, "storage": n.probeStorage, "joined": n.probeJoined},
 		Summary: n.summary, Logger: n.log.With("part", "ops"),
 	})
 	return err

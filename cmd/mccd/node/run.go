@@ -21,7 +21,7 @@ type part struct {
 func (n *Node) parts() []part {
 	parts := []part{
 		{"disk", n.store.Run, 5 * time.Second},
-		{"peer", n.filler.Run, 5 * time.Second},
+		{"peer", n.filler.Run, 15 * time.Second},
 		{"cluster", n.cluster.Run, 5 * time.Second},
 		{"views", n.followViews, time.Second},
 	}

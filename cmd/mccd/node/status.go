@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -100,6 +101,19 @@ func (n *Node) probeDraining(context.Context) error {
 		return errors.New("the node is stopping")
 	}
 	return nil
+}
+
+// joinTime bounds how long a node that was told to join others is not ready
+// while it is alone: after it, alone is better than not at all.
+const joinTime = 10 * time.Second
+
+// probeJoined fails while the node was told to join others and has not found
+// them yet: what it served now it would fetch a second time.
+func (n *Node) probeJoined(context.Context) error {
+	if len(n.cfg.Join) == 0 || len(n.cluster.View().Nodes()) > 1 || time.Since(n.started) > joinTime {
+		return nil
+	}
+	return errors.New("not joined yet")
 }
 
 // probeStorage fails when nothing can be stored any more, not even in memory.

@@ -691,7 +691,9 @@ type FillRequest struct {
 	// The record is older than its freshness: the callee revalidates it.
 	Revalidate bool `protobuf:"varint,9,opt,name=revalidate,proto3" json:"revalidate,omitempty"`
 	// No bytes are wanted, only the record.
-	RecordOnly    bool `protobuf:"varint,10,opt,name=record_only,json=recordOnly,proto3" json:"record_only,omitempty"`
+	RecordOnly bool `protobuf:"varint,10,opt,name=record_only,json=recordOnly,proto3" json:"record_only,omitempty"`
+	// The origin was seen to contradict the record: it is not to answer.
+	Refuted       bool `protobuf:"varint,11,opt,name=refuted,proto3" json:"refuted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -792,6 +794,13 @@ func (x *FillRequest) GetRevalidate() bool {
 func (x *FillRequest) GetRecordOnly() bool {
 	if x != nil {
 		return x.RecordOnly
+	}
+	return false
+}
+
+func (x *FillRequest) GetRefuted() bool {
+	if x != nil {
+		return x.Refuted
 	}
 	return false
 }
@@ -1599,7 +1608,7 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\rREASON_SILENT\x10\x02\x12\x13\n" +
 	"\x0fREASON_DRAINING\x10\x03\x12\x14\n" +
 	"\x10REASON_NOT_OWNER\x10\x04\x12\x12\n" +
-	"\x0eREASON_TROUBLE\x10\x05\"\xbf\x03\n" +
+	"\x0eREASON_TROUBLE\x10\x05\"\xd9\x03\n" +
 	"\vFillRequest\x122\n" +
 	"\x04mode\x18\x01 \x01(\x0e2\x1e.mccd.peer.v1.FillRequest.ModeR\x04mode\x12#\n" +
 	"\x03ref\x18\x02 \x01(\v2\x11.mccd.peer.v1.RefR\x03ref\x12,\n" +
@@ -1616,7 +1625,8 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"revalidate\x12\x1f\n" +
 	"\vrecord_only\x18\n" +
 	" \x01(\bR\n" +
-	"recordOnly\"J\n" +
+	"recordOnly\x12\x18\n" +
+	"\arefuted\x18\v \x01(\bR\arefuted\"J\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tMODE_FILL\x10\x01\x12\r\n" +
