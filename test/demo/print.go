@@ -34,12 +34,12 @@ func (r *result) print(out io.Writer, file string) {
 	title("What the origin sent")
 	line("%s %s for %s of different content: %.4f", mark(r.atKill.again() == 0), size(float64(r.atKill.sent)), size(float64(r.atKill.unique)), ratio(r.atKill.sent, r.atKill.unique))
 	line("  before the kill; each byte once is 1.0000")
-	line("%s %s again after the kill; %s alone held %s, and %d fetches were", mark(r.extra() <= r.bound()), size(float64(r.extra())), r.names[victim], size(float64(r.alone)), r.open)
-	line("  open (1 MiB each may be lost): at most %s", size(float64(r.bound())))
+	line("%s %s again after the kill; at most %s: %s alone held %s, and of", mark(r.extra() <= r.bound()), size(float64(r.extra())), size(float64(r.bound())), r.names[victim], size(float64(r.alone)))
+	line("  each flight then open (%d) 1 MiB may be lost", r.open)
 	line("%s %s again after it was started again, %.1f s later", mark(r.extraAfter() == 0), size(float64(r.extraAfter())),
-		(r.upAgain.Sub(r.killed) - r.restart).Seconds())
+		r.startedAgain.Sub(r.killed).Seconds())
 	if r.extra() > r.bound() || r.extraAfter() > 0 {
-		const show = 6
+		const show = 12
 		for _, e := range r.repeats[:min(show, len(r.repeats))] {
 			line("    %s after the kill, for %s: %s of %s", e.Began.Sub(r.killed).Round(time.Millisecond), e.Header.Get("Via"), e.Asked, e.Path)
 		}
@@ -58,7 +58,7 @@ func (r *result) print(out io.Writer, file string) {
 
 	title("The node that came back")
 	b := r.back
-	line("%s ready and known to all after %.1f s; then gave every file once more:", mark(true), r.restart.Seconds())
+	line("%s ready and known to all after %.1f s; then gave every file once more:", mark(true), r.upAgain.Sub(r.startedAgain).Seconds())
 	line("%s %s from its own disk, %s from peers, %s from the origin", mark(b.extra == 0), size(b.served.disk), size(b.served.peers), size(float64(b.extra)))
 
 	title("Try next")

@@ -8,6 +8,7 @@ import (
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/test/faultorigin"
 	"github.com/mccd/mccd/test/process/herd"
+	"github.com/mccd/mccd/test/process/presence"
 	"github.com/mccd/mccd/test/process/rows"
 )
 
@@ -16,13 +17,9 @@ type ledger struct {
 	sent, unique int64
 }
 
-func originNow(l *faultorigin.Ledger) ledger {
-	var now ledger
-	for _, e := range l.Entries() {
-		now.sent += e.Bytes()
-	}
-	now.unique = l.Union("")
-	return now
+func tally(entries []faultorigin.Entry) ledger {
+	sent, unique := presence.Tally(entries)
+	return ledger{sent, unique}
 }
 
 // again is what was sent more than once.
@@ -38,8 +35,8 @@ type result struct {
 	names   [nodes]string
 
 	atKill, atReturn, atEnd ledger
-	killed, upAgain         time.Time
-	restart                 time.Duration
+	// The victim was killed, started again, and ready and known to all.
+	killed, startedAgain, upAgain time.Time
 	// before is what the victim had served when it was killed; alone is what
 	// only it held then; open counts the flights that were open.
 	before counts
@@ -65,8 +62,10 @@ type backResult struct {
 func (r *result) finish(st *stage, h *herd.Result) {
 	r.clients, r.content, r.herd, r.want = st.clients, st.content, h, st.want
 	r.took, r.served = h.End.Sub(h.Begun), st.counts
-	r.atEnd = originNow(st.origin.Ledger())
-	r.repeats = repeats(st.origin.Ledger().Entries(), r.killed)
+	entries := st.origin.Ledger().Entries()
+	r.atEnd, r.repeats = tally(entries), repeats(entries, r.killed)
+	// What was asked for before the return counts as its cost before it.
+	r.atReturn = tally(slices.DeleteFunc(entries, func(e faultorigin.Entry) bool { return e.Began.After(r.startedAgain) }))
 	for i, n := range st.cluster.Nodes {
 		r.names[i] = n.Name
 	}

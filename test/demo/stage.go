@@ -216,7 +216,7 @@ func (st *stage) killAndReturn(ctx context.Context) error {
 	}
 	n := st.cluster.Nodes[victim]
 	st.say(victim, "starting")
-	begun, at := time.Now(), originNow(st.origin.Ledger())
+	begun := time.Now()
 	if err := n.Restart(ctx); err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (st *stage) killAndReturn(ctx context.Context) error {
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.result.upAgain, st.result.restart, st.result.atReturn = time.Now(), time.Since(begun), at
+	st.result.startedAgain, st.result.upAgain = begun, time.Now()
 	st.states[victim] = "back"
 	return nil
 }
@@ -246,7 +246,7 @@ func (st *stage) reached(ctx context.Context, n int64) error {
 func (st *stage) kill(ctx context.Context) error {
 	st.sample(ctx)
 	drives := make([]string, nodes)
-	at, entries := originNow(st.origin.Ledger()), st.origin.Ledger().Entries()
+	before := st.origin.Ledger().Entries()
 	killed := time.Now()
 	for i, n := range st.cluster.Nodes {
 		drives[i] = n.Drive
@@ -258,6 +258,7 @@ func (st *stage) kill(ctx context.Context) error {
 		}
 	}
 	killErr := st.cluster.Nodes[victim].Kill()
+	after := st.origin.Ledger().Entries()
 	snapshot, err := presence.Take(drives...)
 	for i, n := range st.cluster.Nodes {
 		if i != victim {
@@ -277,8 +278,8 @@ func (st *stage) kill(ctx context.Context) error {
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.result.killed, st.result.atKill, st.result.alone = killed, at, presence.Alone(sets, victim)
-	st.result.open = len(presence.Open(entries, presence.Unite(sets)))
+	st.result.killed, st.result.atKill, st.result.alone = killed, tally(after), presence.Alone(sets, victim)
+	st.result.open = len(presence.Open(before, after, presence.Unite(sets)))
 	st.result.before = st.counts[victim]
 	return nil
 }

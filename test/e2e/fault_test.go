@@ -27,6 +27,7 @@ const (
 
 // moment is the state of cluster and origin when a fault struck.
 type moment struct {
+	at time.Time
 	// alone is what only the victim held, in bytes.
 	alone int64
 	// flights were open then: requests whose bytes the origin had not all sent,
@@ -136,6 +137,10 @@ func runPaced(t *testing.T, ahead bool, fault func(*bed) *moment) *paced {
 		}
 	}
 	b.clean(p.total, excused...)
+	if p.extra() > p.alone+int64(p.flights)*mib {
+		b.Logf("struck %v after the first request", p.at.Sub(p.origin.Requests(o.Path)[0].Began).Round(time.Millisecond))
+		b.explain(p.origin.Requests(o.Path))
+	}
 	if fault == nil {
 		b.once(o)
 	}
@@ -178,12 +183,8 @@ func (b *bed) herdUntil(o *herd.Object, struck <-chan struct{}, change func(*her
 // drives and lets the others go on after some milliseconds: so the figures are
 // those of the moment.
 func (b *bed) strike(fault func(*process.Node) error) *moment {
-	m := new(moment)
-	entries := b.origin.Ledger().Entries()
-	for _, e := range entries {
-		m.sent += e.Bytes()
-	}
-	m.twice = m.sent - b.origin.Ledger().Union("")
+	m := &moment{at: time.Now()}
+	before := b.origin.Ledger().Entries()
 	begun := time.Now()
 	drives := make([]string, len(b.Nodes))
 	for i, n := range b.Nodes {
@@ -198,6 +199,7 @@ func (b *bed) strike(fault func(*process.Node) error) *moment {
 	if err := fault(b.Nodes[victim]); err != nil {
 		b.Errorf("strike: %v", err)
 	}
+	after := b.origin.Ledger().Entries()
 	snapshot, err := presence.Take(drives...)
 	for i, n := range b.Nodes {
 		if i != victim {
@@ -205,6 +207,8 @@ func (b *bed) strike(fault func(*process.Node) error) *moment {
 		}
 	}
 	held := time.Since(begun)
+	sent, unique := presence.Tally(after)
+	m.sent, m.twice = sent, sent-unique
 	if err != nil {
 		b.Errorf("read the drives: %v", err)
 		return m
@@ -215,7 +219,7 @@ func (b *bed) strike(fault func(*process.Node) error) *moment {
 		return m
 	}
 	m.alone = presence.Alone(sets, victim)
-	for _, e := range presence.Open(entries, presence.Unite(sets)) {
+	for _, e := range presence.Open(before, after, presence.Unite(sets)) {
 		m.flights++
 		m.asked += e.Asked.Len()
 	}

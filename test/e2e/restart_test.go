@@ -64,32 +64,42 @@ func TestRestartInCluster(t *testing.T) {
 }
 
 // TestReturnedNode: what a node alone held when it was killed is had from it
-// again as soon as it is back, also by those who found it dead meanwhile.
+// again as soon as it is back, also by those who found it dead meanwhile:
+// whether it is back before gossip has told them that it failed, or after.
 func TestReturnedNode(t *testing.T) {
-	b := newBed(t, setting{nodes: 3})
-	o := b.object("/filestreamingservice/files/alone", 64*mib)
-	other := b.object("/filestreamingservice/files/other", 64*mib)
-	b.read(o, victim, o.Whole())
-	b.once(o)
-	if err := b.Nodes[victim].Kill(); err != nil {
-		t.Fatal(err)
+	for name, seenDead := range map[string]bool{"at once": false, "after all saw it dead": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, setting{nodes: 3})
+			o := b.object("/filestreamingservice/files/alone", 64*mib)
+			other := b.object("/filestreamingservice/files/other", 64*mib)
+			b.read(o, victim, o.Whole())
+			b.once(o)
+			if err := b.Nodes[victim].Kill(); err != nil {
+				t.Fatal(err)
+			}
+			for i := range b.Nodes {
+				if i != victim {
+					b.read(other, i, other.Whole())
+				}
+			}
+			b.once(other)
+			if seenDead {
+				if err := b.Together(b.ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := b.Nodes[victim].Restart(b.ctx); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Together(b.ctx); err != nil {
+				t.Fatal(err)
+			}
+			for i := range b.Nodes {
+				b.read(o, i, o.Whole())
+			}
+			b.once(o)
+		})
 	}
-	for i := range b.Nodes {
-		if i != victim {
-			b.read(other, i, other.Whole())
-		}
-	}
-	b.once(other)
-	if err := b.Nodes[victim].Restart(b.ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Together(b.ctx); err != nil {
-		t.Fatal(err)
-	}
-	for i := range b.Nodes {
-		b.read(o, i, o.Whole())
-	}
-	b.once(o)
 }
 
 // TestFlippedBlock: a flipped bit is never served, is fetched again, and is

@@ -58,6 +58,11 @@ type equal struct {
 	right bool
 }
 
+// Write compares. The content is never written to while clients read it, and
+// the race detector, which would look at each of its bytes for each client,
+// takes two thirds of a herd's time: that starves the nodes.
+//
+//go:norace
 func (e *equal) Write(p []byte) (int, error) {
 	if len(p) > len(e.rest) || !bytes.Equal(p, e.rest[:len(p)]) {
 		e.right = false

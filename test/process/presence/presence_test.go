@@ -96,9 +96,28 @@ func TestOpenFlights(t *testing.T) {
 		{span(0, 0), "/y", true, 0},
 	} {
 		e := faultorigin.Entry{Host: ref.Host, Path: test.path, Sent: []storage.Span{test.sent}, Done: test.done}
-		if got := len(presence.Open([]faultorigin.Entry{e}, u)); got != test.open {
+		if got := len(presence.Open(nil, []faultorigin.Entry{e}, u)); got != test.open {
 			t.Errorf("%+v: %d open", test, got)
 		}
+		// One that the fault itself ended was open as well.
+		was := e
+		was.Done = false
+		if got := len(presence.Open([]faultorigin.Entry{was}, []faultorigin.Entry{e}, u)); got != 1 {
+			t.Errorf("%+v: %d open, was being sent", test, got)
+		}
+	}
+}
+
+func TestTally(t *testing.T) {
+	e := func(path string, spans ...storage.Span) faultorigin.Entry {
+		return faultorigin.Entry{Path: path, Sent: spans}
+	}
+	sent, unique := presence.Tally([]faultorigin.Entry{
+		e("/a", storage.Span{Off: 10, End: 30}, storage.Span{Off: 50, End: 60}),
+		e("/a", storage.Span{Off: 0, End: 20}), e("/b", storage.Span{Off: 5, End: 10}), e("/a"),
+	})
+	if sent != 55 || unique != 45 {
+		t.Errorf("%d sent, %d different", sent, unique)
 	}
 }
 
