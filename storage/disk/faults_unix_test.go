@@ -176,8 +176,13 @@ func (f *faultFS) Space(op Op, path string) (Space, error) {
 func (f *faultFS) rot(path string, i int, at int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	fi, err := os.Stat(path)
-	if err != nil || tryFlip(path, dataOff+int64(i)*storage.BlockSize+at) != nil {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	fi, err := file.Stat()
+	if err != nil || flipBit(file, dataOff+int64(i)*storage.BlockSize+at) != nil {
 		return false
 	}
 	f.cold[coldBlock{fi.Sys().(*syscall.Stat_t).Ino, i}] = true
@@ -198,11 +203,15 @@ func tryFlip(path string, off int64) error {
 		return err
 	}
 	defer file.Close()
+	return flipBit(file, off)
+}
+
+func flipBit(file *os.File, off int64) error {
 	var b [1]byte
 	if _, err := file.ReadAt(b[:], off); err != nil {
 		return err
 	}
 	b[0] ^= 0x10
-	_, err = file.WriteAt(b[:], off)
+	_, err := file.WriteAt(b[:], off)
 	return err
 }

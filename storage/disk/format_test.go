@@ -114,7 +114,7 @@ func FuzzChunkFile(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	closeIdle(s)
+	s.closeIdle(false)
 	f.Fuzz(func(t *testing.T, start []byte, off uint32, patch []byte, size uint32) {
 		b := bytes.Clone(whole)
 		copy(b, start)
@@ -143,7 +143,7 @@ func FuzzChunkFile(f *testing.F) {
 // forgetChunk evicts what is held of key, if anything is.
 func forgetChunk(t *testing.T, s *Store, key storage.ChunkKey) {
 	t.Helper()
-	closeIdle(s)
+	s.closeIdle(false)
 	sh := s.shard(key)
 	sh.mu.Lock()
 	e := sh.index[key]

@@ -5,6 +5,7 @@ package disk
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"sync"
@@ -210,7 +211,7 @@ func TestDrivesAreIsolated(t *testing.T) {
 	}
 	scanAll(t, s)
 	bad.Store(a)
-	closeIdle(s) // what is open stays readable
+	s.closeIdle(false) // what is open stays readable
 	held := 0
 	for i := range uint32(64) {
 		key, v := object("spread", 64*storage.ChunkSize, i)
@@ -227,5 +228,36 @@ func TestDrivesAreIsolated(t *testing.T) {
 	}
 	if st := s.Stats(); st.Drives[0].State == StateOK || st.Drives[1].State != StateOK {
 		t.Errorf("states %v and %v", st.Drives[0].State, st.Drives[1].State)
+	}
+}
+
+// With the table of descriptors full, files that nobody uses make place.
+func TestDescriptorsRunOut(t *testing.T) {
+	var open atomic.Bool
+	f := newFaultFS()
+	f.fail = func(op Op, _ string) error {
+		if op == OpOpen && open.Swap(false) {
+			return syscall.EMFILE
+		}
+		return nil
+	}
+	s := openStore(t, Config{FS: f})
+	a, v := object("a", testSize, 0)
+	create(t, s, a, v).Release()
+	s.closeIdle(false)
+	b, w := object("b", testSize, 0)
+	idle := create(t, s, b, w)
+	idle.Release()
+	open.Store(true)
+	c, err := s.Lookup(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Release()
+	if _, err := idle.f.Stat(); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("the idle file: %v", err)
+	}
+	if st := s.Stats().Drives[0].State; st != StateOK {
+		t.Errorf("drive is %v", st)
 	}
 }

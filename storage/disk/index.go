@@ -206,3 +206,30 @@ func (s *Store) drop(sh *shard, e *entry) {
 		s.giveBack(e)
 	}
 }
+
+// closeIdle closes the files that nobody uses; memory files, whose bytes are
+// lost by that, only if asked to.
+func (s *Store) closeIdle(memory bool) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		var dead []*Chunk
+		sh.mu.Lock()
+		for c := sh.idle.head; c != nil; {
+			next := c.idleNext
+			if sh.busy[c.key] == nil && (memory || c.drive != nil) {
+				sh.idle.remove(c)
+				c.e.chunk = nil
+				c.e.verified = c.verified.load()
+				dead = append(dead, c)
+			}
+			c = next
+		}
+		sh.mu.Unlock()
+		for _, c := range dead {
+			if c.drive != nil {
+				s.touchFile(c.e)
+			}
+			s.closeChunk(c)
+		}
+	}
+}

@@ -161,6 +161,10 @@ func (s *Store) openFile(sh *shard, key storage.ChunkKey, d *drive, e *entry) (*
 	}
 	name := chunkPath(d.path, key)
 	f, err := s.fs.Open(OpOpen, name, os.O_RDWR)
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		s.closeIdle(false)
+		f, err = s.fs.Open(OpOpen, name, os.O_RDWR)
+	}
 	readOnly := err != nil && !ownTrouble(err)
 	if readOnly {
 		f, err = s.fs.Open(OpOpen, name, os.O_RDONLY)

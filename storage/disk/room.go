@@ -84,7 +84,7 @@ func (d *drive) refreshRoom() {
 // evictOne removes one file that nobody uses; false when there is none.
 func (s *Store) evictOne(d *drive) bool {
 	for range d.policy.size() + 1 {
-		if !d.writable() {
+		if State(d.state.Load()) != StateFull && !d.writable() {
 			return false
 		}
 		e := d.policy.victim()

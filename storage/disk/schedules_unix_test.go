@@ -288,7 +288,7 @@ func (sc *schedule) send(ctx context.Context, c *Chunk, span storage.Span, buf [
 		return 0, fmt.Errorf("%w: %w", errWrongBytes, err)
 	}
 	if !bytes.Equal(got, sc.want[span.Off:span.Off+n]) {
-		return 0, fmt.Errorf("%w in %v, stored %v", errWrongBytes, storage.Span{Off: span.Off, End: span.Off + n}, c.Stored())
+		return 0, fmt.Errorf("%w in %v, %s", errWrongBytes, storage.Span{Off: span.Off, End: span.Off + n}, sc.explain(c, span.Off, got))
 	}
 	sc.sum.read.Add(n)
 	return n, nil

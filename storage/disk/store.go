@@ -86,23 +86,7 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	var dead []*Chunk
-	for i := range s.shards {
-		sh := &s.shards[i]
-		sh.mu.Lock()
-		for c := sh.idle.head; c != nil; c = sh.idle.head {
-			sh.idle.remove(c)
-			c.e.chunk = nil
-			dead = append(dead, c)
-		}
-		sh.mu.Unlock()
-	}
-	for _, c := range dead {
-		if c.drive != nil {
-			s.touchFile(c.e)
-		}
-		s.closeChunk(c)
-	}
+	s.closeIdle(true)
 	var errs []error
 	for _, d := range s.drives {
 		if State(d.state.Load()) == StateOK {

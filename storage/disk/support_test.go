@@ -152,24 +152,3 @@ func readChecked(ctx context.Context, c *Chunk, span storage.Span) (int64, error
 }
 
 func whole(c *Chunk) storage.Span { return storage.Span{End: c.Len()} }
-
-// closeIdle closes the files that nobody uses, as the bound on them does.
-func closeIdle(s *Store) {
-	for i := range s.shards {
-		sh := &s.shards[i]
-		for {
-			sh.mu.Lock()
-			c := sh.idle.head
-			if c != nil {
-				sh.idle.remove(c)
-				c.e.chunk = nil
-				c.e.verified = c.verified.load()
-			}
-			sh.mu.Unlock()
-			if c == nil {
-				break
-			}
-			s.closeChunk(c)
-		}
-	}
-}

@@ -73,6 +73,20 @@ func (sc *schedule) decay(dirs []string) {
 	}
 }
 
+// explain says which bytes are wrong, and of which file.
+func (sc *schedule) explain(c *Chunk, off int64, got []byte) string {
+	wrong, first := 0, -1
+	for i := range got {
+		if got[i] != sc.want[off+int64(i)] {
+			if wrong++; first < 0 {
+				first = i
+			}
+		}
+	}
+	return fmt.Sprintf("%d bytes from %d on, %x for %x; file %s in state %d, present %b, verified %b; %s", wrong, off+int64(first),
+		got[first], sc.want[off+int64(first)], c.f.Name(), c.state.Load(), c.present.load(), c.verified.load(), sc.describe())
+}
+
 // describe says in what state the chunk is.
 func (sc *schedule) describe() string {
 	text := fmt.Sprintf("stats %+v, clock %v", sc.store.Stats(), time.Unix(0, sc.clock.Load()))
