@@ -54,8 +54,8 @@ func (c counts) plus(d counts) counts {
 
 // show runs the demo and returns what came of it. All that it started has
 // ended when it returns.
-func show(ctx context.Context, s settings, out io.Writer) (*result, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done after %v", limit))
+func show(parent context.Context, s settings, out io.Writer) (*result, error) {
+	ctx, cancel := context.WithTimeoutCause(parent, limit, fmt.Errorf("not done after %v", limit))
 	defer cancel()
 	dir, err := os.MkdirTemp("", "mccd-demo-")
 	if err != nil {
@@ -94,7 +94,9 @@ func show(ctx context.Context, s settings, out io.Writer) (*result, error) {
 		st.states[i] = "serving"
 	}
 	if err := st.play(ctx, out); err != nil {
-		st.cluster.DumpLogs(out)
+		if parent.Err() == nil { // not interrupted
+			st.cluster.DumpLogs(out)
+		}
 		return nil, err
 	}
 	return st.result, nil
