@@ -21,7 +21,7 @@ func prepareBed() (string, error) {
 	if out, err := exec.Command("ip", "link", "set", "lo", "mtu", "1500", "up").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("set up loopback: %w: %s", err, out)
 	}
-	if err := os.WriteFile(congestionFile, []byte("reno"), 0o644); err != nil {
+	if os.WriteFile(congestionFile, []byte("reno"), 0o644) != nil { // bedNow tells what it is
 		return "namespace of its own, but not reno: " + bedNow(), nil
 	}
 	return "namespace of its own: " + bedNow(), nil
