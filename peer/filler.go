@@ -41,6 +41,8 @@ type Filler struct {
 	stopping    atomic.Bool
 
 	admitted *admitted
+	// paused is when this process last stood still for longer than Silence.
+	paused atomic.Int64
 	// refuted holds, by object, the last registration that an origin was seen
 	// to contradict.
 	refuted *lru.Cache[storage.ObjectID, uint64]
@@ -81,6 +83,9 @@ func New(cfg Config) (*Filler, error) {
 // Run serves the other nodes until ctx ends, then ends the flights in progress
 // and returns when nothing of the Filler runs any more.
 func (f *Filler) Run(ctx context.Context) error {
+	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	f.detach(func() { f.watchOwnPauses(watching) })
 	served := make(chan error, 1)
 	if f.cfg.Listener != nil {
 		go func() { served <- f.server.Serve(f.cfg.Listener) }()
@@ -96,6 +101,33 @@ func (f *Filler) Run(ctx context.Context) error {
 	}
 	f.Close()
 	return err
+}
+
+// watchOwnPauses notes when this process stood still for longer than others wait
+// for it: they let its successors act for it since.
+func (f *Filler) watchOwnPauses(ctx context.Context) {
+	ticker := time.NewTicker(f.cfg.Silence / 3)
+	defer ticker.Stop()
+	for last := monotonic(); ; {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		now := monotonic()
+		if now-last > int64(f.cfg.Silence+f.cfg.Silence/3) {
+			f.paused.Store(now)
+			f.logger.Warn("this process stood still", "for", time.Duration(now-last))
+		}
+		last = now
+	}
+}
+
+// stoodStill reports whether others may still pass this node over after a pause
+// of its own, so that it asks those who act for it rather than acts itself.
+func (f *Filler) stoodStill() bool {
+	at := f.paused.Load()
+	return at != 0 && monotonic()-at < 2*int64(f.cfg.BreakerOpen)
 }
 
 // drain refuses new FILLs, gives what is on disk, and waits for the FILLs and

@@ -43,7 +43,9 @@ func (f *Filler) heldBy(j *job, index uint32) []*ring.Node {
 			return
 		}
 		seen[node.ID] = true
-		if node.State != ring.Failed && node.PeerAddr != "" && f.links.usable(node) {
+		// A suspect is asked too, with less patience: silence is no proof that
+		// it holds nothing.
+		if node.PeerAddr != "" && (node.State != ring.Failed || f.links.lively(node)) {
 			out = append(out, node)
 		}
 	}
@@ -76,9 +78,12 @@ func (f *Filler) probe(j *job, index uint32, missing []storage.Span, nodes []*ri
 }
 
 // patience is the silence in nanoseconds after which node is given up; 0 = the
-// setting. A node that the requester found silent gets less: the requester has
-// waited for it already.
+// setting. A node that this one or the requester found silent gets less: it has
+// been waited for already.
 func (f *Filler) patience(j *job, node *ring.Node) int64 {
+	if !f.links.usable(node) {
+		return int64(f.cfg.Silence) / 3
+	}
 	for _, p := range j.passed {
 		if p.GetNode() == node.ID && p.GetReason() == peerv1.PassedOver_REASON_SILENT {
 			return int64(f.cfg.Silence) / 3

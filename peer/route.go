@@ -40,8 +40,9 @@ func (r *route) next() *ring.Node {
 	for _, i := range view.Order(storage.PlacementHash(r.id, index)) {
 		node := view.Node(i)
 		if node.ID == view.Self {
-			if node.State == ring.Draining {
-				continue // successors act for it
+			if node.State == ring.Draining || r.f.stoodStill() {
+				r.note(node.ID, peerv1.PassedOver_REASON_SILENT)
+				continue // its successors act for it
 			}
 			return nil
 		}

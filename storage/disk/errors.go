@@ -12,8 +12,8 @@ var (
 	// ErrMoved: the chunk goes on in another file, because its drive took no
 	// more writes. Release it and take it again, as after ErrCondemned.
 	ErrMoved = errors.New("chunk moved")
-	// ErrLocked: another process, or another Store, has the drive.
-	ErrLocked = errors.New("drive is in use by another process")
+	// ErrLocked: another process, or another Store, has the drive or directory.
+	ErrLocked = errors.New("in use by another process")
 	// ErrFormat: the drive was written by a newer release.
 	ErrFormat = errors.New("drive has a newer format than this release knows")
 	// ErrBlockLength: the bytes given are not exactly one block.

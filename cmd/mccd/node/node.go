@@ -65,6 +65,13 @@ func New(cfg Config) (n *Node, err error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return n, fmt.Errorf("create data directory: %w", err)
 	}
+	unlock, err := disk.LockDirectory(cfg.DataDir)
+	if errors.Is(err, disk.ErrLocked) {
+		return n, fmt.Errorf("data directory %s: %w; give each node a --data-dir of its own", cfg.DataDir, err)
+	} else if err != nil {
+		return n, err
+	}
+	n.onClose(unlock)
 	for _, build := range []func() error{
 		n.buildCatalogue, n.buildStore, n.buildCluster, n.buildGatewayAndFill, n.buildOps, n.buildAdmin,
 	} {
