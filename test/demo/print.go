@@ -40,8 +40,10 @@ func (r *result) print(out io.Writer, file string) {
 		r.startedAgain.Sub(r.killed).Seconds())
 	if r.extra() > r.bound() || r.extraAfter() > 0 {
 		const show = 12
+		since := func(t time.Time) time.Duration { return t.Sub(r.killed).Round(time.Millisecond) }
 		for _, e := range r.repeats[:min(show, len(r.repeats))] {
-			line("    %s after the kill, for %s: %s of %s", e.Began.Sub(r.killed).Round(time.Millisecond), e.Header.Get("Via"), e.Asked, e.Path)
+			line("    %s %s at %v by %s, first at %v by %s", e.again.Path, e.again.Asked,
+				since(e.again.Began), e.again.Header.Get("Via"), since(e.first.Began), e.first.Header.Get("Via"))
 		}
 		if more := len(r.repeats) - show; more > 0 {
 			line("    and %d more", more)

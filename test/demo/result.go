@@ -48,7 +48,7 @@ type result struct {
 	want            int64
 	back            backResult
 	// repeats are the requests after the kill for bytes sent before.
-	repeats []faultorigin.Entry
+	repeats []repeat
 }
 
 // backResult is what the node that came back gave afterwards.
@@ -80,19 +80,24 @@ func (r *result) finish(st *stage, h *herd.Result) {
 	r.failed = append(r.failed, r.back.result.Failures...)
 }
 
+// repeat is a request for bytes that the origin had sent before, to first.
+type repeat struct{ again, first faultorigin.Entry }
+
 // repeats returns the requests begun after at that brought bytes which an
 // earlier one had brought.
-func repeats(entries []faultorigin.Entry, at time.Time) []faultorigin.Entry {
-	var again []faultorigin.Entry
-	sent := map[string][]storage.Span{}
+func repeats(entries []faultorigin.Entry, at time.Time) []repeat {
+	var found []repeat
+	sent := map[string][]faultorigin.Entry{}
 	for _, e := range entries {
 		overlaps := func(s storage.Span) bool { return s.Intersect(e.Asked).Len() > 0 }
-		if e.Began.After(at) && slices.ContainsFunc(sent[e.Path], overlaps) {
-			again = append(again, e)
+		before := sent[e.Path]
+		i := slices.IndexFunc(before, func(b faultorigin.Entry) bool { return slices.ContainsFunc(b.Sent, overlaps) })
+		if i >= 0 && e.Began.After(at) {
+			found = append(found, repeat{e, before[i]})
 		}
-		sent[e.Path] = append(sent[e.Path], e.Sent...)
+		sent[e.Path] = append(before, e)
 	}
-	return again
+	return found
 }
 
 // bound is what a kill may cost at the origin: what the killed node alone held
