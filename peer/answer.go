@@ -101,6 +101,7 @@ func (f *Filler) startFlight(j *job, resp *origin.Response) {
 	base := int64(index) * storage.ChunkSize
 	fl := newFlight(j.o.Key(index), resp.Span.Shift(-base), true, j.ref.Query)
 	fl.sent.Store(true)
+	fl.asked = true
 	f.flights.add(fl)
 	f.metrics.flights.Inc()
 	ended := func(err error) {

@@ -178,33 +178,36 @@ func (f *Filler) ViewChanged() {
 // first wanted bytes, from the cluster or the origin. The Content is closed by
 // the caller.
 func (f *Filler) Open(ctx context.Context, req storage.Request) (*Content, error) {
-	o, err := f.current(ctx, req)
+	o, mine, err := f.current(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	return newContent(f, req, o), nil
+	c := newContent(f, req, o)
+	c.r.began = mine
+	return c, nil
 }
 
-// current returns the record by which req is answered.
-func (f *Filler) current(ctx context.Context, req storage.Request) (*storage.Object, error) {
-	o := f.cache.Record(req.Ref.ID())
+// current returns the record by which req is answered; mine tells that req
+// itself began the question for it.
+func (f *Filler) current(ctx context.Context, req storage.Request) (o *storage.Object, mine bool, err error) {
+	o = f.cache.Record(req.Ref.ID())
 	refuted := o != nil && f.isRefuted(o)
 	if o != nil && o.Fresh(f.cfg.Now()) && !refuted && !req.Rule.RevalidateAlways(req.Ref.Path) {
-		return o, nil
+		return o, false, nil
 	}
 	q := question{ref: req.Ref, rule: req.Rule, first: req.First, recordOnly: req.HeadOnly, stale: o}
 	if refuted {
 		q.refuted = o.Version.ID()
 	}
-	fresh, err := f.resolve(ctx, q)
+	fresh, mine, err := f.resolveMine(ctx, q)
 	if err == nil {
-		return fresh, nil
+		return fresh, mine, nil
 	}
 	if o != nil && !refuted && mayServeStale(o, req.Rule, err) {
 		f.metrics.resolves.WithLabelValues("stale").Inc()
-		return o, nil
+		return o, false, nil
 	}
-	return nil, err
+	return nil, false, err
 }
 
 // mayServeStale reports whether o is served although the origin could not be

@@ -33,7 +33,7 @@ func (f *Filler) flyAsOwner(fl *flight, j *job) error {
 		return storage.ErrVersionGone
 	}
 	if j.o.Whole != "" {
-		return f.fillWhole(fl, j)
+		return f.fillWhole(fl, j, s)
 	}
 	for _, span := range s.missing(fl.span) {
 		if err := f.fetch(fl, j, s, span); err != nil {

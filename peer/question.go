@@ -111,14 +111,23 @@ func (t *resolving) ownerAt(id storage.ObjectID, chunk uint32) *resolution {
 // resolve answers q, with others that ask the same. The question goes on when
 // ctx ends.
 func (f *Filler) resolve(ctx context.Context, q question) (*storage.Object, error) {
-	o, r, err := f.resolveOnce(ctx, q)
-	if refused(err) && r.query != q.ref.Query {
-		o, _, err = f.resolveOnce(ctx, q) // the token refused was another's
-	}
+	o, _, err := f.resolveMine(ctx, q)
 	return o, err
 }
 
-func (f *Filler) resolveOnce(ctx context.Context, q question) (*storage.Object, *resolution, error) {
+// resolveMine is resolve and tells whether q itself began the question.
+func (f *Filler) resolveMine(ctx context.Context, q question) (o *storage.Object, mine bool, err error) {
+	r, mine, err := f.resolveOnce(ctx, q)
+	if refused(err) && r.query != q.ref.Query {
+		r, mine, err = f.resolveOnce(ctx, q) // the token refused was another's
+	}
+	if err != nil {
+		return nil, mine, err
+	}
+	return r.o, mine, nil
+}
+
+func (f *Filler) resolveOnce(ctx context.Context, q question) (*resolution, bool, error) {
 	key := resolvingKey{q.ref.ID(), q.asOwner}
 	r, mine := f.resolving.start(key, storage.ChunkOf(q.span().Off), q.ref.Query)
 	if mine {
@@ -133,9 +142,9 @@ func (f *Filler) resolveOnce(ctx context.Context, q question) (*storage.Object, 
 	}
 	select {
 	case <-r.done:
-		return r.o, r, r.err
+		return r, mine, r.err
 	case <-ctx.Done():
-		return nil, r, context.Cause(ctx)
+		return r, mine, context.Cause(ctx)
 	}
 }
 
@@ -221,6 +230,7 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 				return nil, err
 			}
 			fl = newFlight(o.Key(index), wanted.Shift(-int64(index)*storage.ChunkSize), false, q.ref.Query)
+			fl.asked = true
 			f.flights.add(fl)
 			known <- o
 			return s, nil

@@ -57,10 +57,13 @@ func keyOfWhole(o *storage.Object) wholeKey {
 // fillWhole fills the chunk of fl by filling its object from one answer of the
 // origin, or by waiting for who does. It returns when the flight's blocks are
 // present.
-func (f *Filler) fillWhole(fl *flight, j *job) error {
+func (f *Filler) fillWhole(fl *flight, j *job, s *sink) error {
 	key := keyOfWhole(j.o)
 	w, mine := f.wholes.start(key)
-	if mine {
+	switch {
+	case mine && len(s.missing(fl.span)) == 0:
+		f.wholes.end(key, w, nil) // the last one ended after this flight looked
+	case mine:
 		if !f.detach(func() { f.wholes.end(key, w, f.fetchWhole(j)) }) {
 			f.wholes.end(key, w, errStopped)
 		}
