@@ -123,8 +123,9 @@ func TestClientThatLeaves(t *testing.T) {
 	n.log.await(t, `"cut":"client"`)
 }
 
-// TestDrain: what is in flight is finished, and told to close; no new
-// connection is taken; what outlasts the grace is cut.
+// TestDrain: what is in flight is finished, and told to close; meanwhile new
+// connections get 503 and are not refused, which would ban the cache
+// (docs/clients.md section 5); then nobody listens.
 func TestDrain(t *testing.T) {
 	gate := make(chan struct{})
 	draining := make(chan struct{})
@@ -145,12 +146,12 @@ func TestDrain(t *testing.T) {
 	close(draining)
 	stopped := make(chan error, 1)
 	go func() { stopped <- n.stop() }()
-	for {
-		extra, err := net.Dial("tcp", n.addr)
-		if err != nil {
-			break // refused: the listener is closed
-		}
-		extra.Close()
+	late := n.get(t, doHost, "/a")
+	for late.status == 200 { // accepted before the drain began
+		late = n.get(t, doHost, "/a")
+	}
+	if late.status != 503 || late.err != nil || !late.close || len(late.body) == 0 {
+		t.Errorf("new connection: %d, error %v, %v", late.status, late.err, late.header)
 	}
 	close(gate)
 	a := readAnswer(newReader(c), "GET")
@@ -159,6 +160,10 @@ func TestDrain(t *testing.T) {
 	}
 	if err := <-stopped; err != nil {
 		t.Error(err)
+	}
+	if extra, err := net.Dial("tcp", n.addr); err == nil {
+		extra.Close()
+		t.Error("somebody still listens")
 	}
 }
 

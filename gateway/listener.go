@@ -22,7 +22,6 @@ type connBound struct {
 func (b *connBound) take() bool {
 	if b.open.Add(1) > b.limit {
 		b.open.Add(-1)
-		b.metrics.refused.Inc()
 		return false
 	}
 	b.metrics.conns.Inc()
@@ -38,10 +37,12 @@ func (b *connBound) give() {
 // without an answer, which costs a client no ban either.
 const maxRefusals = 128
 
-// listener hands out *conn and refuses what exceeds the bound.
+// listener hands out *conn and refuses what exceeds the bound or comes while
+// the node drains.
 type listener struct {
 	net.Listener
 	bound     *connBound
+	draining  atomic.Bool
 	tls       *tls.Config // nil: plain http
 	limits    connLimits
 	refusals  chan struct{}  // one token per refusal in progress
@@ -66,16 +67,20 @@ func (l *listener) serving() net.Listener {
 	return tls.NewListener(l, l.tls)
 }
 
-// Accept returns the next connection within the bound.
+// Accept returns the next connection within the bound. While the node drains
+// there is none, but whoever comes gets an answer: Delivery Optimization Lite
+// avoids a cache that refuses connections for 15 minutes, one that answers 503
+// not at all (docs/clients.md section 5).
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		if l.bound.take() {
+		if !l.draining.Load() && l.bound.take() {
 			return newConn(c, l.bound, l.limits), nil
 		}
+		l.bound.metrics.refused.Inc()
 		select {
 		case l.refusals <- struct{}{}:
 			l.refusing.Go(func() { l.refuse(c) })
@@ -95,9 +100,9 @@ func (l *listener) Close() error {
 func (l *listener) wait() { l.refusing.Wait() }
 
 const refusal503 = "HTTP/1.1 503 Service Unavailable\r\n" +
-	"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 61\r\n" +
+	"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 62\r\n" +
 	"Cache-Control: no-store\r\nRetry-After: 2\r\nConnection: close\r\n\r\n" +
-	"This node has all the connections it takes. Try again later.\n"
+	"This node takes no more connections for now. Try again later.\n"
 
 // refuse reads the request's beginning, answers 503 and closes, within a
 // second: closing with unread bytes would reset the answer away.

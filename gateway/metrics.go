@@ -59,7 +59,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		refused: f.NewCounter(prometheus.CounterOpts{
 			Name: "mccd_gateway_refused_connections_total",
-			Help: "Connections over the limit, told 503 or closed.",
+			Help: "Connections over the limit or during a drain, told 503 or closed.",
 		}),
 	}
 }

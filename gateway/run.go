@@ -15,10 +15,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Run serves until ctx ends, then drains: it stops accepting, tells clients to
-// close, waits for responses in flight up to Config.Grace and cuts the rest. It
-// returns nil after a drain and owns every goroutine it starts. It is called
-// once.
+// Run serves until ctx ends, then drains: it answers new connections with 503,
+// tells clients to close, waits for responses in flight up to Config.Grace and
+// cuts the rest. It returns nil after a drain and owns every goroutine it
+// starts. It is called once.
 func (g *Gateway) Run(ctx context.Context) error {
 	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
@@ -38,6 +38,14 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Grace)
 	defer cancel()
+	for _, l := range g.listeners {
+		l.draining.Store(true)
+	}
+	g.server.SetKeepAlivesEnabled(false)
+	select { // Shutdown closes the listeners before it waits
+	case <-g.flying.none():
+	case <-grace.Done():
+	}
 	if left := g.server.Shutdown(grace); left != nil {
 		g.cfg.Logger.Warn("responses cut at the end of the grace", "grace", g.cfg.Grace)
 	}
@@ -53,7 +61,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	for _, l := range g.listeners {
 		l.wait()
 	}
-	g.flying.wait()
+	<-g.flying.none()
 	if err != nil {
 		return fmt.Errorf("serve clients: %w", err)
 	}
@@ -131,17 +139,18 @@ func (f *inflight) leave() {
 	}
 }
 
-// wait returns when no response is being made.
-func (f *inflight) wait() {
+// none returns a channel that is closed when no response is being made.
+func (f *inflight) none() <-chan struct{} {
 	f.mu.Lock()
-	if f.n == 0 {
-		f.mu.Unlock()
-		return
-	}
-	if f.idle == nil {
-		f.idle = make(chan struct{})
-	}
+	defer f.mu.Unlock()
 	idle := f.idle
-	f.mu.Unlock()
-	<-idle
+	if idle == nil {
+		idle = make(chan struct{})
+		if f.n == 0 {
+			close(idle)
+		} else {
+			f.idle = idle
+		}
+	}
+	return idle
 }
