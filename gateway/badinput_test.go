@@ -123,6 +123,24 @@ func TestOriginTrouble(t *testing.T) {
 	}
 }
 
+// TestOwnTroubleIsLogged: the answer sends operators to the log, at its usual
+// level; what origins and clients do is not written there per request.
+func TestOwnTroubleIsLogged(t *testing.T) {
+	n := startNode(t, 1000, func(c *Config) { c.AccessLog = nil })
+	n.source.errs = []error{storage.ErrUpstream, storage.ErrBusy, io.ErrUnexpectedEOF}
+	for range 2 {
+		n.get(t, doHost, "/a")
+	}
+	if log := n.log.String(); log != "" {
+		t.Errorf("upstream trouble in the log: %s", log)
+	}
+	a := n.get(t, doHost, "/a?P4=secret")
+	log := n.log.String()
+	if !strings.Contains(string(a.body), "log") || !strings.Contains(log, io.ErrUnexpectedEOF.Error()) || strings.Contains(log, "secret") {
+		t.Errorf("answer %q, log %q", a.body, log)
+	}
+}
+
 // TestSlowHeads: clients that send their head byte by byte are cut, and others
 // are served meanwhile.
 func TestSlowHeads(t *testing.T) {

@@ -178,7 +178,10 @@ func (x *exchange) fail(err error) {
 		panic(http.ErrAbortHandler)
 	}
 	no := refusalOf(err, x.rule, x.ref.Path)
-	if no.status == http.StatusServiceUnavailable {
+	switch {
+	case no.own: // nobody else tells of it
+		x.g.cfg.Logger.Warn("request failed", "url", x.ref.String(), "error", err)
+	case no.status == http.StatusServiceUnavailable:
 		x.g.cfg.Logger.Debug("request refused", "url", x.ref.String(), "error", err)
 	}
 	x.refuse(no, statusFailed)

@@ -21,6 +21,8 @@ type refusal struct {
 	header http.Header
 	// allow is the Allow header of a 405.
 	allow string
+	// own tells that the node's own trouble is the reason.
+	own bool
 }
 
 func refuse(status int, text string) *refusal { return &refusal{status: status, text: text} }
@@ -60,7 +62,9 @@ func refusalOf(err error, rule *storage.Rule, path string) *refusal {
 	case errors.Is(err, storage.ErrUpstream):
 		return pick(http.StatusBadGateway, "The origin gave no usable answer."+tryAgain)
 	default:
-		return refuse(http.StatusServiceUnavailable, "This node has trouble of its own; its log tells more. Another node may serve you.")
+		no := refuse(http.StatusServiceUnavailable, "This node has trouble of its own; its log tells more. Another node may serve you.")
+		no.own = true
+		return no
 	}
 }
 
