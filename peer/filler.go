@@ -93,7 +93,7 @@ func (f *Filler) Run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		f.drain()
+		f.Drain()
 	case err = <-served:
 		if err != nil {
 			err = fmt.Errorf("serve peers: %w", err)
@@ -130,10 +130,11 @@ func (f *Filler) stoodStill() bool {
 	return at != 0 && monotonic()-at < 2*int64(f.cfg.BreakerOpen)
 }
 
-// drain refuses new FILLs, gives what is on disk, and waits for the FILLs and
-// the requests at origins in progress, up to drainTime: what is cut here the
-// origin may have to send again.
-func (f *Filler) drain() {
+// Drain refuses new FILLs, gives what is on disk, and waits for the FILLs and
+// the requests at origins in progress, up to 10 s: what is cut here the origin
+// may have to send again. Requests of this node's clients go on. Run calls it
+// at its end too.
+func (f *Filler) Drain() {
 	f.stopping.Store(true)
 	deadline := time.NewTimer(drainTime)
 	defer deadline.Stop()
@@ -148,7 +149,7 @@ func (f *Filler) drain() {
 	}
 }
 
-// drainTime bounds the wait for FILLs in progress at a stop.
+// drainTime bounds the wait of Drain.
 const drainTime = 10 * time.Second
 
 // Close ends the flights in progress and all connections between nodes, and

@@ -74,6 +74,10 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	n.draining.Store(true)
 	n.cluster.SetDraining(true)
+	// The other nodes first, while clients are served on: once the gateway has
+	// ended, its port refuses, which costs a client 15 minutes
+	// (docs/clients.md section 5), so what follows it is to be short.
+	n.filler.Drain()
 	for i := len(parts) - 1; i >= 0; i-- {
 		cancels[i]()
 		timeout := time.NewTimer(parts[i].grace)
