@@ -66,7 +66,8 @@ type Config struct {
 	// Heartbeat is how often this node tells a waiting peer that it lives
 	// [100ms].
 	Heartbeat time.Duration
-	// BreakerOpen is how long a silent peer is passed over before it is asked
+	// BreakerOpen is how long a peer that was heard counts as living whatever
+	// gossip says; a silent one is passed over and, when it is wanted, asked
 	// whether it lives again [2s].
 	BreakerOpen time.Duration
 	// Budget bounds how long a flight waits for a busy peer [10s].

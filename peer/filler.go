@@ -66,7 +66,7 @@ func New(cfg Config) (*Filler, error) {
 		cfg: cfg, logger: cfg.Logger, metrics: newMetrics(cfg.Registerer),
 		ctx: ctx, cancel: cancel, work: work, admitted: newAdmitted(),
 		cache:   resolve.NewCache(cfg.Records, cfg.RecordsInMemory, cfg.Logger),
-		links:   newLinks(ctx, work, cfg),
+		links:   newLinks(ctx, cfg),
 		wholes:  newWholes(),
 		flights: newFlights(cfg.Flights),
 	}

@@ -81,7 +81,7 @@ func (f *Filler) probe(j *job, index uint32, missing []storage.Span, nodes []*ri
 // setting. A node that this one or the requester found silent gets less: it has
 // been waited for already.
 func (f *Filler) patience(j *job, node *ring.Node) int64 {
-	if !f.links.usable(node) {
+	if k, err := f.links.to(node); err == nil && k.suspected() {
 		return int64(f.cfg.Silence) / 3
 	}
 	for _, p := range j.passed {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -41,31 +40,25 @@ const (
 
 // links holds one link per peer address.
 type links struct {
-	cfg  Config
-	ctx  context.Context // of the Filler: probes end with it
-	work *detached
+	cfg Config
+	ctx context.Context // of the Filler: probes end with it
 
 	mu     sync.Mutex // guards what follows
 	byAddr map[string]*link
 	closed bool
 }
 
-// link is the connection to one peer and what is known of its silence.
+// link is the connection to one peer and what is known of its silence, which
+// stays when the connection is replaced.
 type link struct {
 	addr   string
 	conn   *grpc.ClientConn
 	client peerv1.PeerClient
-	// heard is when anything last came from the peer, in nanoseconds since
-	// epoch of the monotonic clock.
-	heard atomic.Int64
-	// silentUntil is until when the peer is passed over; after that it is
-	// asked by a ping. 0 = it is not suspected.
-	silentUntil atomic.Int64
-	probing     atomic.Bool
+	*suspicion
 }
 
-func newLinks(ctx context.Context, work *detached, cfg Config) *links {
-	return &links{cfg: cfg, ctx: ctx, work: work, byAddr: make(map[string]*link)}
+func newLinks(ctx context.Context, cfg Config) *links {
+	return &links{cfg: cfg, ctx: ctx, byAddr: make(map[string]*link)}
 }
 
 // to returns the link to node, made at first use; it does not wait for a
@@ -79,33 +72,45 @@ func (l *links) to(node *ring.Node) (*link, error) {
 	if l.closed {
 		return nil, errStopped
 	}
-	creds := l.cfg.ClientCredentials
-	if creds == nil {
-		creds = insecure.NewCredentials()
-	}
-	k := &link{addr: node.PeerAddr}
-	conn, err := grpc.NewClient("passthrough:///"+node.PeerAddr, dialOptions(creds, k.dialer(l.cfg.Dial))...)
+	return l.connect(node.PeerAddr, l.credentials(), new(suspicion))
+}
+
+// connect makes the link to addr. l.mu is held.
+func (l *links) connect(addr string, creds credentials.TransportCredentials, s *suspicion) (*link, error) {
+	k := &link{addr: addr, suspicion: s}
+	conn, err := grpc.NewClient("passthrough:///"+addr, dialOptions(creds, k.dialer(l.cfg.Dial))...)
 	if err != nil {
-		return nil, fmt.Errorf("dial peer %s: %w", node.PeerAddr, err)
+		return nil, fmt.Errorf("dial peer %s: %w", addr, err)
 	}
 	k.conn, k.client = conn, peerv1.NewPeerClient(conn)
-	l.byAddr[node.PeerAddr] = k
+	l.byAddr[addr] = k
 	return k, nil
 }
 
-// renew closes a link whose peer did not answer a ping, so that nothing goes on
-// waiting for a dead connection; the next use makes a new one, which is passed
-// over for as long.
-func (l *links) renew(k *link) {
+// renew replaces the connection of k, whose peer did not answer, so that
+// nothing goes on waiting for one that died without a word, and returns the
+// link that counts from then on.
+func (l *links) renew(k *link) *link {
 	l.mu.Lock()
-	if l.byAddr[k.addr] == k {
-		delete(l.byAddr, k.addr)
+	fresh := l.byAddr[k.addr]
+	if fresh == k && !l.closed {
+		if renewed, err := l.connect(k.addr, l.credentials(), k.suspicion); err == nil {
+			fresh = renewed
+		}
 	}
 	l.mu.Unlock()
-	_ = k.conn.Close() // its calls end, their flights move on
-	if fresh, err := l.to(&ring.Node{PeerAddr: k.addr}); err == nil {
-		fresh.silentUntil.Store(k.silentUntil.Load())
+	if fresh == nil || fresh == k {
+		return k
 	}
+	_ = k.conn.Close() // its calls end, their flights move on
+	return fresh
+}
+
+func (l *links) credentials() credentials.TransportCredentials {
+	if l.cfg.ClientCredentials != nil {
+		return l.cfg.ClientCredentials
+	}
+	return insecure.NewCredentials()
 }
 
 func dialOptions(creds credentials.TransportCredentials, dial func(context.Context, string) (net.Conn, error)) []grpc.DialOption {
@@ -149,78 +154,6 @@ func (l *links) retain(view *ring.View) {
 			_ = k.conn.Close() // its calls end, their flights move on
 		}
 	}
-}
-
-// revisit pings the suspects that view holds for alive now, before their time
-// is over: gossip has heard of them again.
-func (l *links) revisit(view *ring.View) {
-	nodes := view.Nodes()
-	for i := range nodes {
-		node := &nodes[i]
-		if node.State == ring.Failed || node.ID == view.Self || node.PeerAddr == "" {
-			continue
-		}
-		if k, err := l.to(node); err == nil && k.silentUntil.Load() > 1 {
-			k.silentUntil.Store(1)
-			l.usable(node)
-		}
-	}
-}
-
-// usable reports whether node may be asked: it is not suspected of silence. A
-// suspect whose time is over is pinged in the background first.
-func (l *links) usable(node *ring.Node) bool {
-	k, err := l.to(node)
-	if err != nil {
-		return false
-	}
-	until := k.silentUntil.Load()
-	if until == 0 {
-		return true
-	}
-	if now := monotonic(); now >= until && k.probing.CompareAndSwap(false, true) {
-		probe := func() {
-			defer k.probing.Store(false)
-			if l.ping(k, l.cfg.Silence) {
-				k.silentUntil.Store(0)
-			} else {
-				k.silentUntil.Store(monotonic() + int64(l.cfg.BreakerOpen))
-				l.renew(k)
-			}
-		}
-		if !l.work.start(probe) {
-			k.probing.Store(false)
-		}
-	}
-	return false
-}
-
-// lively reports whether node was heard on its link within Config.BreakerOpen:
-// then it is not dead, whatever gossip, which starves first on a busy machine,
-// says.
-func (l *links) lively(node *ring.Node) bool {
-	k, err := l.to(node)
-	if err != nil {
-		return false
-	}
-	heard := k.heard.Load()
-	return heard != 0 && monotonic()-heard < int64(l.cfg.BreakerOpen)
-}
-
-// suspect notes that k was silent or broke, so that it is passed over for
-// Config.BreakerOpen.
-func (l *links) suspect(k *link) {
-	k.silentUntil.Store(monotonic() + int64(l.cfg.BreakerOpen))
-	// A connection in back-off would keep a returned peer out for longer.
-	k.conn.ResetConnectBackoff()
-}
-
-func (l *links) ping(k *link, within time.Duration) bool {
-	began := monotonic()
-	ctx, cancel := context.WithTimeout(l.ctx, within)
-	defer cancel()
-	_, err := k.client.Ping(ctx, &peerv1.PingRequest{}, grpc.WaitForReady(true))
-	return err == nil || k.heard.Load() >= began // its streams flow
 }
 
 // base is the start of the process's monotonic clock for this package.

@@ -126,12 +126,13 @@ func (r *reader) next(ctx context.Context, span storage.Span) (storage.Run, erro
 		return storage.Run{}, fmt.Errorf("read %s of %d bytes: %w", span, r.j.o.Size(), storage.ErrRange)
 	}
 	var failed error
+	waited := false
 	for starts, moves := 0, 0; ; {
 		progress := r.chunk.Progress()
 		n, err := r.chunk.Ready(ctx, rel)
 		switch {
 		case n > 0:
-			return r.run(rel.Off, n), nil
+			return r.run(rel.Off, n, waited), nil
 		case err != nil && reopens(err) && moves < 8:
 			moves++
 			r.close()
@@ -164,6 +165,7 @@ func (r *reader) next(ctx context.Context, span storage.Span) (storage.Run, erro
 			}
 			continue
 		}
+		waited = true
 		select {
 		case <-progress:
 		case <-done:
@@ -176,12 +178,13 @@ func (r *reader) next(ctx context.Context, span storage.Span) (storage.Run, erro
 	}
 }
 
-// run describes n present bytes from rel on.
-func (r *reader) run(rel, n int64) storage.Run {
+// run describes n present bytes from rel on. They count as a flight's if this
+// reader began that flight or waited for it, else as the disk's.
+func (r *reader) run(rel, n int64, waited bool) storage.Run {
 	file, base := r.chunk.File()
 	out := storage.Run{File: file, Off: base + rel, Len: n, From: storage.SourceDisk}
 	for _, m := range r.mine {
-		if m.fl.key == r.chunk.Key() && m.fl.span.Off <= rel && rel < m.fl.span.End {
+		if (m.started || waited) && m.fl.key == r.chunk.Key() && m.fl.span.Off <= rel && rel < m.fl.span.End {
 			out.From = m.fl.source()
 			out.Collapsed = !m.started
 			break

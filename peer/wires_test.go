@@ -90,7 +90,7 @@ func (c *wire) flow() error {
 func (c *wire) Read(p []byte) (int, error) {
 	if pace := c.wires.pace.Load(); pace > 0 {
 		p = p[:min(len(p), paceBytes)]
-		time.Sleep(time.Duration(pace))
+		time.Sleep(time.Duration(pace)) //nolint:forbidigo // the slowness itself, not a wait
 	}
 	n, err := c.Conn.Read(p)
 	if frozen := c.flow(); frozen != nil {

@@ -59,7 +59,7 @@ func runNode(ctx context.Context, loaded *config.Loaded, stdout, stderr io.Write
 	log := newLogger(loaded.Log, stderr)
 	// net/http writes what an origin sends unasked to the standard logger,
 	// bytes of content included.
-	stdlog.SetOutput(io.Discard)
+	stdlog.SetOutput(io.Discard) //nolint:forbidigo // nobody else writes there
 	for _, warning := range loaded.Warnings {
 		log.Warn("configuration", "warning", warning)
 	}
