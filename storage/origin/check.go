@@ -11,6 +11,10 @@ import (
 	"github.com/mccd/mccd/storage/httpcache"
 )
 
+// maxSize is the length of the longest object: its chunks are numbered by 32
+// bits (storage.ChunkOf). It is 32 PiB; who claims more lies.
+const maxSize = storage.ChunkSize << 32
+
 // check turns an answer into a Response, or into the error that it is.
 func (c *Client) check(r Request, x *exchange) (*Response, error) {
 	resp, err := x.response(r)
@@ -38,7 +42,7 @@ func (x *exchange) response(r Request) (*Response, error) {
 		return nil, status
 	}
 	span, total, err := httpcache.ParseContentRange(x.resp.Header.Get("Content-Range"))
-	if err != nil || !span.Empty() {
+	if err != nil || !span.Empty() || total > maxSize {
 		total = -1
 	}
 	return nil, &UnsatisfiableError{Total: total, status: status}
@@ -97,6 +101,9 @@ func answers(asked, got storage.Span, total int64) bool {
 
 // content makes the Response for a body of span, of an object of size bytes.
 func (x *exchange) content(r Request, span storage.Span, size int64) (*Response, error) {
+	if max(size, span.End) > maxSize {
+		return nil, fmt.Errorf("%w: an object of %d bytes", ErrLie, max(size, span.End))
+	}
 	h := x.resp.Header
 	if coding := h.Get("Content-Encoding"); r.Rule.Profile != storage.ProfileHTTP && coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil, fmt.Errorf("%w: Content-Encoding %.20q where identity was asked for", ErrLie, coding)

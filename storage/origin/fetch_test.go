@@ -166,7 +166,7 @@ func TestStatuses(t *testing.T) {
 }
 
 func TestUnsatisfiable(t *testing.T) {
-	for cr, total := range map[string]int64{"": size, "-": -1, "bytes 0-1/9": -1, "nonsense": -1} {
+	for cr, total := range map[string]int64{"": size, "-": -1, "bytes 0-1/9": -1, "nonsense": -1, "bytes */9223372036854775807": -1} {
 		b := newBed(t, Config{}, faultorigin.Behaviour{ContentRange: cr})
 		_, err := b.fetch(t, Request{Span: span(size, size+10)})
 		var un *UnsatisfiableError

@@ -3,6 +3,7 @@ package origin
 import (
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"testing"
 	"time"
@@ -37,6 +38,9 @@ func TestNothingWrongLooksRight(t *testing.T) {
 		{"ends past its total", ranged, cr("bytes 1000-1999/1999"), ErrLie},
 		{"ends where a false total ends", ranged, cr("bytes 1000-1998/1999"), ErrLie}, // Content-Length says 1000
 		{"overflow", ranged, cr("bytes 1000-99999999999999999999/300000"), ErrLie},
+		{"more bytes than chunks can be numbered", ranged, cr("bytes 1000-1999/36028797018963969"), ErrLie},
+		{"the longest length", ranged, cr("bytes 1000-1999/9223372036854775807"), ErrLie},
+		{"whole object of the longest length", whole, faultorigin.Behaviour{LengthDelta: math.MaxInt64 - 300_000}, ErrLie},
 		{"two Content-Ranges", ranged, faultorigin.Behaviour{Header: http.Header{"Content-Range": {"bytes 1000-1999/300000", "bytes 0-999/300000"}}}, ErrLie},
 		{"multipart", ranged, faultorigin.Behaviour{Multipart: true}, ErrLie},
 		{"206 to no Range", whole, faultorigin.Behaviour{Status: 206}, ErrLie},
