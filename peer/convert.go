@@ -23,7 +23,7 @@ func versionToProto(v storage.Version) *peerv1.Version {
 }
 
 func versionFromProto(v *peerv1.Version) (storage.Version, error) {
-	if v == nil || v.GetKind() > uint32(storage.ValidatorImmutable) || v.GetSize() < 0 {
+	if v == nil || v.GetKind() > uint32(storage.ValidatorImmutable) || v.GetSize() < 0 || v.GetSize() > maxOffset {
 		return storage.Version{}, errBadMessage
 	}
 	return storage.Version{

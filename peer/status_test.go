@@ -66,6 +66,7 @@ func TestRecordsCrossNodes(t *testing.T) {
 	}
 	for name, spoil := range map[string]func(*storage.Object){
 		"unknown size":    func(o *storage.Object) { o.Version.Size = -1 },
+		"impossible size": func(o *storage.Object) { o.Version.Size = 1 << 55 },
 		"unknown kind":    func(o *storage.Object) { o.Version.Kind = 99 },
 		"negative window": func(o *storage.Object) { o.FreshFor = -1 },
 	} {
