@@ -5,7 +5,7 @@ package config
 func docs() map[string]string {
 	return map[string]string{
 		"name":              "What people call this node. Default: the host's name.",
-		"zone":              "Where the node stands (a rack, a floor, a site); copies are kept apart by zone.",
+		"zone":              "Where the node stands (a rack, a floor, a site); the nodes that act for one that failed are taken from other zones first.",
 		"data_dir":          "Directory of the node's id, its known peers and, unless drives says otherwise, its cache. Default: /var/lib/mccd where it is writable, else ~/.local/state/mccd.",
 		"listen":            "Address and port at which clients ask. Not given and port 80 not to be had: :8080, and the log says so.",
 		"ops_listen":        "Address and port of the operators' HTTP: /metrics, /healthz, /readyz. Empty: none.",
@@ -17,7 +17,7 @@ func docs() map[string]string {
 		"drives":            "Directories that hold content, each with its limit: a list of {path, size}. Default: cache in data_dir, half of the free space there at the first start, at most 100GiB.",
 		"join":              "Gossip addresses of nodes to join at the start; any one of them that answers is enough.",
 		"builtin_catalogue": "Serve the built-in origins (Windows Update, Office, Intune, Teams, Xbox and others; docs/clients.md section 7).",
-		"origins":           "More origins to serve, each with its rules; on equal terms they win over the built-in ones.",
+		"origins":           "More origins to serve, each with its rules; a whole name wins over *.x, a longer x over a shorter one, and on equal terms these over the built-in ones.",
 
 		"limits.max_connections":     "Client connections at one time; more get a quick 503. 0: from the limit on open files.",
 		"limits.memory":              "Memory for content that no drive can take (full, read-only or failed).",
