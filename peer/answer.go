@@ -8,7 +8,7 @@ import (
 // newVersion takes an answer that carries another version than the flight's:
 // its bytes go into that version's files, and the object's home is told.
 func (f *Filler) newVersion(j *job, resp *origin.Response) {
-	o, err := f.accept(j.ref, j.rule, resp)
+	o, _, err := f.accept(j.ref, j.rule, resp)
 	if err != nil {
 		f.refute(j.o)
 		return
@@ -32,38 +32,41 @@ func (f *Filler) newVersion(j *job, resp *origin.Response) {
 }
 
 // accept makes the origin's answer an object of this node: its bytes are on
-// their way into the chunk files when it returns.
-func (f *Filler) accept(ref storage.Ref, rule *storage.Rule, resp *origin.Response) (*storage.Object, error) {
+// their way into the chunk files when it returns, by a flight where they lie in
+// one chunk.
+func (f *Filler) accept(ref storage.Ref, rule *storage.Rule, resp *origin.Response) (*storage.Object, *flight, error) {
 	o := resp.Object
 	if o.Size() < 0 {
 		_ = resp.Body.Close()
-		return nil, storage.ErrLength
+		return nil, nil, storage.ErrLength
 	}
 	if !resp.Cacheable {
 		if rule.Profile == storage.ProfileHTTP {
 			_ = resp.Body.Close()
-			return nil, storage.ErrUncacheable
+			return nil, nil, storage.ErrUncacheable
 		}
 		o.FreshFor = 0 // profile do: kept, never served without asking
 	}
 	all := storage.Span{End: o.Size()}
+	var fl *flight
 	switch {
 	case resp.Span == all || resp.RangeIgnored:
 		if resp.RangeIgnored || !o.Version.Strong() {
 			o.Whole = f.self()
 		}
 		if resp.Span.Len() <= storage.ChunkSize {
-			f.startFlight(&job{o: &o, ref: ref, rule: rule}, resp)
+			fl = f.startFlight(&job{o: &o, ref: ref, rule: rule}, resp)
 		} else {
 			f.startWhole(&o, resp)
 		}
 	case !o.Version.Strong():
 		_ = resp.Body.Close()
-		return f.acceptWhole(ref, rule)
+		whole, err := f.acceptWhole(ref, rule)
+		return whole, nil, err
 	default:
-		f.startFlight(&job{o: &o, ref: ref, rule: rule}, resp)
+		fl = f.startFlight(&job{o: &o, ref: ref, rule: rule}, resp)
 	}
-	return &o, nil
+	return &o, fl, nil
 }
 
 // acceptWhole asks again without a range, since answers of this origin cannot
@@ -91,17 +94,17 @@ func (f *Filler) acceptWhole(ref storage.Ref, rule *storage.Rule) (*storage.Obje
 }
 
 // startFlight lets resp fill its span, which lies in one chunk. The flight is
-// in the table when it returns, so that those who learn of the object join it.
-func (f *Filler) startFlight(j *job, resp *origin.Response) {
+// in the table when it returns, so that those who learn of the object join it;
+// nil for no bytes.
+func (f *Filler) startFlight(j *job, resp *origin.Response) *flight {
 	if resp.Span.Empty() {
 		_ = resp.Body.Close()
-		return
+		return nil
 	}
 	index := storage.ChunkOf(resp.Span.Off)
 	base := int64(index) * storage.ChunkSize
 	fl := newFlight(j.o.Key(index), resp.Span.Shift(-base), true, j.ref.Query)
 	fl.sent.Store(true)
-	fl.asked = true
 	f.flights.add(fl)
 	f.metrics.flights.Inc()
 	ended := func(err error) {
@@ -112,6 +115,7 @@ func (f *Filler) startFlight(j *job, resp *origin.Response) {
 		_ = resp.Body.Close()
 		ended(errStopped)
 	}
+	return fl
 }
 
 // storeSpan writes resp into the flight's chunk; where it breaks off on the

@@ -57,7 +57,9 @@ func (f *Filler) askOrigin(q question) (*storage.Object, error) {
 		return nil, err
 	}
 	if !resp.NotModified {
-		return f.accept(q.ref, q.rule, resp)
+		o, fl, err := f.accept(q.ref, q.rule, resp)
+		q.bring(fl)
+		return o, err
 	}
 	// The version is current: the record keeps what the first answer said,
 	// with the headers and the freshness of this one (RFC 9111 section 4.3.4).

@@ -179,36 +179,39 @@ func (f *Filler) ViewChanged() {
 // first wanted bytes, from the cluster or the origin. The Content is closed by
 // the caller.
 func (f *Filler) Open(ctx context.Context, req storage.Request) (*Content, error) {
-	o, mine, err := f.current(ctx, req)
+	o, brought, err := f.current(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	c := newContent(f, req, o)
-	c.r.began = mine
+	if brought != nil {
+		c.r.note(brought, true)
+	}
 	return c, nil
 }
 
-// current returns the record by which req is answered; mine tells that req
-// itself began the question for it.
-func (f *Filler) current(ctx context.Context, req storage.Request) (o *storage.Object, mine bool, err error) {
+// current returns the record by which req is answered, and the flight that it
+// began to learn that, if any.
+func (f *Filler) current(ctx context.Context, req storage.Request) (o *storage.Object, brought *flight, err error) {
 	o = f.cache.Record(req.Ref.ID())
 	refuted := o != nil && f.isRefuted(o)
 	if o != nil && o.Fresh(f.cfg.Now()) && !refuted && !req.Rule.RevalidateAlways(req.Ref.Path) {
-		return o, false, nil
+		return o, nil, nil
 	}
 	q := question{ref: req.Ref, rule: req.Rule, first: req.First, recordOnly: req.HeadOnly, stale: o}
 	if refuted {
 		q.refuted = o.Version.ID()
 	}
-	fresh, mine, err := f.resolveMine(ctx, q)
+	q.brought = new(atomic.Pointer[flight])
+	fresh, err := f.resolve(ctx, q)
 	if err == nil {
-		return fresh, mine, nil
+		return fresh, q.brought.Load(), nil
 	}
 	if o != nil && !refuted && mayServeStale(o, req.Rule, err) {
 		f.metrics.resolves.WithLabelValues("stale").Inc()
-		return o, false, nil
+		return o, nil, nil
 	}
-	return nil, false, err
+	return nil, nil, err
 }
 
 // mayServeStale reports whether o is served although the origin could not be

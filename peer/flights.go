@@ -18,8 +18,6 @@ type flight struct {
 	// and the origin, never an owner, so that waiting for it cannot go round
 	// in a circle.
 	asOwner bool
-	// asked tells that a question began the flight, before anybody could join.
-	asked bool
 	// query is the newest raw query that a joiner brought; it may hold a token.
 	query atomic.Pointer[string]
 	// sent tells that the flight acts as owner and its request at the origin is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mccd/mccd/ring"
 
@@ -29,6 +30,16 @@ type question struct {
 	asOwner bool
 	passed  []*peerv1.PassedOver
 	caller  string
+	// brought takes the flight that came with the answer, where this very
+	// question was asked; nil = nobody wants to know.
+	brought *atomic.Pointer[flight]
+}
+
+// bring tells the asker which flight came with the answer; nil for none.
+func (q *question) bring(fl *flight) {
+	if q.brought != nil && fl != nil {
+		q.brought.Store(fl)
+	}
 }
 
 // maxOffset is beyond the end of any object, and what chunk numbers can count.
@@ -111,23 +122,17 @@ func (t *resolving) ownerAt(id storage.ObjectID, chunk uint32) *resolution {
 // resolve answers q, with others that ask the same. The question goes on when
 // ctx ends.
 func (f *Filler) resolve(ctx context.Context, q question) (*storage.Object, error) {
-	o, _, err := f.resolveMine(ctx, q)
-	return o, err
-}
-
-// resolveMine is resolve and tells whether q itself began the question.
-func (f *Filler) resolveMine(ctx context.Context, q question) (o *storage.Object, mine bool, err error) {
-	r, mine, err := f.resolveOnce(ctx, q)
+	r, err := f.resolveOnce(ctx, q)
 	if refused(err) && r.query != q.ref.Query {
-		r, mine, err = f.resolveOnce(ctx, q) // the token refused was another's
+		r, err = f.resolveOnce(ctx, q) // the token refused was another's
 	}
 	if err != nil {
-		return nil, mine, err
+		return nil, err
 	}
-	return r.o, mine, nil
+	return r.o, nil
 }
 
-func (f *Filler) resolveOnce(ctx context.Context, q question) (*resolution, bool, error) {
+func (f *Filler) resolveOnce(ctx context.Context, q question) (*resolution, error) {
 	key := resolvingKey{q.ref.ID(), q.asOwner}
 	r, mine := f.resolving.start(key, storage.ChunkOf(q.span().Off), q.ref.Query)
 	if mine {
@@ -142,9 +147,9 @@ func (f *Filler) resolveOnce(ctx context.Context, q question) (*resolution, bool
 	}
 	select {
 	case <-r.done:
-		return r, mine, r.err
+		return r, r.err
 	case <-ctx.Done():
-		return r, mine, context.Cause(ctx)
+		return r, context.Cause(ctx)
 	}
 }
 
@@ -230,8 +235,8 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 				return nil, err
 			}
 			fl = newFlight(o.Key(index), wanted.Shift(-int64(index)*storage.ChunkSize), false, q.ref.Query)
-			fl.asked = true
 			f.flights.add(fl)
+			q.bring(fl)
 			known <- o
 			return s, nil
 		}

@@ -17,9 +17,6 @@ type reader struct {
 	// asOwner forces the flights of this reader to act as owner; otherwise
 	// each chunk's route decides.
 	asOwner bool
-	// began tells that this reader's request began the question that brought
-	// the record and the first flight.
-	began bool
 
 	chunk *disk.Chunk
 	index uint32
@@ -84,7 +81,7 @@ func (r *reader) note(fl *flight, started bool) {
 			return
 		}
 	}
-	r.mine = append(r.mine, noted{fl, started || r.began && fl.asked})
+	r.mine = append(r.mine, noted{fl, started})
 }
 
 // want starts flights for what is missing of span (the object's offsets, in

@@ -1,6 +1,7 @@
 package testcluster_test
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -52,4 +53,27 @@ func TestCacheStatus(t *testing.T) {
 		t.Errorf("the second: %q", got)
 	}
 	gate.Open()
+}
+
+// What a request fetched is not told as a hit because it came quickly.
+func TestQuickMissIsNoHit(t *testing.T) {
+	var objects []faultorigin.Object
+	for i := range 30 {
+		objects = append(objects, faultorigin.Object{Path: fmt.Sprintf("/small/%d", i), Size: 5000})
+	}
+	_, c := served(t, testcluster.Config{Nodes: 1}, objects...)
+	ctx := timeout(t)
+	for _, o := range objects {
+		resp, err := ask(ctx, client(), c.Nodes[0], host, o.Path, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Error(err)
+		}
+		resp.Body.Close()
+		if got := resp.Header.Get("Cache-Status"); !strings.Contains(got, "fwd=uri-miss") {
+			t.Errorf("%s: %q", o.Path, got)
+		}
+	}
 }
