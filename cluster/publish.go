@@ -98,6 +98,7 @@ func (c *Cluster) logChange(old, v *ring.View) {
 		switch {
 		case !ok:
 			c.log.Info("node is a member", "node", n.Name, "id", n.ID, "state", n.State.String(), "peer", n.PeerAddr)
+			c.warnOfNamesake(v, n)
 		case was.State != n.State:
 			c.log.Info("node changed", "node", n.Name, "id", n.ID, "state", n.State.String(), "was", was.State.String())
 		}
@@ -109,6 +110,17 @@ func (c *Cluster) logChange(old, v *ring.View) {
 	}
 	if old.Digest() != v.Digest() {
 		c.log.Info("ring changed", "members", len(v.Nodes()), "digest", fmt.Sprintf("%016x", v.Digest()))
+	}
+}
+
+// warnOfNamesake tells of a member with the name of n, which is new. Nodes are
+// told apart by their ids, but people and Cache-Status know only names.
+func (c *Cluster) warnOfNamesake(v *ring.View, n ring.Node) {
+	for _, other := range v.Nodes() {
+		if other.Name == n.Name && other.ID != n.ID {
+			c.log.Warn("two members have one name: give each a name of its own",
+				"node", n.Name, "id", n.ID, "other", other.ID, "state", other.State.String())
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -199,6 +200,36 @@ mccd_cluster_nodes{state="failed"} 1
 		t.Errorf("%d selves, shares add up to %v", selves, sum)
 	}
 }
+
+// TestNamesakesAreToldOf: names are for people, so nothing is refused.
+func TestNamesakesAreToldOf(t *testing.T) {
+	for _, name := range []string{"twin", "other"} {
+		var mu sync.Mutex
+		var log strings.Builder
+		w := writerFunc(func(b []byte) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return log.Write(b)
+		})
+		group(t, 2, func(i int, cfg *Config) {
+			cfg.Name = "twin"
+			if i == 1 {
+				cfg.Name = name
+			} else {
+				cfg.Logger = slog.New(slog.NewTextHandler(w, nil))
+			}
+		})
+		mu.Lock()
+		if told := strings.Contains(log.String(), "two members have one name"); told != (name == "twin") {
+			t.Errorf("beside %q: told %v: %s", name, told, log.String())
+		}
+		mu.Unlock()
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 // TestRunEndsWhileLeaving: neither waits for the other for ever.
 func TestRunEndsWhileLeaving(t *testing.T) {
