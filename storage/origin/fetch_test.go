@@ -128,6 +128,32 @@ func TestRevalidate(t *testing.T) {
 	right(t, resp, "2", span(0, 10))
 }
 
+// TestFieldsThatRepeatTheQueryAreNotKept: some CDNs tell the cache key or the
+// URL in a field, and what is kept is on disk and goes to other clients.
+func TestFieldsThatRepeatTheQueryAreNotKept(t *testing.T) {
+	leak := http.Header{"X-Cache-Key": {"S/L/1/" + path + "?" + ref().Query}, "X-Cid": {"7"}}
+	b := newBed(t, Config{}, faultorigin.Behaviour{Requests: []int{1, 2}, Header: leak},
+		faultorigin.Behaviour{Status: 404, Header: leak})
+	first, err := b.fetch(t, Request{Span: span(0, 10)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := b.fetch(t, Request{Span: span(0, 10), Revalidate: &first.Object.Version, Known: http.Header{"X-Old": {"1"}}})
+	if err != nil || !again.NotModified {
+		t.Fatalf("%+v, %v", again, err)
+	}
+	_, err = b.fetch(t, Request{Span: span(0, 10)})
+	var status *storage.StatusError
+	if !errors.As(err, &status) {
+		t.Fatal(err)
+	}
+	for what, h := range map[string]http.Header{"answer": first.Object.Header, "304": again.Object.Header, "status": status.Header} {
+		if h.Get("X-Cid") != "7" || h.Get("X-Cache-Key") != "" {
+			t.Errorf("%s: %v", what, h)
+		}
+	}
+}
+
 func TestConditions(t *testing.T) {
 	const tag, date = `"t"`, "Wed, 01 Jan 2025 00:00:00 GMT"
 	tests := []struct {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/mccd/mccd/storage"
 )
@@ -39,6 +41,23 @@ func conditions(h http.Header, v *storage.Version) {
 	if v.LastModified != "" {
 		h.Set("If-Modified-Since", v.LastModified)
 	}
+}
+
+// shortestToken is the length from which a query may hold a signature.
+const shortestToken = 8
+
+// withoutToken takes the fields out of h that repeat the query: what is kept
+// goes to disk and to other clients, and a signed query must not.
+func withoutToken(h http.Header, query string) http.Header {
+	if len(query) < shortestToken {
+		return h
+	}
+	for name, values := range h {
+		if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, query) }) {
+			delete(h, name)
+		}
+	}
+	return h
 }
 
 // formatRange writes a span as a Range (RFC 9110 section 14.1.2).
