@@ -174,6 +174,9 @@ func readETag(s string) (tag, rest string, ok bool) {
 // request returns what the source is asked for.
 func (w wanted) request(ref storage.Ref, rule *storage.Rule, head bool) storage.Request {
 	req := storage.Request{Ref: ref, Rule: rule, First: w.span, Whole: w.whole(), HeadOnly: head}
+	if rule.Profile == storage.ProfileDO {
+		req.Total = w.total
+	}
 	switch {
 	case w.kind == rangeUnreadable:
 		req.First, req.Whole = storage.Span{End: math.MaxInt64}, true

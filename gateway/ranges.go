@@ -30,6 +30,9 @@ type wanted struct {
 	// from the end, End = MaxInt64 is the end. An empty span can be satisfied
 	// by no object.
 	span storage.Span
+	// total is the object's length as the client's resume tells it, 0 = it does
+	// not: Lite asks for bytes=<received>-<total-1> and for nothing else.
+	total int64
 }
 
 // nothing returns the span that no object satisfies.
@@ -49,7 +52,11 @@ func readRange(r *http.Request) wanted {
 		return whole // RFC 9110 section 14.2: Range is defined for GET only
 	}
 	lite := strings.HasPrefix(r.Header.Get("User-Agent"), "Microsoft-Delivery-Optimization-Lite/")
-	return parseRange(lines[len(lines)-1], lite)
+	want := parseRange(lines[len(lines)-1], lite)
+	if lite && want.kind == rangeOne && want.span.Off >= 0 && want.span.End != math.MaxInt64 {
+		want.total = want.span.End
+	}
+	return want
 }
 
 // parseRange reads one Range header value by RFC 9110 section 14.1.2. With

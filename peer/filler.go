@@ -183,6 +183,12 @@ func (f *Filler) Open(ctx context.Context, req storage.Request) (*Content, error
 	if err != nil {
 		return nil, err
 	}
+	if req.Total > 0 && o.Size() != req.Total {
+		// A resume of another version: that one, as long as anybody holds it.
+		if o = f.cache.Before(o.ID); o == nil || o.Size() != req.Total {
+			return nil, storage.ErrVersionGone
+		}
+	}
 	c := newContent(f, req, o)
 	if brought != nil {
 		c.r.note(brought, true)

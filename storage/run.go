@@ -55,6 +55,10 @@ type Request struct {
 	// Whole tells that the client wants the object from First on to its end,
 	// in order, so that reading ahead pays.
 	Whole bool
+	// Total is the length that the client takes the object to have, from a
+	// resume; 0 = it did not tell. An object of another length is never sent
+	// for it (docs/clients.md section 8).
+	Total int64
 	// HeadOnly tells that no bytes are wanted, only the record.
 	HeadOnly bool
 }

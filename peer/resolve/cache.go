@@ -23,6 +23,9 @@ type Cache struct {
 	disk   Disk
 	logger *slog.Logger
 	memory *lru.Cache[storage.ObjectID, *storage.Object]
+	// before holds, by object, the record of the version before the present
+	// one, for downloads that began with it.
+	before *lru.Cache[storage.ObjectID, *storage.Object]
 
 	mu sync.Mutex // orders publications; guards nothing that readers need
 	// writes let the records of one object reach the disk one after the other,
@@ -39,7 +42,11 @@ func NewCache(disk Disk, entries int, logger *slog.Logger) *Cache {
 	if err != nil {
 		panic(err) // only a size below 1 is refused
 	}
-	return &Cache{disk: disk, logger: logger, memory: memory}
+	before, err := lru.New[storage.ObjectID, *storage.Object](max(1, entries/8))
+	if err != nil {
+		panic(err)
+	}
+	return &Cache{disk: disk, logger: logger, memory: memory, before: before}
 }
 
 // Record returns what is kept of object id, nil when nothing is.
@@ -57,6 +64,13 @@ func (c *Cache) Record(id storage.ObjectID) *storage.Object {
 	return o
 }
 
+// Before returns the record of the version of id that was current before the
+// present one, nil when it is not known.
+func (c *Cache) Before(id storage.ObjectID) *storage.Object {
+	o, _ := c.before.Get(id)
+	return o
+}
+
 // Publish keeps o, unless a record with a newer registration is kept already,
 // and returns what is kept then. A drive that cannot take the record costs its
 // being there after a restart, nothing else.
@@ -71,6 +85,9 @@ func (c *Cache) Publish(o *storage.Object) *storage.Object {
 		return old
 	}
 	c.memory.Add(o.ID, o)
+	if old != nil && old.Version.ID() != o.Version.ID() {
+		c.before.Add(o.ID, old)
+	}
 	c.mu.Unlock()
 	if old != nil && sameOnDisk(old, o) {
 		return o
