@@ -126,17 +126,12 @@ func (f *Filler) storeSpan(fl *flight, j *job, resp *origin.Response) error {
 		_ = resp.Body.Close()
 		return err
 	}
-	defer s.close()
 	n, err := s.copyFrom(resp.Body, fl.span)
+	s.close()
 	_ = resp.Body.Close()
 	f.fromOrigin(n)
 	if err == nil || n == 0 || j.o.Whole != "" {
 		return err
 	}
-	for _, span := range s.missing(fl.span) {
-		if err := f.fetch(fl, j, s, span); err != nil {
-			return err
-		}
-	}
-	return nil
+	return f.flyAsOwner(fl, j)
 }

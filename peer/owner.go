@@ -22,25 +22,44 @@ func (f *Filler) flyAsOwner(fl *flight, j *job) error {
 		return err
 	}
 	defer s.close()
-	f.takeHeld(fl, j, s)
-	if len(s.missing(fl.span)) == 0 {
-		fl.from.Store(uint32(storage.SourcePeer))
-		return nil
-	}
-	fl.from.Store(uint32(storage.SourceOrigin))
-	fl.sent.Store(true)
-	if f.superseded(j.o) {
-		return storage.ErrVersionGone
-	}
-	if j.o.Whole != "" {
-		return f.fillWhole(fl, j, s)
-	}
-	for _, span := range s.missing(fl.span) {
-		if err := f.fetch(fl, j, s, span); err != nil {
+	var last error
+	for range originTries {
+		fl.sent.Store(false) // it may wait for others' flights now
+		f.takeHeld(fl, j, s)
+		left := s.missing(fl.span)
+		if len(left) == 0 {
+			if last == nil {
+				fl.from.Store(uint32(storage.SourcePeer))
+			}
+			return nil
+		}
+		fl.from.Store(uint32(storage.SourceOrigin))
+		fl.sent.Store(true)
+		if f.superseded(j.o) {
+			return storage.ErrVersionGone
+		}
+		if j.o.Whole != "" {
+			return f.fillWhole(fl, j, s)
+		}
+		more, err := f.fetchAll(fl, j, s, left)
+		if !more {
 			return err
 		}
+		last = err
 	}
-	return nil
+	return last
+}
+
+// fetchAll gets spans from the origin. more tells that it broke off on the way
+// and another try is worth it: what broke off here others may have by then.
+func (f *Filler) fetchAll(fl *flight, j *job, s *sink, spans []storage.Span) (more bool, err error) {
+	for _, span := range spans {
+		n, err := f.fetch(fl, j, s, span)
+		if err != nil {
+			return n > 0 && !errors.Is(err, storage.ErrVersionGone) && f.ctx.Err() == nil, err
+		}
+	}
+	return false, nil
 }
 
 // superseded reports whether this node knows a newer version than o: the
@@ -50,32 +69,23 @@ func (f *Filler) superseded(o *storage.Object) bool {
 	return now != nil && now.Version.ID() != o.Version.ID() && now.Registration > o.Registration
 }
 
-// fetch gets span of fl's chunk from the origin.
-func (f *Filler) fetch(fl *flight, j *job, s *sink, span storage.Span) error {
+// fetch gets span of fl's chunk from the origin, and returns how many bytes
+// came. A refused token is tried again with another that a joiner brought.
+func (f *Filler) fetch(fl *flight, j *job, s *sink, span storage.Span) (int64, error) {
 	cs := j.chunkSpan(fl.key.Index)
-	var last error
-	for range originTries {
+	for {
 		query := *fl.query.Load()
 		ref := j.ref
 		ref.Query = query
 		resp, err := f.request(origin.Request{Ref: ref, Rule: j.rule, Span: span.Shift(cs.Off)})
+		if refused(err) && *fl.query.Load() != query {
+			continue
+		}
 		if err != nil {
-			if refused(err) && *fl.query.Load() != query {
-				continue // a joiner brought another token meanwhile
-			}
-			return f.fetchFailed(j, err)
+			return 0, f.fetchFailed(j, err)
 		}
-		n, err := f.takeAnswer(j, s, resp, span.Shift(cs.Off))
-		if err == nil {
-			return nil
-		}
-		span.Off += n
-		if n == 0 || errors.Is(err, storage.ErrVersionGone) {
-			return err
-		}
-		last = err
+		return f.takeAnswer(j, s, resp, span.Shift(cs.Off))
 	}
-	return last
 }
 
 // request asks the origin. It waits while the origin's bound is reached, up to

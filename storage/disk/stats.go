@@ -55,6 +55,7 @@ func (s *Store) Stats() Stats {
 		st.Limit += ds.Limit
 		st.Chunks += ds.Chunks
 	}
+	st.Drives = append(st.Drives, s.lost...)
 	return st
 }
 

@@ -18,6 +18,7 @@ type Store struct {
 	log          *slog.Logger
 	now          func() time.Time
 	drives       []*drive
+	lost         []DriveStats // drives that could not be opened at the start
 	shards       [shardCount]shard
 	idlePerShard int
 	metrics      *metrics
@@ -44,8 +45,8 @@ type counts struct {
 // New opens the drives of cfg: it validates, locks every drive and reads its
 // id and format, and starts nothing. It fails on a faulty configuration
 // (every fault is named), on a drive in use elsewhere (ErrLocked) and on a
-// newer format (ErrFormat). A drive that gives I/O errors is left out or
-// served read-only, and logged.
+// newer format (ErrFormat). A drive that gives I/O errors is served read-only or,
+// until the next start, left out; only when none is left New fails.
 func New(cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -60,20 +61,27 @@ func New(cfg Config) (*Store, error) {
 	}
 	s.buffers.New = func() any { b := make([]byte, verifyRun); return &b }
 	s.metrics = newMetrics(s, cfg.Registerer)
-	var errs []error
+	var errs, mistakes []error
 	for i, d := range cfg.Drives {
 		opened, err := s.openDrive(i, d)
-		if err != nil {
-			errs = append(errs, err)
+		switch {
+		case err == nil:
+			s.drives = append(s.drives, opened)
 			continue
+		case errors.Is(err, ErrLocked) || errors.Is(err, ErrFormat):
+			mistakes = append(mistakes, err)
 		}
-		s.drives = append(s.drives, opened)
+		errs = append(errs, err)
+		s.lost = append(s.lost, DriveStats{Path: d.Path, State: StateFailed, Cause: err, Limit: d.Size})
 	}
-	if len(errs) > 0 {
+	if len(mistakes) > 0 || len(s.drives) == 0 {
 		for _, d := range s.drives {
 			d.unlock()
 		}
 		return nil, errors.Join(errs...)
+	}
+	for _, d := range s.lost {
+		s.log.Error("drive left out until the next start; the others serve on", "drive", d.Path, "error", d.Cause)
 	}
 	s.scans.Store(int32(len(s.drives)))
 	return s, nil
