@@ -84,7 +84,7 @@ func TestVerdict(t *testing.T) {
 
 func TestRowsAndPrint(t *testing.T) {
 	r := sample()
-	want := map[string]float64{"served": 1, "origin_vs_unique": 1, "extra_after_kill": 2.0 / 7, "failed": 1, "wrong": 1}
+	want := map[string]float64{"served": 1, "origin_vs_unique": 1, "extra_after_kill": 2.0 / 4, "failed": 1, "wrong": 1}
 	for _, row := range r.rows() {
 		ratio, named := want[row.Name]
 		if named && (row.Ratio < ratio-1e-6 || row.Ratio > ratio+1e-6) {

@@ -119,7 +119,7 @@ func (r *result) rows() []rows.Row {
 	return []rows.Row{
 		rows.New("served", float64(r.herd.Bytes), float64(r.want), round("bytes delivered / asked for")),
 		rows.New("origin_vs_unique", float64(r.atKill.sent), float64(r.atKill.unique), round("bytes sent by the origin before the kill / different bytes of them")),
-		rows.New("extra_after_kill", float64(r.extra()), float64(r.bound()), round("bytes the origin sent again after the kill / held by the killed node alone + 1MiB per open flight")),
+		rows.New("extra_after_kill", float64(r.extra()), float64(r.alone), round("bytes the origin sent again after the kill / bytes that the killed node alone held")),
 		rows.New("extra_after_return", float64(r.extraAfter()), 0, round("bytes the origin sent again after the killed node was started again")),
 		rows.New("failed", float64(len(r.failed)), 0, round("requests failed at living nodes")),
 		rows.New("wrong", float64(r.wrong()), 0, round("copies or pieces with a wrong SHA-256")),
