@@ -52,6 +52,10 @@ func decide(r *http.Request, profile storage.Profile, obj *storage.Object, want 
 		all.widened = true
 		return all
 	}
+	if !ifRange(r.Header, obj) {
+		// Profile do: neither 200 nor another version's bytes may answer it.
+		return decision{status: failed}
+	}
 	span, ok := resolve(want.span, size)
 	if !ok {
 		return decision{status: unsatisfiable}
