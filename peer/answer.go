@@ -119,7 +119,7 @@ func (f *Filler) startFlight(j *job, resp *origin.Response) *flight {
 }
 
 // storeSpan writes resp into the flight's chunk; where it breaks off on the
-// way, the rest is asked for once more.
+// way, the rest is filled as any other flight.
 func (f *Filler) storeSpan(fl *flight, j *job, resp *origin.Response) error {
 	s, err := f.openSink(f.ctx, fl.key, j.o.Version)
 	if err != nil {
@@ -133,5 +133,5 @@ func (f *Filler) storeSpan(fl *flight, j *job, resp *origin.Response) error {
 	if err == nil || n == 0 || j.o.Whole != "" {
 		return err
 	}
-	return f.flyAsOwner(fl, j)
+	return f.flyAsOwner(fl, j, err)
 }

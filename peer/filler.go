@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/mccd/mccd/peer/resolve"
+	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/httpcache"
 )
@@ -45,7 +47,8 @@ type Filler struct {
 	paused atomic.Int64
 	// refuted holds, by object, the last registration that an origin was seen
 	// to contradict.
-	refuted *lru.Cache[storage.ObjectID, uint64]
+	refuted  *lru.Cache[storage.ObjectID, uint64]
+	refuting sync.Mutex // lets refuted only grow
 
 	// ctx ends all detached work.
 	ctx    context.Context
@@ -113,6 +116,8 @@ func (f *Filler) watchOwnPauses(ctx context.Context) {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
+		case <-f.ctx.Done():
+			return
 		}
 		now := monotonic()
 		if now-last > int64(f.cfg.Silence+f.cfg.Silence/3) {
@@ -127,11 +132,11 @@ func (f *Filler) watchOwnPauses(ctx context.Context) {
 // of its own, so that it asks those who act for it rather than acts itself.
 func (f *Filler) stoodStill() bool {
 	at := f.paused.Load()
-	return at != 0 && monotonic()-at < 2*int64(f.cfg.BreakerOpen)
+	return at != 0 && monotonic()-at < int64(f.cfg.BreakerOpen)/2
 }
 
-// Drain refuses new FILLs, gives what is on disk, and waits for the FILLs and
-// the requests at origins in progress, up to 10 s: what is cut here the origin
+// Drain refuses new FILLs, gives what is on disk or on its way, and waits for
+// the calls of other nodes and the requests at origins in progress, up to 10 s: what is cut here the origin
 // may have to send again. Requests of this node's clients go on. Run calls it
 // at its end too.
 func (f *Filler) Drain() {
@@ -140,13 +145,25 @@ func (f *Filler) Drain() {
 	defer deadline.Stop()
 	tick := time.NewTicker(drainTime / 200)
 	defer tick.Stop()
-	for f.admitted.busy() || f.flights.owned() > 0 {
+	for f.admitted.busy() || f.flights.owned() > 0 && f.others() {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
 			return
 		}
 	}
+}
+
+// others reports whether there is another living node, for which flights in
+// progress may be of use.
+func (f *Filler) others() bool {
+	view := f.cfg.Placement.View()
+	for _, node := range view.Nodes() {
+		if node.ID != view.Self && node.State != ring.Failed {
+			return true
+		}
+	}
+	return false
 }
 
 // drainTime bounds the wait of Drain.
@@ -188,6 +205,9 @@ func (f *Filler) Open(ctx context.Context, req storage.Request) (*Content, error
 		if o = f.cache.Before(o.ID); o == nil || o.Size() != req.Total {
 			return nil, storage.ErrVersionGone
 		}
+		past := *o
+		past.FreshFor = 0 // an owner that learns it from us is not to serve it to others
+		o = &past
 	}
 	c := newContent(f, req, o)
 	if brought != nil {

@@ -21,8 +21,8 @@ type flight struct {
 	// query is the newest raw query that a joiner brought; it may hold a token.
 	query atomic.Pointer[string]
 	// sent tells that the flight acts as owner and its request at the origin is
-	// on its way: it waits for nobody else any more, so that another node's
-	// owner flight may wait for it.
+	// on its way: while it is, the flight waits for no other node, so that
+	// another node's owner flight may begin to wait for it.
 	sent atomic.Bool
 	// from is where the bytes come from, as far as is known.
 	from atomic.Uint32

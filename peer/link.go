@@ -106,6 +106,13 @@ func (l *links) renew(k *link) *link {
 	return fresh
 }
 
+// current reports whether k is the link that counts for its address.
+func (l *links) current(k *link) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.byAddr[k.addr] == k
+}
+
 func (l *links) credentials() credentials.TransportCredentials {
 	if l.cfg.ClientCredentials != nil {
 		return l.cfg.ClientCredentials

@@ -11,7 +11,6 @@ type metrics struct {
 	served    *prometheus.CounterVec // by mode: fill, held
 	passed    *prometheus.CounterVec // by reason
 	resolves  *prometheus.CounterVec // by result
-	discarded prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -32,8 +31,5 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		resolves: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_resolves_total", Help: "Questions about the current version of an object, by how they ended.",
 		}, []string{"result"}),
-		discarded: f.NewCounter(prometheus.CounterOpts{
-			Name: "mccd_fill_discarded_bytes_total", Help: "Bytes that came twice and were not stored.",
-		}),
 	}
 }

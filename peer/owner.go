@@ -15,21 +15,21 @@ import (
 const originTries = 4
 
 // flyAsOwner fills fl as the chunk's acting owner: from other nodes that hold
-// the bytes, then from the origin.
-func (f *Filler) flyAsOwner(fl *flight, j *job) error {
+// the bytes, then from the origin. last is the error with which an answer of the
+// origin broke off before, nil for none.
+func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 	s, err := f.openSink(f.ctx, fl.key, j.o.Version)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	var last error
 	for range originTries {
 		fl.sent.Store(false) // it may wait for others' flights now
 		f.takeHeld(fl, j, s)
 		left := s.missing(fl.span)
 		if len(left) == 0 {
-			if last == nil {
-				fl.from.Store(uint32(storage.SourcePeer))
+			if last != nil {
+				fl.from.Store(uint32(storage.SourceOrigin)) // most of it
 			}
 			return nil
 		}
@@ -53,10 +53,16 @@ func (f *Filler) flyAsOwner(fl *flight, j *job) error {
 // fetchAll gets spans from the origin. more tells that it broke off on the way
 // and another try is worth it: what broke off here others may have by then.
 func (f *Filler) fetchAll(fl *flight, j *job, s *sink, spans []storage.Span) (more bool, err error) {
+	total := int64(0)
 	for _, span := range spans {
+		if len(s.missing(span)) == 0 {
+			continue // an answer before brought more than was asked for
+		}
 		n, err := f.fetch(fl, j, s, span)
+		total += n
 		if err != nil {
-			return n > 0 && !errors.Is(err, storage.ErrVersionGone) && f.ctx.Err() == nil, err
+			_, refusal := errors.AsType[*storage.StatusError](err)
+			return total > 0 && !refusal && !errors.Is(err, storage.ErrVersionGone) && f.ctx.Err() == nil, err
 		}
 	}
 	return false, nil
@@ -66,7 +72,7 @@ func (f *Filler) fetchAll(fl *flight, j *job, s *sink, spans []storage.Span) (mo
 // origin would answer with that one.
 func (f *Filler) superseded(o *storage.Object) bool {
 	now := f.cache.Record(o.ID)
-	return now != nil && now.Version.ID() != o.Version.ID() && now.Registration > o.Registration
+	return o.Registration != 0 && now != nil && now.Version.ID() != o.Version.ID() && now.Registration > o.Registration
 }
 
 // fetch gets span of fl's chunk from the origin, and returns how many bytes

@@ -63,7 +63,7 @@ func (f *Filler) fly(fl *flight, j *job) error {
 		return err
 	}
 	if fl.asOwner {
-		return f.flyAsOwner(fl, j)
+		return f.flyAsOwner(fl, j, nil)
 	}
 	return f.flyAsRequester(fl, j)
 }
@@ -211,7 +211,13 @@ func (f *Filler) self() string { return f.cfg.Placement.View().Self }
 
 // refute notes that the origin contradicted o: until a newer registration the
 // record answers nobody.
-func (f *Filler) refute(o *storage.Object) { f.refuted.Add(o.ID, o.Registration) }
+func (f *Filler) refute(o *storage.Object) {
+	f.refuting.Lock()
+	defer f.refuting.Unlock()
+	if upTo, ok := f.refuted.Peek(o.ID); !ok || upTo < o.Registration {
+		f.refuted.Add(o.ID, o.Registration)
+	}
+}
 
 // isRefuted reports whether the origin was seen to contradict o.
 func (f *Filler) isRefuted(o *storage.Object) bool {

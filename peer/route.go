@@ -40,9 +40,13 @@ func (r *route) next() *ring.Node {
 	for _, i := range view.Order(storage.PlacementHash(r.id, index)) {
 		node := view.Node(i)
 		if node.ID == view.Self {
-			if node.State == ring.Draining || r.f.stoodStill() {
-				r.note(node.ID, peerv1.PassedOver_REASON_SILENT)
+			if node.State == ring.Draining {
+				r.note(node.ID, peerv1.PassedOver_REASON_DRAINING)
 				continue // its successors act for it
+			}
+			if r.f.stoodStill() {
+				r.note(node.ID, peerv1.PassedOver_REASON_SILENT)
+				continue
 			}
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 
 	"google.golang.org/grpc"
@@ -90,6 +91,9 @@ func (s *service) Fill(m *peerv1.FillRequest, stream grpc.ServerStreamingServer[
 			return call.send(&peerv1.FillResponse{State: peerv1.FillResponse_STATE_BUSY, Failure: failureToProto(storage.ErrBusy)})
 		}
 		defer s.f.admitted.give(m.GetCaller())
+	} else {
+		s.f.admitted.take("", math.MaxInt) // counted, for Drain, not bounded
+		defer s.f.admitted.give("")
 	}
 	stop := call.beats.start(s.f.cfg.Heartbeat, func() error { return stream.SendMsg(&peerv1.FillResponse{State: call.state}) })
 	err := call.serve(stream.Context())
@@ -184,6 +188,9 @@ func (c *fillCall) held(ctx context.Context, span storage.Span) error {
 		}
 		return c.send(&peerv1.FillResponse{Presence: &peerv1.Presence{Words: held[:]}})
 	}
+	if errors.Is(err, disk.ErrNotHeld) && c.f.flights.sentAt(key, span.Off%storage.ChunkSize) != nil {
+		chunk, err = c.f.cfg.Store.Create(ctx, key, c.o.Version) // its flight is about to
+	}
 	if err != nil {
 		return err
 	}
@@ -216,7 +223,8 @@ func (c *fillCall) held(ctx context.Context, span storage.Span) error {
 }
 
 // follow waits for progress of a flight that gets the byte off from the origin.
-// That flight waits for no node, so nobody waits in a circle.
+// It was at the origin when the waiting began; a flight that itself waits for a
+// node is never sent, so nobody waits in a circle.
 func (c *fillCall) follow(ctx context.Context, key storage.ChunkKey, off int64, progress <-chan struct{}) error {
 	fl := c.f.flights.sentAt(key, off)
 	if fl == nil {
@@ -293,8 +301,8 @@ func (c *fillCall) learn(ctx context.Context, span storage.Span) error {
 	}
 	now := c.f.cfg.Now()
 	known := c.f.cache.Record(c.ref.ID())
-	refuted := known != nil && (c.f.isRefuted(known) ||
-		c.m.GetRefuted() && c.o != nil && known.Registration <= c.o.Registration)
+	refuted := known != nil && c.f.isRefuted(known) ||
+		c.m.GetRefuted() && c.o != nil && (known == nil || known.Registration <= c.o.Registration)
 	if known == nil || refuted || !known.Fresh(now) || c.rule.RevalidateAlways(c.ref.Path) {
 		stale := c.o
 		if known != nil && (stale == nil || known.Registration >= stale.Registration) {
@@ -305,7 +313,7 @@ func (c *fillCall) learn(ctx context.Context, span storage.Span) error {
 			asOwner: true, passed: c.m.GetPassedOver(), caller: c.m.GetCaller(),
 		}
 		if refuted {
-			q.refuted = known.Version.ID()
+			q.refuted = stale.Version.ID()
 		}
 		o, err := c.f.resolve(ctx, q)
 		if err != nil {

@@ -47,6 +47,9 @@ func (s *suspicion) suspected() bool {
 // suspect notes that k was silent or broke: it is passed over until it is heard
 // again.
 func (l *links) suspect(k *link) {
+	if !l.current(k) {
+		return // its connection was replaced meanwhile: the peer is not to blame
+	}
 	k.mu.Lock()
 	if k.since.Load() == 0 {
 		k.wait = firstAsk

@@ -33,7 +33,7 @@ func docs() map[string]string {
 		"timeouts.client_first_byte": "For a client's next byte; then it gets 503 or a close. At most 15s: clients give a cache up at 20s (docs/clients.md section 5).",
 		"timeouts.peer_silence":      "Without a byte from a peer; then the next node is asked.",
 		"timeouts.peer_heartbeat":    "Between signs of life of a peer that is still waiting for bytes. At most half of peer_silence.",
-		"timeouts.breaker_open":      "For which a silent peer is passed over.",
+		"timeouts.breaker_open":      "For which a peer that was heard counts as living whatever gossip says; a silent one is asked again at most four times as often.",
 		"timeouts.shutdown_grace":    "For downloads in progress to end at a stop; then they are cut.",
 		"timeouts.gossip_probe":      "Between probes of another node by gossip.",
 

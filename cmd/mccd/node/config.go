@@ -94,7 +94,8 @@ type Timeouts struct {
 	// PeerSilence [300ms] without a byte moves a requester on; PeerHeartbeat
 	// [100ms] is how often a waiting peer says that it lives.
 	PeerSilence, PeerHeartbeat time.Duration
-	// BreakerOpen [2s] is how long a silent peer is passed over.
+	// BreakerOpen [2s] is how long a peer that was heard counts as living
+	// whatever gossip says; a silent one is asked again four times as often.
 	BreakerOpen time.Duration
 	// ShutdownGrace [30s] is how long responses in flight may go on.
 	ShutdownGrace time.Duration
