@@ -17,7 +17,8 @@ import (
 
 // errNotOwner tells that a peer places the chunk elsewhere.
 type errNotOwner struct {
-	whole string // the node that fills the object whole, if any
+	digest uint64 // of its ring
+	whole  string // the node that fills the object whole, if any
 }
 
 func (*errNotOwner) Error() string { return "peer is not on the chunk's list" }
@@ -127,7 +128,7 @@ func (x *exchange) take(ref storage.Ref, m *frame) (done bool, err error) {
 	}
 	switch {
 	case head.GetNotOwner() != nil:
-		return true, &errNotOwner{whole: head.GetNotOwner().GetWhole()}
+		return true, &errNotOwner{digest: head.GetNotOwner().GetViewDigest(), whole: head.GetNotOwner().GetWhole()}
 	case head.GetFailure() != nil:
 		return true, failureFromProto(head.GetFailure())
 	case head.GetPresence() != nil:

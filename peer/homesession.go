@@ -43,10 +43,12 @@ func (f *Filler) openHome(ctx context.Context, q question) (homeSession, error) 
 		case errors.Is(err, errSilent):
 			r.pass(node.ID, peerv1.PassedOver_REASON_SILENT)
 		default:
-			if _, ok := errors.AsType[*errNotOwner](err); ok {
-				r.pass(node.ID, peerv1.PassedOver_REASON_NOT_OWNER)
-			} else {
+			elsewhere, ok := errors.AsType[*errNotOwner](err)
+			switch {
+			case !ok:
 				r.pass(node.ID, peerv1.PassedOver_REASON_TROUBLE)
+			case !f.caughtUp(r, elsewhere.digest):
+				r.pass(node.ID, peerv1.PassedOver_REASON_NOT_OWNER)
 			}
 		}
 	}
@@ -182,7 +184,7 @@ func (h *remoteHome) await(want func(*peerv1.ResolveResponse) bool) error {
 			return failureFromProto(m.GetFailure())
 		}
 		if m.GetNotOwner() != nil {
-			return &errNotOwner{}
+			return &errNotOwner{digest: m.GetNotOwner().GetViewDigest()}
 		}
 		if !want(m) {
 			continue

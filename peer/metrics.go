@@ -11,6 +11,8 @@ type metrics struct {
 	served    *prometheus.CounterVec // by mode: fill, held
 	passed    *prometheus.CounterVec // by reason
 	resolves  *prometheus.CounterVec // by result
+	// disagreements counts calls of peers with another ring.
+	disagreements prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -28,6 +30,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		passed: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_peer_passed_over_total", Help: "Candidates passed over by flights, by reason.",
 		}, []string{"reason"}),
+		disagreements: f.NewCounter(prometheus.CounterOpts{
+			Name: "mccd_peer_view_disagreements_total", Help: "Calls of nodes whose view digest differed from this node's.",
+		}),
 		resolves: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_resolves_total", Help: "Questions about the current version of an object, by how they ended.",
 		}, []string{"result"}),

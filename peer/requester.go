@@ -121,6 +121,25 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 	}
 }
 
+// caughtUp reports whether this node's ring changed while it waited for it,
+// because digest, that of a peer that does not count itself an owner, differs.
+// It waits once in a flight, for Config.Silence at most.
+func (f *Filler) caughtUp(r *route, digest uint64) bool {
+	if r.waited || digest == r.digest {
+		return false
+	}
+	r.waited = true
+	for began := monotonic(); monotonic()-began < int64(f.cfg.Silence); {
+		if f.cfg.Placement.View().Digest() != r.digest {
+			return true
+		}
+		if !f.pause(f.cfg.Silence / 16) {
+			return false
+		}
+	}
+	return false
+}
+
 func isLocal(err error) bool {
 	_, ok := errors.AsType[*localError](err)
 	return ok
@@ -132,6 +151,9 @@ func (f *Filler) turnAway(r *route, node *ring.Node, err error, troubles *int) b
 		if elsewhere.whole != "" && elsewhere.whole != r.whole {
 			r.whole = elsewhere.whole
 			return true
+		}
+		if f.caughtUp(r, elsewhere.digest) {
+			return true // by the newer view, perhaps the same node
 		}
 		r.pass(node.ID, peerv1.PassedOver_REASON_NOT_OWNER)
 		return true

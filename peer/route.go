@@ -16,6 +16,10 @@ type route struct {
 	// order counts.
 	whole  string
 	passed []*peerv1.PassedOver
+	// digest is that of the ring by which next chose last; waited tells that
+	// the flight has waited for a newer one.
+	digest uint64
+	waited bool
 }
 
 // next returns the present acting owner: the first candidate that is alive, not
@@ -23,6 +27,7 @@ type route struct {
 // owner, or nobody else is left.
 func (r *route) next() *ring.Node {
 	view := r.f.cfg.Placement.View()
+	r.digest = view.Digest()
 	index := r.index
 	if r.whole != "" {
 		if r.whole == view.Self {

@@ -82,6 +82,9 @@ func (f *Filler) refFromProto(m *peerv1.Ref) (storage.Ref, *storage.Rule, error)
 
 // Fill serves FILL, HELD and PROBE.
 func (s *service) Fill(m *peerv1.FillRequest, stream grpc.ServerStreamingServer[peerv1.FillResponse]) error {
+	if m.GetViewDigest() != s.f.cfg.Placement.View().Digest() {
+		s.f.metrics.disagreements.Inc()
+	}
 	call := &fillCall{f: s.f, m: m, stream: stream}
 	if m.GetMode() == peerv1.FillRequest_MODE_FILL {
 		if s.f.stopping.Load() { // its successors act for it; what it holds it still gives
