@@ -36,6 +36,9 @@ type Node struct {
 	// PeerAddr is "host:port" of its port for peers.
 	PeerAddr string
 	State    State
+	// Incarnation rises with each start of the node: whoever has another than
+	// before has forgotten what it had in memory. 0 = not known.
+	Incarnation uint64
 }
 
 // View is one node's picture of the cluster, liveness included. It is
@@ -47,6 +50,8 @@ type View struct {
 	Ring *Ring
 	// Serial numbers the views of this node, upwards.
 	Serial uint64
+	// Epoch names the placement; zero where no cluster has agreed on one.
+	Epoch Epoch
 	// nodes[i] is the node of Ring.Members()[i].
 	nodes []Node
 	self  int
@@ -77,6 +82,13 @@ func NewView(self string, serial uint64, r *Ring, nodes []Node) *View {
 		v.nodes[i].Zone = m.Zone
 	}
 	return v
+}
+
+// At returns v with its epoch; v itself stays as it is.
+func (v *View) At(e Epoch) *View {
+	w := *v
+	w.Epoch = e
+	return &w
 }
 
 // Order returns the members that may act for hash, as indexes for Node: the
