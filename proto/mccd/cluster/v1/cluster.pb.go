@@ -4,7 +4,8 @@
 // 	protoc        (unknown)
 // source: mccd/cluster/v1/cluster.proto
 
-// What nodes tell each other by gossip: who they are, and whom they know.
+// What nodes of a cluster tell each other beside the data: who they are, how
+// they enter, and what they want written to the replicated state.
 
 package clusterv1
 
@@ -99,7 +100,13 @@ type NodeMeta struct {
 	// of the node.
 	Incarnation uint64 `protobuf:"varint,8,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// When the process started, in milliseconds since 1970, UTC.
-	StartTimeMs   int64 `protobuf:"varint,9,opt,name=start_time_ms,json=startTimeMs,proto3" json:"start_time_ms,omitempty"`
+	StartTimeMs int64 `protobuf:"varint,9,opt,name=start_time_ms,json=startTimeMs,proto3" json:"start_time_ms,omitempty"`
+	// The version of the gossip keyring that the node has taken in.
+	Keyring uint64 `protobuf:"varint,10,opt,name=keyring,proto3" json:"keyring,omitempty"`
+	// The digest of its ring.
+	ViewDigest uint64 `protobuf:"fixed64,11,opt,name=view_digest,json=viewDigest,proto3" json:"view_digest,omitempty"`
+	// The last index of the replicated state that it has applied.
+	Applied       uint64 `protobuf:"varint,12,opt,name=applied,proto3" json:"applied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -197,6 +204,1026 @@ func (x *NodeMeta) GetStartTimeMs() int64 {
 	return 0
 }
 
+func (x *NodeMeta) GetKeyring() uint64 {
+	if x != nil {
+		return x.Keyring
+	}
+	return 0
+}
+
+func (x *NodeMeta) GetViewDigest() uint64 {
+	if x != nil {
+		return x.ViewDigest
+	}
+	return 0
+}
+
+func (x *NodeMeta) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
+}
+
+// Address says where a node is.
+type Address struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The node's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// "host:port" of its port for peers.
+	PeerAddr string `protobuf:"bytes,2,opt,name=peer_addr,json=peerAddr,proto3" json:"peer_addr,omitempty"`
+	// "host:port" of its gossip.
+	GossipAddr string `protobuf:"bytes,3,opt,name=gossip_addr,json=gossipAddr,proto3" json:"gossip_addr,omitempty"`
+	// The start of the node that this is of: higher is newer.
+	Incarnation   uint64 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Address) Reset() {
+	*x = Address{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Address) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Address) ProtoMessage() {}
+
+func (x *Address) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Address.ProtoReflect.Descriptor instead.
+func (*Address) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Address) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Address) GetPeerAddr() string {
+	if x != nil {
+		return x.PeerAddr
+	}
+	return ""
+}
+
+func (x *Address) GetGossipAddr() string {
+	if x != nil {
+		return x.GossipAddr
+	}
+	return ""
+}
+
+func (x *Address) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+// JoinRequest asks to be let in.
+type JoinRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token's secret, hashed: SHA-256, hexadecimal.
+	TokenHash string `protobuf:"bytes,1,opt,name=token_hash,json=tokenHash,proto3" json:"token_hash,omitempty"`
+	// Makes the admission idempotent: random, kept until the join is done.
+	JoinKey string `protobuf:"bytes,2,opt,name=join_key,json=joinKey,proto3" json:"join_key,omitempty"`
+	// Where the node is.
+	Address *Address `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	// The name that people use.
+	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	// Where it stands; empty for no zone.
+	Zone string `protobuf:"bytes,5,opt,name=zone,proto3" json:"zone,omitempty"`
+	// Its weight, 1 to 4; 0 = by its drives.
+	Weight uint32 `protobuf:"varint,6,opt,name=weight,proto3" json:"weight,omitempty"`
+	// The sum of its drives' limits in bytes.
+	DriveBytes int64 `protobuf:"varint,7,opt,name=drive_bytes,json=driveBytes,proto3" json:"drive_bytes,omitempty"`
+	// Its public key, Ed25519.
+	PublicKey []byte `protobuf:"bytes,8,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	// The key's signature of join_key and id, so that nobody enters with
+	// another's key.
+	Signature []byte `protobuf:"bytes,9,opt,name=signature,proto3" json:"signature,omitempty"`
+	// The program's version.
+	Release string `protobuf:"bytes,10,opt,name=release,proto3" json:"release,omitempty"`
+	// The cluster versions that it can run.
+	MinVersion uint32 `protobuf:"varint,11,opt,name=min_version,json=minVersion,proto3" json:"min_version,omitempty"`
+	// The highest of them.
+	MaxVersion    uint32 `protobuf:"varint,12,opt,name=max_version,json=maxVersion,proto3" json:"max_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinRequest) Reset() {
+	*x = JoinRequest{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinRequest) ProtoMessage() {}
+
+func (x *JoinRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
+func (*JoinRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *JoinRequest) GetTokenHash() string {
+	if x != nil {
+		return x.TokenHash
+	}
+	return ""
+}
+
+func (x *JoinRequest) GetJoinKey() string {
+	if x != nil {
+		return x.JoinKey
+	}
+	return ""
+}
+
+func (x *JoinRequest) GetAddress() *Address {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+func (x *JoinRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *JoinRequest) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *JoinRequest) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *JoinRequest) GetDriveBytes() int64 {
+	if x != nil {
+		return x.DriveBytes
+	}
+	return 0
+}
+
+func (x *JoinRequest) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+func (x *JoinRequest) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+func (x *JoinRequest) GetRelease() string {
+	if x != nil {
+		return x.Release
+	}
+	return ""
+}
+
+func (x *JoinRequest) GetMinVersion() uint32 {
+	if x != nil {
+		return x.MinVersion
+	}
+	return 0
+}
+
+func (x *JoinRequest) GetMaxVersion() uint32 {
+	if x != nil {
+		return x.MaxVersion
+	}
+	return 0
+}
+
+// Identity is all that a node needs to be a member. It is sent over TLS only
+// and kept in files of mode 0600.
+type Identity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The cluster's id.
+	ClusterId string `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	// The node's certificate, DER.
+	Certificate []byte `protobuf:"bytes,2,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	// The trusted certificate authorities, DER; the first signs.
+	Cas [][]byte `protobuf:"bytes,3,rep,name=cas,proto3" json:"cas,omitempty"`
+	// The key under which the cluster's secrets are sealed.
+	SealingKey []byte `protobuf:"bytes,4,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
+	// The replicated state, encoded.
+	State []byte `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
+	// Where the nodes are.
+	Addresses     []*Address `protobuf:"bytes,6,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Identity) Reset() {
+	*x = Identity{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Identity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Identity) ProtoMessage() {}
+
+func (x *Identity) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Identity.ProtoReflect.Descriptor instead.
+func (*Identity) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Identity) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *Identity) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+func (x *Identity) GetCas() [][]byte {
+	if x != nil {
+		return x.Cas
+	}
+	return nil
+}
+
+func (x *Identity) GetSealingKey() []byte {
+	if x != nil {
+		return x.SealingKey
+	}
+	return nil
+}
+
+func (x *Identity) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+func (x *Identity) GetAddresses() []*Address {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+// JoinResponse makes the node a member.
+type JoinResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its identity.
+	Identity      *Identity `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinResponse) Reset() {
+	*x = JoinResponse{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinResponse) ProtoMessage() {}
+
+func (x *JoinResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
+func (*JoinResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *JoinResponse) GetIdentity() *Identity {
+	if x != nil {
+		return x.Identity
+	}
+	return nil
+}
+
+// RenewRequest is empty: the certificate says who asks.
+type RenewRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewRequest) Reset() {
+	*x = RenewRequest{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewRequest) ProtoMessage() {}
+
+func (x *RenewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
+func (*RenewRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{5}
+}
+
+// RenewResponse has the identity anew.
+type RenewResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The identity.
+	Identity      *Identity `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewResponse) Reset() {
+	*x = RenewResponse{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewResponse) ProtoMessage() {}
+
+func (x *RenewResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewResponse.ProtoReflect.Descriptor instead.
+func (*RenewResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RenewResponse) GetIdentity() *Identity {
+	if x != nil {
+		return x.Identity
+	}
+	return nil
+}
+
+// AnnounceRequest tells where the caller is.
+type AnnounceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's address.
+	Address *Address `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// The cluster that it is in; empty while it is in none.
+	ClusterId string `protobuf:"bytes,2,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	// Its recovery generation.
+	Generation    uint32 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnounceRequest) Reset() {
+	*x = AnnounceRequest{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnounceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnounceRequest) ProtoMessage() {}
+
+func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnounceRequest.ProtoReflect.Descriptor instead.
+func (*AnnounceRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *AnnounceRequest) GetAddress() *Address {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+func (x *AnnounceRequest) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *AnnounceRequest) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+// AnnounceResponse tells who answers, and where the others are.
+type AnnounceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the node that answers.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The cluster that it is in; empty while it is in none.
+	ClusterId string `protobuf:"bytes,2,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	// Its recovery generation.
+	Generation uint32 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	// Where all nodes are, as far as it knows.
+	Addresses     []*Address `protobuf:"bytes,4,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnounceResponse) Reset() {
+	*x = AnnounceResponse{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnounceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnounceResponse) ProtoMessage() {}
+
+func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnounceResponse.ProtoReflect.Descriptor instead.
+func (*AnnounceResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *AnnounceResponse) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AnnounceResponse) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *AnnounceResponse) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *AnnounceResponse) GetAddresses() []*Address {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+// SubmitRequest has a command.
+type SubmitRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The command, encoded, not stamped.
+	Command       []byte `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitRequest) Reset() {
+	*x = SubmitRequest{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitRequest) ProtoMessage() {}
+
+func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
+func (*SubmitRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SubmitRequest) GetCommand() []byte {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+// SubmitResponse tells what became of it.
+type SubmitResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code of the error, empty = applied.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// The error, for people.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Where the command stands in the log.
+	Index uint64 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	// The leader's stamp in seconds since 1970.
+	TimeUnix int64 `protobuf:"varint,4,opt,name=time_unix,json=timeUnix,proto3" json:"time_unix,omitempty"`
+	// The configuration's revision after SetConfig.
+	Revision uint64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The id of the node record after Admit.
+	Node          string `protobuf:"bytes,6,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitResponse) Reset() {
+	*x = SubmitResponse{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitResponse) ProtoMessage() {}
+
+func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
+func (*SubmitResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SubmitResponse) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *SubmitResponse) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *SubmitResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *SubmitResponse) GetTimeUnix() int64 {
+	if x != nil {
+		return x.TimeUnix
+	}
+	return 0
+}
+
+func (x *SubmitResponse) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *SubmitResponse) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+// ReadRequest is empty.
+type ReadRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadRequest) Reset() {
+	*x = ReadRequest{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadRequest) ProtoMessage() {}
+
+func (x *ReadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
+func (*ReadRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{11}
+}
+
+// ReadResponse has the state.
+type ReadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state, encoded.
+	State         []byte `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadResponse) Reset() {
+	*x = ReadResponse{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadResponse) ProtoMessage() {}
+
+func (x *ReadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadResponse.ProtoReflect.Descriptor instead.
+func (*ReadResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ReadResponse) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+// StageRequest has a key.
+type StageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sealing key.
+	SealingKey    []byte `protobuf:"bytes,1,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageRequest) Reset() {
+	*x = StageRequest{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageRequest) ProtoMessage() {}
+
+func (x *StageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageRequest.ProtoReflect.Descriptor instead.
+func (*StageRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *StageRequest) GetSealingKey() []byte {
+	if x != nil {
+		return x.SealingKey
+	}
+	return nil
+}
+
+// StageResponse is empty.
+type StageResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageResponse) Reset() {
+	*x = StageResponse{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageResponse) ProtoMessage() {}
+
+func (x *StageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageResponse.ProtoReflect.Descriptor instead.
+func (*StageResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{14}
+}
+
+// StatsRequest is empty.
+type StatsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatsRequest) Reset() {
+	*x = StatsRequest{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatsRequest) ProtoMessage() {}
+
+func (x *StatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
+func (*StatsRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{15}
+}
+
+// StatsResponse tells how far a log is.
+type StatsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The term of the last entry.
+	LastTerm uint64 `protobuf:"varint,1,opt,name=last_term,json=lastTerm,proto3" json:"last_term,omitempty"`
+	// The index of the last entry.
+	LastIndex uint64 `protobuf:"varint,2,opt,name=last_index,json=lastIndex,proto3" json:"last_index,omitempty"`
+	// How long ago the node heard the leader, in nanoseconds.
+	LastContactNanos int64 `protobuf:"varint,3,opt,name=last_contact_nanos,json=lastContactNanos,proto3" json:"last_contact_nanos,omitempty"`
+	// The node's recovery generation.
+	Generation uint32 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
+	// It is a voter by its own knowledge.
+	Voter         bool `protobuf:"varint,5,opt,name=voter,proto3" json:"voter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatsResponse) Reset() {
+	*x = StatsResponse{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatsResponse) ProtoMessage() {}
+
+func (x *StatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
+func (*StatsResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *StatsResponse) GetLastTerm() uint64 {
+	if x != nil {
+		return x.LastTerm
+	}
+	return 0
+}
+
+func (x *StatsResponse) GetLastIndex() uint64 {
+	if x != nil {
+		return x.LastIndex
+	}
+	return 0
+}
+
+func (x *StatsResponse) GetLastContactNanos() int64 {
+	if x != nil {
+		return x.LastContactNanos
+	}
+	return 0
+}
+
+func (x *StatsResponse) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *StatsResponse) GetVoter() bool {
+	if x != nil {
+		return x.Voter
+	}
+	return false
+}
+
 // MemberRecord is what is known of one node, living or not.
 type MemberRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -225,7 +1252,7 @@ type MemberRecord struct {
 
 func (x *MemberRecord) Reset() {
 	*x = MemberRecord{}
-	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[1]
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -237,7 +1264,7 @@ func (x *MemberRecord) String() string {
 func (*MemberRecord) ProtoMessage() {}
 
 func (x *MemberRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[1]
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -250,7 +1277,7 @@ func (x *MemberRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
 func (*MemberRecord) Descriptor() ([]byte, []int) {
-	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{1}
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *MemberRecord) GetId() string {
@@ -330,7 +1357,7 @@ type Directory struct {
 
 func (x *Directory) Reset() {
 	*x = Directory{}
-	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[2]
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -342,7 +1369,7 @@ func (x *Directory) String() string {
 func (*Directory) ProtoMessage() {}
 
 func (x *Directory) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[2]
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -355,7 +1382,7 @@ func (x *Directory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Directory.ProtoReflect.Descriptor instead.
 func (*Directory) Descriptor() ([]byte, []int) {
-	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{2}
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Directory) GetVersion() uint32 {
@@ -376,7 +1403,7 @@ var File_mccd_cluster_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\x1dmccd/cluster/v1/cluster.proto\x12\x0fmccd.cluster.v1\"\x82\x02\n" +
+	"\x1dmccd/cluster/v1/cluster.proto\x12\x0fmccd.cluster.v1\"\xd7\x02\n" +
 	"\bNodeMeta\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -386,7 +1413,92 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\aleaving\x18\x06 \x01(\bR\aleaving\x12%\n" +
 	"\x0eformat_version\x18\a \x01(\rR\rformatVersion\x12 \n" +
 	"\vincarnation\x18\b \x01(\x04R\vincarnation\x12\"\n" +
-	"\rstart_time_ms\x18\t \x01(\x03R\vstartTimeMs\"\xa7\x02\n" +
+	"\rstart_time_ms\x18\t \x01(\x03R\vstartTimeMs\x12\x18\n" +
+	"\akeyring\x18\n" +
+	" \x01(\x04R\akeyring\x12\x1f\n" +
+	"\vview_digest\x18\v \x01(\x06R\n" +
+	"viewDigest\x12\x18\n" +
+	"\aapplied\x18\f \x01(\x04R\aapplied\"y\n" +
+	"\aAddress\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
+	"\tpeer_addr\x18\x02 \x01(\tR\bpeerAddr\x12\x1f\n" +
+	"\vgossip_addr\x18\x03 \x01(\tR\n" +
+	"gossipAddr\x12 \n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\"\xf5\x02\n" +
+	"\vJoinRequest\x12\x1d\n" +
+	"\n" +
+	"token_hash\x18\x01 \x01(\tR\ttokenHash\x12\x19\n" +
+	"\bjoin_key\x18\x02 \x01(\tR\ajoinKey\x122\n" +
+	"\aaddress\x18\x03 \x01(\v2\x18.mccd.cluster.v1.AddressR\aaddress\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x12\n" +
+	"\x04zone\x18\x05 \x01(\tR\x04zone\x12\x16\n" +
+	"\x06weight\x18\x06 \x01(\rR\x06weight\x12\x1f\n" +
+	"\vdrive_bytes\x18\a \x01(\x03R\n" +
+	"driveBytes\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\b \x01(\fR\tpublicKey\x12\x1c\n" +
+	"\tsignature\x18\t \x01(\fR\tsignature\x12\x18\n" +
+	"\arelease\x18\n" +
+	" \x01(\tR\arelease\x12\x1f\n" +
+	"\vmin_version\x18\v \x01(\rR\n" +
+	"minVersion\x12\x1f\n" +
+	"\vmax_version\x18\f \x01(\rR\n" +
+	"maxVersion\"\xcc\x01\n" +
+	"\bIdentity\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12 \n" +
+	"\vcertificate\x18\x02 \x01(\fR\vcertificate\x12\x10\n" +
+	"\x03cas\x18\x03 \x03(\fR\x03cas\x12\x1f\n" +
+	"\vsealing_key\x18\x04 \x01(\fR\n" +
+	"sealingKey\x12\x14\n" +
+	"\x05state\x18\x05 \x01(\fR\x05state\x126\n" +
+	"\taddresses\x18\x06 \x03(\v2\x18.mccd.cluster.v1.AddressR\taddresses\"E\n" +
+	"\fJoinResponse\x125\n" +
+	"\bidentity\x18\x01 \x01(\v2\x19.mccd.cluster.v1.IdentityR\bidentity\"\x0e\n" +
+	"\fRenewRequest\"F\n" +
+	"\rRenewResponse\x125\n" +
+	"\bidentity\x18\x01 \x01(\v2\x19.mccd.cluster.v1.IdentityR\bidentity\"\x84\x01\n" +
+	"\x0fAnnounceRequest\x122\n" +
+	"\aaddress\x18\x01 \x01(\v2\x18.mccd.cluster.v1.AddressR\aaddress\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x02 \x01(\tR\tclusterId\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\rR\n" +
+	"generation\"\x99\x01\n" +
+	"\x10AnnounceResponse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x02 \x01(\tR\tclusterId\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\rR\n" +
+	"generation\x126\n" +
+	"\taddresses\x18\x04 \x03(\v2\x18.mccd.cluster.v1.AddressR\taddresses\")\n" +
+	"\rSubmitRequest\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\fR\acommand\"\x9b\x01\n" +
+	"\x0eSubmitResponse\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\x04R\x05index\x12\x1b\n" +
+	"\ttime_unix\x18\x04 \x01(\x03R\btimeUnix\x12\x1a\n" +
+	"\brevision\x18\x05 \x01(\x04R\brevision\x12\x12\n" +
+	"\x04node\x18\x06 \x01(\tR\x04node\"\r\n" +
+	"\vReadRequest\"$\n" +
+	"\fReadResponse\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\fR\x05state\"/\n" +
+	"\fStageRequest\x12\x1f\n" +
+	"\vsealing_key\x18\x01 \x01(\fR\n" +
+	"sealingKey\"\x0f\n" +
+	"\rStageResponse\"\x0e\n" +
+	"\fStatsRequest\"\xaf\x01\n" +
+	"\rStatsResponse\x12\x1b\n" +
+	"\tlast_term\x18\x01 \x01(\x04R\blastTerm\x12\x1d\n" +
+	"\n" +
+	"last_index\x18\x02 \x01(\x04R\tlastIndex\x12,\n" +
+	"\x12last_contact_nanos\x18\x03 \x01(\x03R\x10lastContactNanos\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x04 \x01(\rR\n" +
+	"generation\x12\x14\n" +
+	"\x05voter\x18\x05 \x01(\bR\x05voter\"\xa7\x02\n" +
 	"\fMemberRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -407,7 +1519,15 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"Membership\x12\x1a\n" +
 	"\x16MEMBERSHIP_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11MEMBERSHIP_MEMBER\x10\x01\x12\x13\n" +
-	"\x0fMEMBERSHIP_LEFT\x10\x02B6Z4github.com/mccd/mccd/proto/mccd/cluster/v1;clusterv1b\x06proto3"
+	"\x0fMEMBERSHIP_LEFT\x10\x022\x87\x04\n" +
+	"\aCluster\x12C\n" +
+	"\x04Join\x12\x1c.mccd.cluster.v1.JoinRequest\x1a\x1d.mccd.cluster.v1.JoinResponse\x12F\n" +
+	"\x05Renew\x12\x1d.mccd.cluster.v1.RenewRequest\x1a\x1e.mccd.cluster.v1.RenewResponse\x12O\n" +
+	"\bAnnounce\x12 .mccd.cluster.v1.AnnounceRequest\x1a!.mccd.cluster.v1.AnnounceResponse\x12I\n" +
+	"\x06Submit\x12\x1e.mccd.cluster.v1.SubmitRequest\x1a\x1f.mccd.cluster.v1.SubmitResponse\x12C\n" +
+	"\x04Read\x12\x1c.mccd.cluster.v1.ReadRequest\x1a\x1d.mccd.cluster.v1.ReadResponse\x12F\n" +
+	"\x05Stage\x12\x1d.mccd.cluster.v1.StageRequest\x1a\x1e.mccd.cluster.v1.StageResponse\x12F\n" +
+	"\x05Stats\x12\x1d.mccd.cluster.v1.StatsRequest\x1a\x1e.mccd.cluster.v1.StatsResponseB6Z4github.com/mccd/mccd/proto/mccd/cluster/v1;clusterv1b\x06proto3"
 
 var (
 	file_mccd_cluster_v1_cluster_proto_rawDescOnce sync.Once
@@ -422,21 +1542,57 @@ func file_mccd_cluster_v1_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_mccd_cluster_v1_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_mccd_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_mccd_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_mccd_cluster_v1_cluster_proto_goTypes = []any{
-	(Membership)(0),      // 0: mccd.cluster.v1.Membership
-	(*NodeMeta)(nil),     // 1: mccd.cluster.v1.NodeMeta
-	(*MemberRecord)(nil), // 2: mccd.cluster.v1.MemberRecord
-	(*Directory)(nil),    // 3: mccd.cluster.v1.Directory
+	(Membership)(0),          // 0: mccd.cluster.v1.Membership
+	(*NodeMeta)(nil),         // 1: mccd.cluster.v1.NodeMeta
+	(*Address)(nil),          // 2: mccd.cluster.v1.Address
+	(*JoinRequest)(nil),      // 3: mccd.cluster.v1.JoinRequest
+	(*Identity)(nil),         // 4: mccd.cluster.v1.Identity
+	(*JoinResponse)(nil),     // 5: mccd.cluster.v1.JoinResponse
+	(*RenewRequest)(nil),     // 6: mccd.cluster.v1.RenewRequest
+	(*RenewResponse)(nil),    // 7: mccd.cluster.v1.RenewResponse
+	(*AnnounceRequest)(nil),  // 8: mccd.cluster.v1.AnnounceRequest
+	(*AnnounceResponse)(nil), // 9: mccd.cluster.v1.AnnounceResponse
+	(*SubmitRequest)(nil),    // 10: mccd.cluster.v1.SubmitRequest
+	(*SubmitResponse)(nil),   // 11: mccd.cluster.v1.SubmitResponse
+	(*ReadRequest)(nil),      // 12: mccd.cluster.v1.ReadRequest
+	(*ReadResponse)(nil),     // 13: mccd.cluster.v1.ReadResponse
+	(*StageRequest)(nil),     // 14: mccd.cluster.v1.StageRequest
+	(*StageResponse)(nil),    // 15: mccd.cluster.v1.StageResponse
+	(*StatsRequest)(nil),     // 16: mccd.cluster.v1.StatsRequest
+	(*StatsResponse)(nil),    // 17: mccd.cluster.v1.StatsResponse
+	(*MemberRecord)(nil),     // 18: mccd.cluster.v1.MemberRecord
+	(*Directory)(nil),        // 19: mccd.cluster.v1.Directory
 }
 var file_mccd_cluster_v1_cluster_proto_depIdxs = []int32{
-	0, // 0: mccd.cluster.v1.MemberRecord.membership:type_name -> mccd.cluster.v1.Membership
-	2, // 1: mccd.cluster.v1.Directory.records:type_name -> mccd.cluster.v1.MemberRecord
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2,  // 0: mccd.cluster.v1.JoinRequest.address:type_name -> mccd.cluster.v1.Address
+	2,  // 1: mccd.cluster.v1.Identity.addresses:type_name -> mccd.cluster.v1.Address
+	4,  // 2: mccd.cluster.v1.JoinResponse.identity:type_name -> mccd.cluster.v1.Identity
+	4,  // 3: mccd.cluster.v1.RenewResponse.identity:type_name -> mccd.cluster.v1.Identity
+	2,  // 4: mccd.cluster.v1.AnnounceRequest.address:type_name -> mccd.cluster.v1.Address
+	2,  // 5: mccd.cluster.v1.AnnounceResponse.addresses:type_name -> mccd.cluster.v1.Address
+	0,  // 6: mccd.cluster.v1.MemberRecord.membership:type_name -> mccd.cluster.v1.Membership
+	18, // 7: mccd.cluster.v1.Directory.records:type_name -> mccd.cluster.v1.MemberRecord
+	3,  // 8: mccd.cluster.v1.Cluster.Join:input_type -> mccd.cluster.v1.JoinRequest
+	6,  // 9: mccd.cluster.v1.Cluster.Renew:input_type -> mccd.cluster.v1.RenewRequest
+	8,  // 10: mccd.cluster.v1.Cluster.Announce:input_type -> mccd.cluster.v1.AnnounceRequest
+	10, // 11: mccd.cluster.v1.Cluster.Submit:input_type -> mccd.cluster.v1.SubmitRequest
+	12, // 12: mccd.cluster.v1.Cluster.Read:input_type -> mccd.cluster.v1.ReadRequest
+	14, // 13: mccd.cluster.v1.Cluster.Stage:input_type -> mccd.cluster.v1.StageRequest
+	16, // 14: mccd.cluster.v1.Cluster.Stats:input_type -> mccd.cluster.v1.StatsRequest
+	5,  // 15: mccd.cluster.v1.Cluster.Join:output_type -> mccd.cluster.v1.JoinResponse
+	7,  // 16: mccd.cluster.v1.Cluster.Renew:output_type -> mccd.cluster.v1.RenewResponse
+	9,  // 17: mccd.cluster.v1.Cluster.Announce:output_type -> mccd.cluster.v1.AnnounceResponse
+	11, // 18: mccd.cluster.v1.Cluster.Submit:output_type -> mccd.cluster.v1.SubmitResponse
+	13, // 19: mccd.cluster.v1.Cluster.Read:output_type -> mccd.cluster.v1.ReadResponse
+	15, // 20: mccd.cluster.v1.Cluster.Stage:output_type -> mccd.cluster.v1.StageResponse
+	17, // 21: mccd.cluster.v1.Cluster.Stats:output_type -> mccd.cluster.v1.StatsResponse
+	15, // [15:22] is the sub-list for method output_type
+	8,  // [8:15] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_mccd_cluster_v1_cluster_proto_init() }
@@ -450,9 +1606,9 @@ func file_mccd_cluster_v1_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mccd_cluster_v1_cluster_proto_rawDesc), len(file_mccd_cluster_v1_cluster_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   3,
+			NumMessages:   19,
 			NumExtensions: 0,
-			NumServices:   0,
+			NumServices:   1,
 		},
 		GoTypes:           file_mccd_cluster_v1_cluster_proto_goTypes,
 		DependencyIndexes: file_mccd_cluster_v1_cluster_proto_depIdxs,
