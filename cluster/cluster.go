@@ -99,7 +99,7 @@ func New(cfg Config) (*Cluster, error) {
 	c.gossip, err = gossip.New(gossip.Config{
 		NodeID: id, Name: cfg.Name, Zone: cfg.Zone, PeerAddr: cfg.PeerAddr,
 		Incarnation: incarnation, FormatVersion: ring.FormatVersion,
-		Bind: cfg.Bind, Advertise: cfg.Advertise, Label: cfg.Label, SecretKey: cfg.SecretKey,
+		Bind: cfg.Bind, Advertise: cfg.Advertise, Label: cfg.Label, Keys: keysOf(cfg.SecretKey),
 		State: c.dir, Known: c.known, Allow: cfg.Allow, Timing: cfg.Timing, Logger: c.log,
 	})
 	if err != nil {
@@ -281,4 +281,11 @@ func (c *Cluster) Leave(ctx context.Context) error {
 	}
 	c.save()
 	return err
+}
+
+func keysOf(key []byte) [][]byte {
+	if len(key) == 0 {
+		return nil
+	}
+	return [][]byte{key}
 }

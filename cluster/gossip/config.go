@@ -16,9 +16,9 @@ import (
 // DefaultPort is the port of gossip where an address names none.
 const DefaultPort = 7946
 
-// ErrNotLoopback refuses an address that other machines could reach: gossip
-// is not encrypted yet.
-var ErrNotLoopback = errors.New("not a loopback address: until cluster identity brings encrypted gossip, in a later release, gossip is refused anywhere else")
+// ErrNotLoopback refuses an address that other machines could reach where
+// gossip has no keys.
+var ErrNotLoopback = errors.New("not a loopback address: gossip without keys is refused anywhere else")
 
 // State is the part of the cluster's state that travels with every push/pull.
 // Both methods are called from memberlist's goroutines and must not block.
@@ -41,15 +41,20 @@ type Config struct {
 	Incarnation uint64
 	// FormatVersion is the ring format that this node computes.
 	FormatVersion uint32
-	// Bind is "ip:port" for both TCP and UDP; port 0 takes a free one. Only
-	// loopback addresses are accepted.
+	// Bind is "ip:port" or ":port" for both TCP and UDP; port 0 takes a free
+	// one. Without Keys only loopback addresses are accepted.
 	Bind string
-	// Advertise is the "ip:port" that others are told; empty = what is bound.
+	// Advertise is the "ip:port" that others are told, its port the bound one
+	// where it is 0; empty = what is bound, which must be one address then.
 	Advertise string
 	// Label keeps clusters apart; empty = "mccd".
 	Label string
-	// SecretKey encrypts gossip: 16, 24 or 32 bytes. Empty = not encrypted.
-	SecretKey []byte
+	// Keys encrypt gossip, the first what is sent; 16, 24 or 32 bytes each.
+	// None = not encrypted. SetKeys replaces them.
+	Keys [][]byte
+	// Admit tells whether the node id may be let in; nil = every one may. It
+	// is called under memberlist's locks and must not block.
+	Admit func(id string) error
 	// State travels with every push/pull; nil = nothing does.
 	State State
 	// Known returns the gossip addresses that the rejoin loop tries while
@@ -119,16 +124,19 @@ func (t Timing) memberlist() *memberlist.Config {
 	return c
 }
 
-// loopback parses "ip:port", or "localhost:port", and refuses what other machines can reach.
-func loopback(what, addr string) (netip.AddrPort, error) {
+// address parses "ip:port", ":port" or "localhost:port", and refuses what other
+// machines can reach where gossip has no keys.
+func (c *Config) address(what, addr string) (netip.AddrPort, error) {
 	if port, ok := strings.CutPrefix(addr, "localhost:"); ok {
 		addr = "127.0.0.1:" + port
+	} else if strings.HasPrefix(addr, ":") {
+		addr = "[::]" + addr
 	}
 	ap, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("%s %q: want ip:port", what, addr)
 	}
-	if !ap.Addr().Unmap().IsLoopback() {
+	if len(c.Keys) == 0 && !ap.Addr().Unmap().IsLoopback() {
 		return netip.AddrPort{}, fmt.Errorf("%s %q: %w", what, addr, ErrNotLoopback)
 	}
 	return ap, nil

@@ -51,6 +51,9 @@ func (d *delegate) NotifyAlive(n *memberlist.Node) error {
 	if !memberName(n.Name, m.ID) {
 		return fmt.Errorf("%w: %.80q does not belong to node %s", ErrMeta, n.Name, m.ID)
 	}
+	if d.cfg.Admit != nil && m.ID != d.cfg.NodeID {
+		return d.cfg.Admit(m.ID)
+	}
 	return nil
 }
 

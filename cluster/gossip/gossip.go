@@ -24,6 +24,7 @@ var ErrStopped = errors.New("gossip has stopped")
 type Gossip struct {
 	cfg     Config
 	log     *slog.Logger
+	keys    *memberlist.Keyring // nil = not encrypted
 	tr      *transport
 	changes chan struct{} // of 1: members changed
 	lost    chan struct{} // of 1: a member is gone
@@ -64,24 +65,25 @@ func New(cfg Config) (*Gossip, error) {
 	if cfg.Label == "" {
 		cfg.Label = "mccd"
 	}
-	if n := len(cfg.SecretKey); n != 0 && n != 16 && n != 24 && n != 32 {
-		return nil, fmt.Errorf("gossip key has %d bytes: want 16, 24 or 32", n)
+	keys, err := newKeyring(cfg.Keys)
+	if err != nil {
+		return nil, err
 	}
 	if len(cfg.Label) > memberlist.LabelMaxSize {
 		return nil, fmt.Errorf("gossip label has %d bytes, the most is %d", len(cfg.Label), memberlist.LabelMaxSize)
 	}
-	bind, err := loopback("gossip bind address", cfg.Bind)
+	bind, err := cfg.address("gossip bind address", cfg.Bind)
 	if err != nil {
 		return nil, err
 	}
 	var advertise netip.AddrPort
 	if cfg.Advertise != "" {
-		if advertise, err = loopback("gossip advertise address", cfg.Advertise); err != nil {
+		if advertise, err = cfg.address("gossip advertise address", cfg.Advertise); err != nil {
 			return nil, err
 		}
 	}
 	g := &Gossip{
-		cfg: cfg, log: cfg.Logger,
+		cfg: cfg, log: cfg.Logger, keys: keys,
 		changes: make(chan struct{}, 1), lost: make(chan struct{}, 1), dirty: make(chan struct{}, 1),
 		started: make(chan struct{}), settled: make(chan struct{}), left: make(chan struct{}), stopped: make(chan struct{}),
 		members: make(map[string]Member), departed: make(map[string]uint64),
@@ -166,7 +168,7 @@ func (g *Gossip) library() *memberlist.Config {
 	c.Name = fmt.Sprintf("%s-%x", g.cfg.NodeID, g.cfg.Incarnation)
 	c.Transport = g.tr
 	c.Label = g.cfg.Label
-	c.SecretKey = g.cfg.SecretKey
+	c.Keyring = g.keys
 	c.Logger = libraryLog(g.log)
 	c.Delegate, c.Events, c.Alive = (*delegate)(g), (*delegate)(g), (*delegate)(g)
 	return c
@@ -221,6 +223,18 @@ func (g *Gossip) SetDraining(draining bool) {
 // MaxIncarnation; a lower one changes nothing. It does not wait.
 func (g *Gossip) SetIncarnation(n uint64) {
 	g.change(func(m *Member) { m.Incarnation = max(m.Incarnation, min(n, MaxIncarnation)) })
+}
+
+// Told is what a node tells all others of its knowledge.
+type Told struct {
+	// Keyring is the version of the keyring that it has taken in, ViewDigest
+	// its ring's, Applied the last index of the replicated state.
+	Keyring, ViewDigest, Applied uint64
+}
+
+// Tell has all others know t. It does not wait.
+func (g *Gossip) Tell(t Told) {
+	g.change(func(m *Member) { m.Told = t })
 }
 
 // change edits what this node says of itself.

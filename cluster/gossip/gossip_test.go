@@ -261,7 +261,7 @@ func TestLabelsKeepApart(t *testing.T) {
 func TestKey(t *testing.T) {
 	key := bytes.Repeat([]byte{7}, 32)
 	ca, cb, cc := config(1), config(2), config(3)
-	ca.SecretKey, cb.SecretKey = key, key
+	ca.Keys, cb.Keys = [][]byte{key}, [][]byte{key}
 	ga, _ := start(t, ca)
 	gb, _ := start(t, cb)
 	gc, _ := start(t, cc)
@@ -271,6 +271,42 @@ func TestKey(t *testing.T) {
 	defer cancel()
 	if _, err := gc.Join(ctx, []string{ga.Addr()}); err == nil {
 		t.Fatal("a node without the key joined")
+	}
+}
+
+func TestRotateKeys(t *testing.T) {
+	old, fresh := bytes.Repeat([]byte{7}, 32), bytes.Repeat([]byte{8}, 32)
+	ca, cb, cc := config(1), config(2), config(3)
+	ca.Keys, cb.Keys, cc.Keys = [][]byte{old}, [][]byte{old}, [][]byte{fresh}
+	ga, _ := start(t, ca)
+	gb, _ := start(t, cb)
+	gc, _ := start(t, cc)
+	join(t, gb, ga)
+	await(t, ga, "two", size(2))
+	for _, keys := range [][][]byte{{old, fresh}, {fresh, old}, {fresh}} {
+		for _, g := range []*Gossip{ga, gb} {
+			if err := g.SetKeys(keys); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	join(t, gc, ga) // the new key is the only one
+	await(t, gb, "three", size(3))
+	if err := ga.SetKeys([][]byte{[]byte("short")}); err == nil {
+		t.Fatal("a short key was taken")
+	}
+}
+
+func TestAdmit(t *testing.T) {
+	ca, cb := config(1), config(2)
+	ca.Admit = func(id string) error { return errors.New("removed") }
+	ga, _ := start(t, ca)
+	gb, _ := start(t, cb)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, _ = gb.Join(ctx, []string{ga.Addr()})
+	if n := len(ga.Members()); n != 1 {
+		t.Fatalf("%d members after a refused one, want 1", n)
 	}
 }
 
@@ -361,7 +397,7 @@ func TestLogLevels(t *testing.T) {
 
 func mustLoopback(t *testing.T) netip.AddrPort {
 	t.Helper()
-	ap, err := loopback("bind", "127.0.0.1:0")
+	ap, err := new(Config).address("bind", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func (g *Gossip) resolve(ctx context.Context, addr string) ([]string, error) {
 	}
 	var targets []string
 	for _, ip := range ips {
-		ap, err := loopback("peer address", net.JoinHostPort(ip.Unmap().String(), port))
+		ap, err := g.cfg.address("peer address", net.JoinHostPort(ip.Unmap().String(), port))
 		if err != nil {
 			return nil, err
 		}

@@ -39,6 +39,7 @@ type Member struct {
 	FormatVersion uint32
 	// Started is when its process started, by its own clock.
 	Started time.Time
+	Told
 }
 
 // encodeMeta returns m as NodeMeta, or an error where m does not fit or would
@@ -54,6 +55,9 @@ func encodeMeta(m Member) ([]byte, error) {
 		FormatVersion: m.FormatVersion,
 		Incarnation:   m.Incarnation,
 		StartTimeMs:   m.Started.UnixMilli(),
+		Keyring:       m.Keyring,
+		ViewDigest:    m.ViewDigest,
+		Applied:       m.Applied,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMeta, err)
@@ -84,6 +88,7 @@ func decodeMeta(b []byte) (Member, error) {
 		FormatVersion: p.GetFormatVersion(),
 		Incarnation:   p.GetIncarnation(),
 		Started:       time.UnixMilli(p.GetStartTimeMs()),
+		Told:          Told{Keyring: p.GetKeyring(), ViewDigest: p.GetViewDigest(), Applied: p.GetApplied()},
 	}
 	for _, err := range []error{
 		CheckID(m.ID), CheckName("name", m.Name), CheckName("zone", m.Zone), CheckAddr("peer address", m.PeerAddr),

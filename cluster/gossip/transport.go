@@ -62,7 +62,13 @@ func listen(bind, advertise netip.AddrPort, allow func(string) bool, log *slog.L
 	}
 	// The kernel may refuse the larger buffer; then its own serves.
 	_ = t.udp.SetReadBuffer(1 << 20)
-	if !t.advertise.IsValid() {
+	switch {
+	case t.advertise.IsValid() && t.advertise.Port() == 0:
+		t.advertise = netip.AddrPortFrom(t.advertise.Addr(), t.port())
+	case !t.advertise.IsValid() && bind.Addr().IsUnspecified():
+		_ = t.Shutdown()
+		return nil, fmt.Errorf("bind gossip: %s is every address: say which one others reach (gossip_advertise)", bind)
+	case !t.advertise.IsValid():
 		t.advertise = netip.AddrPortFrom(bind.Addr().Unmap(), t.port())
 	}
 	return t, nil
