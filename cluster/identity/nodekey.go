@@ -1,0 +1,89 @@
+package identity
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// NodeKey is a node's private key. The zero NodeKey is none.
+type NodeKey struct {
+	// A pointer, since fmt does not follow it when it prints what holds a
+	// NodeKey in an unexported field.
+	key *ed25519.PrivateKey
+}
+
+// NewNodeKey makes a key.
+func NewNodeKey() (NodeKey, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return NodeKey{}, fmt.Errorf("make a node key: %w", err)
+	}
+	return NodeKey{key: &key}, nil
+}
+
+// IsZero reports whether there is no key.
+func (k NodeKey) IsZero() bool { return k.key == nil }
+
+// Public returns the public key; nil of the zero NodeKey.
+func (k NodeKey) Public() ed25519.PublicKey {
+	if k.key == nil {
+		return nil
+	}
+	pub, _ := k.key.Public().(ed25519.PublicKey)
+	return pub
+}
+
+// Digest names the key: the SHA-256 of its SubjectPublicKeyInfo in
+// hexadecimal, the same as KeyDigest of its certificates.
+func (k NodeKey) Digest() string { return PublicDigest(k.Public()) }
+
+// Signer returns the key for use.
+func (k NodeKey) Signer() crypto.Signer {
+	if k.key == nil {
+		return nil
+	}
+	return *k.key
+}
+
+// PublicDigest is NodeKey.Digest of a public key; empty of none.
+func PublicDigest(pub ed25519.PublicKey) string {
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil || len(pub) != ed25519.PublicKeySize {
+		return ""
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
+}
+
+// KeyDigest names the key of a certificate.
+func KeyDigest(cert *x509.Certificate) string {
+	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(sum[:])
+}
+
+// MarshalPublic encodes a public key as SubjectPublicKeyInfo (DER).
+func MarshalPublic(pub ed25519.PublicKey) ([]byte, error) {
+	if len(pub) != ed25519.PublicKeySize {
+		return nil, errors.New("encode a public key: not an Ed25519 key")
+	}
+	return x509.MarshalPKIXPublicKey(pub)
+}
+
+// ParsePublic decodes what MarshalPublic encoded; other kinds are refused.
+func ParsePublic(der []byte) (ed25519.PublicKey, error) {
+	key, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return nil, fmt.Errorf("parse a public key: %w", err)
+	}
+	pub, ok := key.(ed25519.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("parse a public key: %T is not Ed25519", key)
+	}
+	return pub, nil
+}
