@@ -49,6 +49,10 @@ type node struct {
 	stop  func() // nil when it does not run
 	// states are those of the others, as this node sees them.
 	states []ring.State
+	// serve begins to serve a server that is not the Filler's; nil = none.
+	serve func()
+	// starts counts the starts of the node: its incarnation.
+	starts uint64
 }
 
 // View implements Placement.
@@ -117,7 +121,7 @@ func (n *node) start(tune ...func(n *node, cfg *Config)) {
 	cfg := Config{
 		Store: n.store, Records: n.store, Origin: cdn, Placement: n, Catalogue: oneRule{n.c.rule},
 		Listener: n.cfg.Listener,
-		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
+		Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
 			var d net.Dialer
 			conn, err := d.DialContext(ctx, "tcp", addr)
 			if err != nil {
@@ -128,6 +132,7 @@ func (n *node) start(tune ...func(n *node, cfg *Config)) {
 		// A race build on a busy machine is slower than a real node.
 		Silence: 2 * time.Second, Heartbeat: 100 * time.Millisecond, BreakerOpen: 20 * time.Second,
 	}
+	n.starts++
 	n.look()
 	for _, f := range tune {
 		f(n, &cfg)
@@ -135,6 +140,9 @@ func (n *node) start(tune ...func(n *node, cfg *Config)) {
 	n.cfg = cfg
 	if n.Filler, err = New(cfg); err != nil {
 		t.Fatal(err)
+	}
+	if n.serve != nil {
+		n.serve()
 	}
 	filler, store := n.Filler, n.store
 	ctx, cancel := context.WithCancel(context.Background())
@@ -158,7 +166,7 @@ func (n *node) start(tune ...func(n *node, cfg *Config)) {
 func (n *node) look() {
 	nodes := make([]ring.Node, len(n.c.nodes))
 	for i, other := range n.c.nodes {
-		nodes[i] = ring.Node{ID: other.id, PeerAddr: other.addr, State: n.states[i]}
+		nodes[i] = ring.Node{ID: other.id, PeerAddr: other.addr, State: n.states[i], Incarnation: max(1, other.starts)}
 	}
 	n.view.Store(ring.NewView(n.id, 1, n.c.ring, nodes))
 }

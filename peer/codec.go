@@ -1,8 +1,8 @@
 package peer
 
 import (
-	"fmt"
-
+	"google.golang.org/grpc/encoding"
+	protocodec "google.golang.org/grpc/encoding/proto" // registers grpc's own
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -26,8 +26,8 @@ const (
 	dataField   = protowire.Number(8)
 )
 
-// codec encodes protobuf messages, and frames without copying their data. It
-// has no state.
+// codec encodes frames without copying their data, and all other messages as
+// grpc's own codec for protobuf does. It has no state.
 type codec struct{}
 
 // Name returns the content-subtype: the bytes on the wire are protobuf's.
@@ -38,14 +38,8 @@ func (codec) Marshal(v any) (mem.BufferSlice, error) {
 	switch m := v.(type) {
 	case *frame:
 		return marshalFrame(m)
-	case proto.Message:
-		b, err := proto.Marshal(m)
-		if err != nil {
-			return nil, err
-		}
-		return mem.BufferSlice{mem.SliceBuffer(b)}, nil
 	default:
-		return nil, fmt.Errorf("peer codec: cannot encode %T", v)
+		return encoding.GetCodecV2(protocodec.Name).Marshal(v)
 	}
 }
 
@@ -73,12 +67,8 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	switch m := v.(type) {
 	case *frame:
 		return unmarshalFrame(data, m)
-	case proto.Message:
-		b := data.MaterializeToBuffer(mem.DefaultBufferPool())
-		defer b.Free()
-		return proto.Unmarshal(b.ReadOnlyData(), m)
 	default:
-		return fmt.Errorf("peer codec: cannot decode %T", v)
+		return encoding.GetCodecV2(protocodec.Name).Unmarshal(data, v)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/mccd/mccd/ring"
@@ -52,14 +53,26 @@ type Config struct {
 	Placement Placement
 	Catalogue Catalogue
 
-	// Listener takes the connections of other nodes; nil = none are served.
+	// Registrar takes the service that other nodes call: a server of the
+	// owner's, made with ServerOptions and shared with other services. It may
+	// serve from New on, and is stopped after Run has returned, or Close.
+	// nil = see Listener.
+	Registrar grpc.ServiceRegistrar
+	// Sever cuts the connections of the server behind Registrar (its Stop, for
+	// one). Close calls it only when a call goes on because its caller does not
+	// read; nil = Close waits until keepalive has ended such a connection.
+	Sever func()
+	// Listener takes the connections of other nodes to a server of the
+	// Filler's own; only without Registrar. nil = none are served.
 	Listener net.Listener
-	// ServerCredentials and ClientCredentials secure the connections between
-	// nodes: the one place where TLS comes in. nil = plain TCP, for loopback.
-	ServerCredentials, ClientCredentials credentials.TransportCredentials
+	// ClientCredentials pass on the handshake that Dial has done; nil = plain
+	// connections, for loopback.
+	ClientCredentials credentials.TransportCredentials
 
-	// Dial reaches another node; nil = TCP. Tests partition a cluster by it.
-	Dial func(ctx context.Context, addr string) (net.Conn, error)
+	// Dial reaches the node with that id at addr, its TLS handshake done and its
+	// certificate checked to be that node's; nil = plain TCP. Tests partition a
+	// cluster by it.
+	Dial func(ctx context.Context, node, addr string) (net.Conn, error)
 
 	// Silence without a byte from a peer moves a requester on [300ms].
 	Silence time.Duration
@@ -70,6 +83,9 @@ type Config struct {
 	// gossip says; a silent one is passed over and, when it is wanted, asked
 	// whether it lives again [2s].
 	BreakerOpen time.Duration
+	// CatchUp bounds the wait of a call for this node's placement to reach that
+	// of another node [300ms].
+	CatchUp time.Duration
 	// Budget bounds how long a flight waits for a busy peer [10s].
 	Budget time.Duration
 	// Flights in progress at one time [4096], for this node's clients and, as
@@ -110,6 +126,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Silence, 300*time.Millisecond)
 	def(&c.Heartbeat, 100*time.Millisecond)
 	def(&c.BreakerOpen, 2*time.Second)
+	def(&c.CatchUp, 300*time.Millisecond)
 	def(&c.Budget, 10*time.Second)
 	if c.Flights == 0 {
 		c.Flights = 4096
@@ -141,6 +158,9 @@ func (c Config) validate() error {
 		if missing {
 			errs = append(errs, errors.New("peer: "+name+" is not set"))
 		}
+	}
+	if c.Registrar != nil && c.Listener != nil {
+		errs = append(errs, errors.New("peer: Registrar and Listener exclude each other"))
 	}
 	if c.Silence <= c.Heartbeat {
 		errs = append(errs, errors.New("peer: silence must be longer than the heartbeat: a waiting peer would be taken for dead"))

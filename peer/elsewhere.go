@@ -26,7 +26,7 @@ func (f *Filler) elsewhere(ctx context.Context, ref storage.Ref, caller string) 
 			if err != nil {
 				return
 			}
-			m, err := k.client.Lookup(ctx, &peerv1.LookupRequest{Ref: refToProto(ref)})
+			m, err := k.client.Lookup(ctx, &peerv1.LookupRequest{Ref: refToProto(ref), Epoch: epochToProto(f.cfg.Placement.View().Epoch)})
 			if err != nil {
 				return // it may be slow: nothing is held against it
 			}

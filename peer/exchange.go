@@ -15,14 +15,6 @@ import (
 	"github.com/mccd/mccd/storage"
 )
 
-// errNotOwner tells that a peer places the chunk elsewhere.
-type errNotOwner struct {
-	digest uint64 // of its ring
-	whole  string // the node that fills the object whole, if any
-}
-
-func (*errNotOwner) Error() string { return "peer is not on the chunk's list" }
-
 // localError is trouble of this node with the bytes that a peer sent: no other
 // peer can help.
 type localError struct{ error }
@@ -93,6 +85,9 @@ func (x *exchange) ended(ctx context.Context, k *link, err error) error {
 	case errors.Is(err, io.EOF):
 		return fmt.Errorf("%w: answer without an end", errTrouble)
 	}
+	if isForeign(err) {
+		return errForeign
+	}
 	if code := status.Code(err); code == codes.Unavailable || code == codes.Canceled {
 		x.f.links.suspect(k) // its process or its connection is gone
 		return errSilent
@@ -128,7 +123,7 @@ func (x *exchange) take(ref storage.Ref, m *frame) (done bool, err error) {
 	}
 	switch {
 	case head.GetNotOwner() != nil:
-		return true, &errNotOwner{digest: head.GetNotOwner().GetViewDigest(), whole: head.GetNotOwner().GetWhole()}
+		return true, notOwnerFromProto(head.GetNotOwner())
 	case head.GetFailure() != nil:
 		return true, failureFromProto(head.GetFailure())
 	case head.GetPresence() != nil:

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/mccd/mccd/peer/resolve"
+	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
 	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/httpcache"
@@ -37,7 +38,13 @@ type Filler struct {
 	flights   *flights
 	resolving *resolving
 	wholes    *wholes
-	server    *grpc.Server
+	// server is the Filler's own; nil = another's, or none.
+	server *grpc.Server
+	calls  calls
+	// changes tells of new Views.
+	changes broadcast
+	// foreign and misplaced let what they tell be told once.
+	foreign, misplaced sync.Once
 
 	originBytes atomic.Int64
 	stopping    atomic.Bool
@@ -56,8 +63,9 @@ type Filler struct {
 	work   *detached
 }
 
-// New validates cfg and returns a Filler that serves local requests at once
-// and other nodes once Run is called. It starts nothing.
+// New validates cfg and returns a Filler that serves local requests at once,
+// and other nodes once Run is called or the server behind Config.Registrar
+// serves. It starts nothing.
 func New(cfg Config) (*Filler, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -79,18 +87,25 @@ func New(cfg Config) (*Filler, error) {
 	}
 	f.home = resolve.NewHome(f.cache, cfg.Now)
 	f.resolving = newResolving()
-	f.server = f.newServer()
+	switch {
+	case cfg.Registrar != nil:
+		peerv1.RegisterPeerServer(cfg.Registrar, &service{f: f})
+	case cfg.Listener != nil:
+		f.server = grpc.NewServer(ServerOptions()...)
+		peerv1.RegisterPeerServer(f.server, &service{f: f})
+	}
 	return f, nil
 }
 
-// Run serves the other nodes until ctx ends, then ends the flights in progress
-// and returns when nothing of the Filler runs any more.
+// Run lets the other nodes be served until ctx ends, then ends the flights in progress
+// and returns when nothing of the Filler runs any more: no call of another node
+// either, so that the server behind Config.Registrar is stopped after it.
 func (f *Filler) Run(ctx context.Context) error {
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	f.detach(func() { f.watchOwnPauses(watching) })
 	served := make(chan error, 1)
-	if f.cfg.Listener != nil {
+	if f.server != nil {
 		go func() { served <- f.server.Serve(f.cfg.Listener) }()
 	}
 	var err error
@@ -174,7 +189,14 @@ const drainTime = 10 * time.Second
 // Filler that was never run.
 func (f *Filler) Close() {
 	f.cancel(errStopped)
-	f.server.Stop()
+	sever := f.cfg.Sever
+	if f.server != nil {
+		sever = f.server.Stop
+	}
+	f.calls.close(f.cfg.Silence, sever)
+	if f.server != nil {
+		f.server.Stop()
+	}
 	f.work.wait()
 	f.links.close()
 }
@@ -187,6 +209,7 @@ func (f *Filler) detach(work func()) bool { return f.work.start(work) }
 // asks returned ones whether they live. The owner of the Placement calls it
 // after a change.
 func (f *Filler) ViewChanged() {
+	f.changes.tell()
 	view := f.cfg.Placement.View()
 	f.links.retain(view)
 	f.links.revisit(view)

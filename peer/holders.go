@@ -99,10 +99,11 @@ func (f *Filler) heldRequest(j *job, index uint32, span storage.Span, mode peerv
 	if ref.QueryInKey {
 		ref.Query = j.ref.Query
 	}
+	view := f.cfg.Placement.View()
 	return &peerv1.FillRequest{
 		Mode: mode, Ref: refToProto(ref), Record: recordToProto(j.o, f.cfg.Now()),
-		Offset: base + span.Off, End: base + span.End, Caller: f.self(),
-		ViewDigest: f.cfg.Placement.View().Digest(),
+		Offset: base + span.Off, End: base + span.End, Caller: view.Self,
+		ViewDigest: view.Digest(), Epoch: epochToProto(view.Epoch),
 	}
 }
 

@@ -13,10 +13,15 @@ import (
 	"github.com/mccd/mccd/storage"
 )
 
-// onList reports whether this node is among the candidates of the chunk.
-func (f *Filler) onList(id storage.ObjectID, index uint32) bool {
+// place is where a chunk belongs: its placement hash.
+type place uint64
+
+func placeOf(id storage.ObjectID, index uint32) place { return place(storage.PlacementHash(id, index)) }
+
+// onList reports whether this node is among the candidates of p.
+func (f *Filler) onList(p place) bool {
 	view := f.cfg.Placement.View()
-	for _, i := range view.Order(storage.PlacementHash(id, index)) {
+	for _, i := range view.Order(uint64(p)) {
 		if view.Node(i).ID == view.Self {
 			return true
 		}
@@ -26,6 +31,11 @@ func (f *Filler) onList(id storage.ObjectID, index uint32) bool {
 
 // Resolve serves the home's side of a question.
 func (s *service) Resolve(stream grpc.BidiStreamingServer[peerv1.ResolveRequest, peerv1.ResolveResponse]) error {
+	ctx, done, err := s.f.begin(stream.Context())
+	if err != nil {
+		return err
+	}
+	defer done()
 	m, err := stream.Recv()
 	if err != nil {
 		return err
@@ -34,12 +44,12 @@ func (s *service) Resolve(stream grpc.BidiStreamingServer[peerv1.ResolveRequest,
 	if open == nil {
 		return status.Error(codes.InvalidArgument, "the first message does not say what is to be resolved")
 	}
+	if err := s.f.agree(open.GetCaller(), open.GetEpoch(), open.GetViewDigest()); err != nil {
+		return err
+	}
 	ref, rule, err := s.f.refFromProto(open.GetRef())
 	if err != nil {
 		return stream.Send(&peerv1.ResolveResponse{Failure: failureToProto(err)})
-	}
-	if !s.f.onList(ref.ID(), 0) {
-		return stream.Send(&peerv1.ResolveResponse{NotOwner: &peerv1.NotOwner{ViewDigest: s.f.cfg.Placement.View().Digest()}})
 	}
 	hq := resolve.Query{Registration: open.GetRegistration(), Always: rule.RevalidateAlways(ref.Path)}
 	if open.GetRefuted() != nil {
@@ -51,7 +61,10 @@ func (s *service) Resolve(stream grpc.BidiStreamingServer[peerv1.ResolveRequest,
 	}
 	c := &homeCall{f: s.f, ref: ref, stream: stream}
 	defer c.beats.start(s.f.cfg.Heartbeat, func() error { return stream.Send(&peerv1.ResolveResponse{Heartbeat: true}) })()
-	return c.serve(stream.Context(), hq, open.GetCaller())
+	if caller := epochFromProto(open.GetEpoch()); !s.f.onListOf(ctx, placeOf(ref.ID(), 0), caller) {
+		return c.send(&peerv1.ResolveResponse{NotOwner: s.f.notOwner(caller, "")})
+	}
+	return c.serve(ctx, hq, open.GetCaller())
 }
 
 // homeCall is one question being answered by this node as home.
@@ -69,6 +82,9 @@ func (c *homeCall) send(m *peerv1.ResolveResponse) error {
 func (c *homeCall) serve(ctx context.Context, hq resolve.Query, caller string) error {
 	g, err := c.f.acquire(ctx, c.ref, hq, caller)
 	if err != nil {
+		if c.f.ctx.Err() != nil {
+			return errUnavailable
+		}
 		if ctx.Err() != nil {
 			return status.FromContextError(ctx.Err()).Err()
 		}
@@ -117,6 +133,8 @@ func (c *homeCall) lease(ctx context.Context, id storage.ObjectID, lease uint64)
 			if done, err := c.result(id, lease, m); done {
 				return err
 			}
+		case <-c.f.ctx.Done():
+			return errUnavailable
 		case <-silence.C:
 			if monotonic()-due > int64(c.f.cfg.Heartbeat) {
 				// This process stood still itself: what came is not read yet.

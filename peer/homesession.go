@@ -47,7 +47,7 @@ func (f *Filler) openHome(ctx context.Context, q question) (homeSession, error) 
 			switch {
 			case !ok:
 				r.pass(node.ID, peerv1.PassedOver_REASON_TROUBLE)
-			case !f.caughtUp(r, elsewhere.digest):
+			case !f.caughtUp(r, elsewhere):
 				r.pass(node.ID, peerv1.PassedOver_REASON_NOT_OWNER)
 			}
 		}
@@ -141,7 +141,7 @@ func (f *Filler) openRemoteHome(ctx context.Context, q question, r *route, node 
 	h := &remoteHome{f: f, ref: q.ref, link: k, ctx: ctx, cancel: cancel, beat: make(chan struct{})}
 	h.watch = startWatch(k, f.cfg.Silence, cancel)
 	open := &peerv1.ResolveOpen{
-		Ref: refToProto(q.ref), Caller: f.self(), ViewDigest: f.cfg.Placement.View().Digest(), PassedOver: r.passed,
+		Ref: refToProto(q.ref), Caller: f.self(), ViewDigest: r.digest, Epoch: epochToProto(r.epoch), PassedOver: r.passed,
 	}
 	hq := homeQuery(&q)
 	open.Registration = hq.Registration
@@ -184,7 +184,7 @@ func (h *remoteHome) await(want func(*peerv1.ResolveResponse) bool) error {
 			return failureFromProto(m.GetFailure())
 		}
 		if m.GetNotOwner() != nil {
-			return &errNotOwner{digest: m.GetNotOwner().GetViewDigest()}
+			return notOwnerFromProto(m.GetNotOwner())
 		}
 		if !want(m) {
 			continue

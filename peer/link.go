@@ -38,27 +38,31 @@ const (
 	keepaliveTimeout = 2 * time.Second
 )
 
-// links holds one link per peer address.
+// links holds one link per node and address: a node that moved, and another
+// node at an address that was one's before, get links of their own.
 type links struct {
 	cfg Config
 	ctx context.Context // of the Filler: probes end with it
 
 	mu     sync.Mutex // guards what follows
-	byAddr map[string]*link
+	byPeer map[peerKey]*link
 	closed bool
 }
+
+// peerKey is a node's id and its address.
+type peerKey struct{ node, addr string }
 
 // link is the connection to one peer and what is known of its silence, which
 // stays when the connection is replaced.
 type link struct {
-	addr   string
+	peer   peerKey
 	conn   *grpc.ClientConn
 	client peerv1.PeerClient
 	*suspicion
 }
 
 func newLinks(ctx context.Context, cfg Config) *links {
-	return &links{cfg: cfg, ctx: ctx, byAddr: make(map[string]*link)}
+	return &links{cfg: cfg, ctx: ctx, byPeer: make(map[peerKey]*link)}
 }
 
 // to returns the link to node, made at first use; it does not wait for a
@@ -66,24 +70,26 @@ func newLinks(ctx context.Context, cfg Config) *links {
 func (l *links) to(node *ring.Node) (*link, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if k := l.byAddr[node.PeerAddr]; k != nil {
+	peer := peerKey{node.ID, node.PeerAddr}
+	if k := l.byPeer[peer]; k != nil {
 		return k, nil
 	}
 	if l.closed {
 		return nil, errStopped
 	}
-	return l.connect(node.PeerAddr, l.credentials(), new(suspicion))
+	return l.connect(peer, new(suspicion))
 }
 
-// connect makes the link to addr. l.mu is held.
-func (l *links) connect(addr string, creds credentials.TransportCredentials, s *suspicion) (*link, error) {
-	k := &link{addr: addr, suspicion: s}
-	conn, err := grpc.NewClient("passthrough:///"+addr, dialOptions(creds, k.dialer(l.cfg.Dial))...)
+// connect makes the link to peer. l.mu is held.
+func (l *links) connect(peer peerKey, s *suspicion) (*link, error) {
+	k := &link{peer: peer, suspicion: s}
+	creds := &hearing{TransportCredentials: l.credentials(), link: k}
+	conn, err := grpc.NewClient("passthrough:///"+peer.addr, dialOptions(creds, l.dialer(peer.node))...)
 	if err != nil {
-		return nil, fmt.Errorf("dial peer %s: %w", addr, err)
+		return nil, fmt.Errorf("dial peer %s: %w", peer.addr, err)
 	}
 	k.conn, k.client = conn, peerv1.NewPeerClient(conn)
-	l.byAddr[addr] = k
+	l.byPeer[peer] = k
 	return k, nil
 }
 
@@ -92,9 +98,9 @@ func (l *links) connect(addr string, creds credentials.TransportCredentials, s *
 // link that counts from then on.
 func (l *links) renew(k *link) *link {
 	l.mu.Lock()
-	fresh := l.byAddr[k.addr]
+	fresh := l.byPeer[k.peer]
 	if fresh == k && !l.closed {
-		if renewed, err := l.connect(k.addr, l.credentials(), k.suspicion); err == nil {
+		if renewed, err := l.connect(k.peer, k.suspicion); err == nil {
 			fresh = renewed
 		}
 	}
@@ -106,11 +112,11 @@ func (l *links) renew(k *link) *link {
 	return fresh
 }
 
-// current reports whether k is the link that counts for its address.
+// current reports whether k is the link that counts for its peer.
 func (l *links) current(k *link) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.byAddr[k.addr] == k
+	return l.byPeer[k.peer] == k
 }
 
 func (l *links) credentials() credentials.TransportCredentials {
@@ -142,22 +148,22 @@ func (l *links) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	for _, k := range l.byAddr {
+	for _, k := range l.byPeer {
 		_ = k.conn.Close() // nothing is left to lose
 	}
 }
 
-// retain closes the links to addresses that are no longer in the view.
+// retain closes the links to nodes and addresses that are no longer in the view.
 func (l *links) retain(view *ring.View) {
-	wanted := make(map[string]bool)
+	wanted := make(map[peerKey]bool)
 	for _, n := range view.Nodes() {
-		wanted[n.PeerAddr] = true
+		wanted[peerKey{n.ID, n.PeerAddr}] = true
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for addr, k := range l.byAddr {
-		if !wanted[addr] {
-			delete(l.byAddr, addr)
+	for peer, k := range l.byPeer {
+		if !wanted[peer] {
+			delete(l.byPeer, peer)
 			_ = k.conn.Close() // its calls end, their flights move on
 		}
 	}

@@ -214,7 +214,7 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 	ended := make(chan error, 1)
 	x := &exchange{f: f, node: node, req: &peerv1.FillRequest{
 		Mode: peerv1.FillRequest_MODE_FILL, Ref: refToProto(q.ref), Record: recordToProto(q.stale, f.cfg.Now()),
-		Offset: span.Off, End: span.End, Caller: f.self(), ViewDigest: f.cfg.Placement.View().Digest(),
+		Offset: span.Off, End: span.End, Caller: f.self(), ViewDigest: r.digest, Epoch: epochToProto(r.epoch),
 		PassedOver: r.passed, Revalidate: q.stale != nil, RecordOnly: q.recordOnly,
 		Refuted: q.refuted != (storage.VersionID{}),
 	}}

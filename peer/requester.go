@@ -121,25 +121,6 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 	}
 }
 
-// caughtUp reports whether this node's ring changed while it waited for it,
-// because digest, that of a peer that does not count itself an owner, differs.
-// It waits once in a flight, for Config.Silence at most.
-func (f *Filler) caughtUp(r *route, digest uint64) bool {
-	if r.waited || digest == r.digest {
-		return false
-	}
-	r.waited = true
-	for began := monotonic(); monotonic()-began < int64(f.cfg.Silence); {
-		if f.cfg.Placement.View().Digest() != r.digest {
-			return true
-		}
-		if !f.pause(f.cfg.Silence / 16) {
-			return false
-		}
-	}
-	return false
-}
-
 func isLocal(err error) bool {
 	_, ok := errors.AsType[*localError](err)
 	return ok
@@ -152,7 +133,7 @@ func (f *Filler) turnAway(r *route, node *ring.Node, err error, troubles *int) b
 			r.whole = elsewhere.whole
 			return true
 		}
-		if f.caughtUp(r, elsewhere.digest) {
+		if f.caughtUp(r, elsewhere) {
 			return true // by the newer view, perhaps the same node
 		}
 		r.pass(node.ID, peerv1.PassedOver_REASON_NOT_OWNER)
@@ -172,7 +153,7 @@ func (f *Filler) askFor(fl *flight, j *job, s *sink, r *route, node *ring.Node, 
 	x := &exchange{f: f, node: node, sink: s, req: &peerv1.FillRequest{
 		Mode: peerv1.FillRequest_MODE_FILL, Ref: refToProto(ref), Record: recordToProto(j.o, f.cfg.Now()),
 		Offset: base + span.Off, End: base + span.End, Caller: f.self(),
-		ViewDigest: f.cfg.Placement.View().Digest(), PassedOver: r.passed,
+		ViewDigest: r.digest, Epoch: epochToProto(r.epoch), PassedOver: r.passed,
 	}}
 	x.onRecord = func(o *storage.Object) (*sink, error) {
 		// The owner saw another version: it goes on with ours as long as

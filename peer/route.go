@@ -16,9 +16,10 @@ type route struct {
 	// order counts.
 	whole  string
 	passed []*peerv1.PassedOver
-	// digest is that of the ring by which next chose last; waited tells that
-	// the flight has waited for a newer one.
+	// digest and epoch are those of the ring by which next chose last; waited
+	// tells that the flight has waited for a newer one.
 	digest uint64
+	epoch  ring.Epoch
 	waited bool
 }
 
@@ -27,7 +28,7 @@ type route struct {
 // owner, or nobody else is left.
 func (r *route) next() *ring.Node {
 	view := r.f.cfg.Placement.View()
-	r.digest = view.Digest()
+	r.digest, r.epoch = view.Digest(), view.Epoch
 	index := r.index
 	if r.whole != "" {
 		if r.whole == view.Self {

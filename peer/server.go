@@ -9,39 +9,14 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
 	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
+	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/disk"
 )
-
-// frameBytes is the most data of one message, in bytes: whole blocks.
-const frameBytes = 256 << 10
-
-func (f *Filler) newServer() *grpc.Server {
-	options := []grpc.ServerOption{
-		grpc.ForceServerCodecV2(codec{}),
-		grpc.InitialWindowSize(streamWindow / 2), // requests are small
-		grpc.WriteBufferSize(wireBuffer),
-		grpc.ReadBufferSize(wireBuffer / 4),
-		grpc.MaxRecvMsgSize(maxMessage),
-		// Streams are not bounded here: a FILL that waits for a place would keep
-		// out the PROBE for which the FILLs of the other direction wait.
-		grpc.WaitForHandlers(true),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveTime / 2, PermitWithoutStream: true}),
-		grpc.MaxHeaderListSize(16 << 10),
-	}
-	if f.cfg.ServerCredentials != nil {
-		options = append(options, grpc.Creds(f.cfg.ServerCredentials))
-	}
-	s := grpc.NewServer(options...)
-	peerv1.RegisterPeerServer(s, &service{f: f})
-	return s
-}
 
 // service is the Filler as other nodes see it.
 type service struct {
@@ -55,7 +30,15 @@ func (s *service) Ping(context.Context, *peerv1.PingRequest) (*peerv1.PingRespon
 }
 
 // Lookup answers with this node's own record, never another's.
-func (s *service) Lookup(_ context.Context, m *peerv1.LookupRequest) (*peerv1.LookupResponse, error) {
+func (s *service) Lookup(ctx context.Context, m *peerv1.LookupRequest) (*peerv1.LookupResponse, error) {
+	_, done, err := s.f.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if err := s.f.agree("", m.GetEpoch(), s.f.cfg.Placement.View().Digest()); err != nil {
+		return nil, err
+	}
 	ref, _, err := s.f.refFromProto(m.GetRef())
 	if err != nil {
 		return &peerv1.LookupResponse{}, nil //nolint:nilerr // what is not served is not kept
@@ -82,13 +65,18 @@ func (f *Filler) refFromProto(m *peerv1.Ref) (storage.Ref, *storage.Rule, error)
 
 // Fill serves FILL, HELD and PROBE.
 func (s *service) Fill(m *peerv1.FillRequest, stream grpc.ServerStreamingServer[peerv1.FillResponse]) error {
-	if m.GetViewDigest() != s.f.cfg.Placement.View().Digest() {
-		s.f.metrics.disagreements.Inc()
+	ctx, done, err := s.f.begin(stream.Context())
+	if err != nil {
+		return err
 	}
-	call := &fillCall{f: s.f, m: m, stream: stream}
+	defer done()
+	if err := s.f.agree(m.GetCaller(), m.GetEpoch(), m.GetViewDigest()); err != nil {
+		return err
+	}
+	call := &fillCall{f: s.f, m: m, stream: stream, epoch: epochFromProto(m.GetEpoch())}
 	if m.GetMode() == peerv1.FillRequest_MODE_FILL {
 		if s.f.stopping.Load() { // its successors act for it; what it holds it still gives
-			return call.send(&peerv1.FillResponse{NotOwner: &peerv1.NotOwner{ViewDigest: s.f.cfg.Placement.View().Digest()}})
+			return call.send(&peerv1.FillResponse{NotOwner: s.f.notOwner(call.epoch, "")})
 		}
 		if !s.f.admitted.take(m.GetCaller(), s.f.cfg.FillsPerPeer) {
 			return call.send(&peerv1.FillResponse{State: peerv1.FillResponse_STATE_BUSY, Failure: failureToProto(storage.ErrBusy)})
@@ -99,20 +87,19 @@ func (s *service) Fill(m *peerv1.FillRequest, stream grpc.ServerStreamingServer[
 		defer s.f.admitted.give("")
 	}
 	stop := call.beats.start(s.f.cfg.Heartbeat, func() error { return stream.SendMsg(&peerv1.FillResponse{State: call.state}) })
-	err := call.serve(stream.Context())
+	err = call.serve(ctx)
 	stop()
 	if err == nil {
 		return call.send(&peerv1.FillResponse{Done: true})
 	}
 	if elsewhere, ok := errors.AsType[*errNotOwner](err); ok {
-		digest := s.f.cfg.Placement.View().Digest()
-		return call.send(&peerv1.FillResponse{NotOwner: &peerv1.NotOwner{ViewDigest: digest, Whole: elsewhere.whole}})
+		return call.send(&peerv1.FillResponse{NotOwner: s.f.notOwner(call.epoch, elsewhere.whole)})
 	}
 	if stream.Context().Err() != nil {
 		return status.FromContextError(stream.Context().Err()).Err()
 	}
 	if errors.Is(err, errStopped) {
-		return status.Error(codes.Unavailable, "node is stopping")
+		return errUnavailable
 	}
 	answer := &peerv1.FillResponse{Failure: failureToProto(err)}
 	if errors.Is(err, storage.ErrVersionGone) && call.o != nil {
@@ -129,6 +116,7 @@ type fillCall struct {
 	f      *Filler
 	m      *peerv1.FillRequest
 	stream grpc.ServerStreamingServer[peerv1.FillResponse]
+	epoch  ring.Epoch // the caller's
 	ref    storage.Ref
 	rule   *storage.Rule
 	o      *storage.Object
@@ -261,7 +249,7 @@ func (c *fillCall) fill(ctx context.Context, span storage.Span) error {
 		c.o = &o
 		index = 0 // the home's successors act for the node that filled it
 	}
-	acts := c.f.onList(c.ref.ID(), index) || c.m.GetRecord().GetWhole() == c.f.self()
+	acts := c.m.GetRecord().GetWhole() == c.f.self() || c.f.onListOf(ctx, placeOf(c.ref.ID(), index), c.epoch)
 	if !acts {
 		if c.o != nil && c.f.holds(c.o, span) {
 			return c.held(ctx, span)

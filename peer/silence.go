@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc/backoff"
-
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 )
 
 // connectParams keeps reconnecting quick: nodes of one cluster are near.
@@ -19,23 +19,38 @@ func connectParams() grpc.ConnectParams {
 	}
 }
 
-// dialer returns a dial function whose connections note when anything comes
-// from the peer: a byte of any stream, not a whole message, which may take long
-// where many streams share a slow network.
-func (k *link) dialer(dial func(context.Context, string) (net.Conn, error)) func(context.Context, string) (net.Conn, error) {
-	if dial == nil {
-		dial = func(ctx context.Context, addr string) (net.Conn, error) {
+// dialer returns the function by which grpc reaches node.
+func (l *links) dialer(node string) func(context.Context, string) (net.Conn, error) {
+	if l.cfg.Dial == nil {
+		return func(ctx context.Context, addr string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "tcp", addr)
 		}
 	}
-	return func(ctx context.Context, addr string) (net.Conn, error) {
-		c, err := dial(ctx, addr)
-		if err != nil {
-			return nil, err
-		}
-		return &heardConn{Conn: c, link: k}, nil
+	return func(ctx context.Context, addr string) (net.Conn, error) { return l.cfg.Dial(ctx, node, addr) }
+}
+
+// hearing are credentials whose connections note when anything comes from the
+// peer: a byte of any stream, not a whole message, which may take long where
+// many streams share a slow network. The credentials within see the connection
+// as it was dialled.
+type hearing struct {
+	credentials.TransportCredentials
+	link *link
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (h *hearing) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	c, info, err := h.TransportCredentials.ClientHandshake(ctx, authority, raw)
+	if err != nil {
+		return nil, nil, err
 	}
+	return &heardConn{Conn: c, link: h.link}, info, nil
+}
+
+// Clone implements credentials.TransportCredentials.
+func (h *hearing) Clone() credentials.TransportCredentials {
+	return &hearing{TransportCredentials: h.TransportCredentials.Clone(), link: h.link}
 }
 
 // heardConn notes each read on its link.

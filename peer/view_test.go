@@ -16,7 +16,7 @@ import (
 func TestOlderViewCatchesUp(t *testing.T) {
 	for name, comes := range map[string]bool{"the newer view comes": true, "it does not": false} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t, 3, func(_ *node, cfg *Config) { cfg.Silence = time.Second })
+			c := newCluster(t, 3, func(_ *node, cfg *Config) { cfg.CatchUp = 2 * time.Second })
 			path := c.pathOf(1)
 			const size = 1 << 20
 			c.origin.Add(faultorigin.Object{Path: path, Size: size})

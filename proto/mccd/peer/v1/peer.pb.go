@@ -86,7 +86,7 @@ func (x PassedOver_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PassedOver_Reason.Descriptor instead.
 func (PassedOver_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{4, 0}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // How far the callee may go.
@@ -143,7 +143,7 @@ func (x FillRequest_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FillRequest_Mode.Descriptor instead.
 func (FillRequest_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{5, 0}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{8, 0}
 }
 
 // What the callee is doing for the caller.
@@ -208,7 +208,7 @@ func (x FillResponse_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FillResponse_State.Descriptor instead.
 func (FillResponse_State) EnumDescriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{6, 0}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{9, 0}
 }
 
 // What kind of end it is.
@@ -289,7 +289,271 @@ func (x Failure_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Failure_Kind.Descriptor instead.
 func (Failure_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{9, 0}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{12, 0}
+}
+
+// What became of a chunk.
+type OfferResponse_Result int32
+
+const (
+	// A heartbeat.
+	OfferResponse_RESULT_UNSPECIFIED OfferResponse_Result = 0
+	// The callee has it now.
+	OfferResponse_RESULT_TAKEN OfferResponse_Result = 1
+	// The callee cannot take it now.
+	OfferResponse_RESULT_REFUSED OfferResponse_Result = 2
+)
+
+// Enum value maps for OfferResponse_Result.
+var (
+	OfferResponse_Result_name = map[int32]string{
+		0: "RESULT_UNSPECIFIED",
+		1: "RESULT_TAKEN",
+		2: "RESULT_REFUSED",
+	}
+	OfferResponse_Result_value = map[string]int32{
+		"RESULT_UNSPECIFIED": 0,
+		"RESULT_TAKEN":       1,
+		"RESULT_REFUSED":     2,
+	}
+)
+
+func (x OfferResponse_Result) Enum() *OfferResponse_Result {
+	p := new(OfferResponse_Result)
+	*p = x
+	return p
+}
+
+func (x OfferResponse_Result) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OfferResponse_Result) Descriptor() protoreflect.EnumDescriptor {
+	return file_mccd_peer_v1_peer_proto_enumTypes[4].Descriptor()
+}
+
+func (OfferResponse_Result) Type() protoreflect.EnumType {
+	return &file_mccd_peer_v1_peer_proto_enumTypes[4]
+}
+
+func (x OfferResponse_Result) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OfferResponse_Result.Descriptor instead.
+func (OfferResponse_Result) EnumDescriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{29, 0}
+}
+
+// Epoch names one placement of one cluster. Epochs of two clusters do not
+// compare.
+type Epoch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The cluster's id; empty = none is agreed on.
+	Cluster string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// The recovery generation.
+	Generation uint32 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	// The index of the change.
+	Index         uint64 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Epoch) Reset() {
+	*x = Epoch{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Epoch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Epoch) ProtoMessage() {}
+
+func (x *Epoch) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Epoch.ProtoReflect.Descriptor instead.
+func (*Epoch) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Epoch) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *Epoch) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Epoch) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+// Member is a place in the ring, with what is needed to reach it.
+type Member struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The node's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What people call it.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Where it stands; empty = none.
+	Zone string `protobuf:"bytes,3,opt,name=zone,proto3" json:"zone,omitempty"`
+	// Its share relative to others.
+	Weight uint32 `protobuf:"varint,4,opt,name=weight,proto3" json:"weight,omitempty"`
+	// "host:port" of its port for peers; empty = not known.
+	PeerAddr      string `protobuf:"bytes,5,opt,name=peer_addr,json=peerAddr,proto3" json:"peer_addr,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Member) Reset() {
+	*x = Member{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Member) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Member) ProtoMessage() {}
+
+func (x *Member) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Member.ProtoReflect.Descriptor instead.
+func (*Member) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Member) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Member) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Member) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *Member) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Member) GetPeerAddr() string {
+	if x != nil {
+		return x.PeerAddr
+	}
+	return ""
+}
+
+// ChunkKey names one chunk of one version of an object.
+type ChunkKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The object's id, 16 bytes.
+	Object []byte `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// The version's id, 8 bytes.
+	Version []byte `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// The chunk's number.
+	Index         uint32 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChunkKey) Reset() {
+	*x = ChunkKey{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChunkKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChunkKey) ProtoMessage() {}
+
+func (x *ChunkKey) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChunkKey.ProtoReflect.Descriptor instead.
+func (*ChunkKey) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ChunkKey) GetObject() []byte {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *ChunkKey) GetVersion() []byte {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *ChunkKey) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
 }
 
 // Ref names an object as the client did.
@@ -309,7 +573,7 @@ type Ref struct {
 
 func (x *Ref) Reset() {
 	*x = Ref{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[0]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -321,7 +585,7 @@ func (x *Ref) String() string {
 func (*Ref) ProtoMessage() {}
 
 func (x *Ref) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[0]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -334,7 +598,7 @@ func (x *Ref) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ref.ProtoReflect.Descriptor instead.
 func (*Ref) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{0}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Ref) GetScheme() string {
@@ -386,7 +650,7 @@ type Version struct {
 
 func (x *Version) Reset() {
 	*x = Version{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[1]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -398,7 +662,7 @@ func (x *Version) String() string {
 func (*Version) ProtoMessage() {}
 
 func (x *Version) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[1]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -411,7 +675,7 @@ func (x *Version) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Version.ProtoReflect.Descriptor instead.
 func (*Version) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{1}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Version) GetKind() uint32 {
@@ -469,7 +733,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[2]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +745,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[2]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +758,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{2}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Header) GetName() string {
@@ -535,7 +799,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[3]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +811,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[3]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +824,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{3}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Record) GetVersion() *Version {
@@ -625,7 +889,7 @@ type PassedOver struct {
 
 func (x *PassedOver) Reset() {
 	*x = PassedOver{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[4]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +901,7 @@ func (x *PassedOver) String() string {
 func (*PassedOver) ProtoMessage() {}
 
 func (x *PassedOver) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[4]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +914,7 @@ func (x *PassedOver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PassedOver.ProtoReflect.Descriptor instead.
 func (*PassedOver) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{4}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PassedOver) GetNode() string {
@@ -693,14 +957,18 @@ type FillRequest struct {
 	// No bytes are wanted, only the record.
 	RecordOnly bool `protobuf:"varint,10,opt,name=record_only,json=recordOnly,proto3" json:"record_only,omitempty"`
 	// The origin was seen to contradict the record: it is not to answer.
-	Refuted       bool `protobuf:"varint,11,opt,name=refuted,proto3" json:"refuted,omitempty"`
+	Refuted bool `protobuf:"varint,11,opt,name=refuted,proto3" json:"refuted,omitempty"`
+	// The epoch of the caller's ring.
+	Epoch *Epoch `protobuf:"bytes,12,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The chunk, for MODE_HELD and MODE_PROBE without ref and record.
+	Key           *ChunkKey `protobuf:"bytes,13,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FillRequest) Reset() {
 	*x = FillRequest{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[5]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -712,7 +980,7 @@ func (x *FillRequest) String() string {
 func (*FillRequest) ProtoMessage() {}
 
 func (x *FillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[5]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -725,7 +993,7 @@ func (x *FillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FillRequest.ProtoReflect.Descriptor instead.
 func (*FillRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{5}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *FillRequest) GetMode() FillRequest_Mode {
@@ -805,6 +1073,20 @@ func (x *FillRequest) GetRefuted() bool {
 	return false
 }
 
+func (x *FillRequest) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *FillRequest) GetKey() *ChunkKey {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
 // FillResponse is one message of a fill. Exactly one of the parts is set; a
 // message with data is encoded so that data comes last.
 type FillResponse struct {
@@ -832,7 +1114,7 @@ type FillResponse struct {
 
 func (x *FillResponse) Reset() {
 	*x = FillResponse{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[6]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -844,7 +1126,7 @@ func (x *FillResponse) String() string {
 func (*FillResponse) ProtoMessage() {}
 
 func (x *FillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[6]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -857,7 +1139,7 @@ func (x *FillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FillResponse.ProtoReflect.Descriptor instead.
 func (*FillResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{6}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *FillResponse) GetState() FillResponse_State {
@@ -927,7 +1209,7 @@ type Presence struct {
 
 func (x *Presence) Reset() {
 	*x = Presence{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[7]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1221,7 @@ func (x *Presence) String() string {
 func (*Presence) ProtoMessage() {}
 
 func (x *Presence) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[7]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1234,7 @@ func (x *Presence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Presence.ProtoReflect.Descriptor instead.
 func (*Presence) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{7}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Presence) GetWords() []uint64 {
@@ -968,14 +1250,19 @@ type NotOwner struct {
 	// The digest of the callee's ring.
 	ViewDigest uint64 `protobuf:"varint,1,opt,name=view_digest,json=viewDigest,proto3" json:"view_digest,omitempty"`
 	// The node that fills this object whole, where there is one.
-	Whole         string `protobuf:"bytes,2,opt,name=whole,proto3" json:"whole,omitempty"`
+	Whole string `protobuf:"bytes,2,opt,name=whole,proto3" json:"whole,omitempty"`
+	// The epoch of the callee's ring.
+	Epoch *Epoch `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The members of the callee's ring, where its epoch is newer than the
+	// caller's.
+	Members       []*Member `protobuf:"bytes,4,rep,name=members,proto3" json:"members,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *NotOwner) Reset() {
 	*x = NotOwner{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[8]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -987,7 +1274,7 @@ func (x *NotOwner) String() string {
 func (*NotOwner) ProtoMessage() {}
 
 func (x *NotOwner) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[8]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1000,7 +1287,7 @@ func (x *NotOwner) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotOwner.ProtoReflect.Descriptor instead.
 func (*NotOwner) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{8}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *NotOwner) GetViewDigest() uint64 {
@@ -1015,6 +1302,20 @@ func (x *NotOwner) GetWhole() string {
 		return x.Whole
 	}
 	return ""
+}
+
+func (x *NotOwner) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *NotOwner) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
 }
 
 // Failure is how a fill ended without the bytes.
@@ -1034,7 +1335,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[9]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1347,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[9]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1360,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{9}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Failure) GetKind() Failure_Kind {
@@ -1107,7 +1408,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[10]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1420,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[10]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1433,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{10}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResolveRequest) GetOpen() *ResolveOpen {
@@ -1179,14 +1480,16 @@ type ResolveOpen struct {
 	// another version answers.
 	Refuted *Version `protobuf:"bytes,5,opt,name=refuted,proto3" json:"refuted,omitempty"`
 	// Candidates that the caller passed over.
-	PassedOver    []*PassedOver `protobuf:"bytes,6,rep,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
+	PassedOver []*PassedOver `protobuf:"bytes,6,rep,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
+	// The epoch of the caller's ring.
+	Epoch         *Epoch `protobuf:"bytes,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResolveOpen) Reset() {
 	*x = ResolveOpen{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[11]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1501,7 @@ func (x *ResolveOpen) String() string {
 func (*ResolveOpen) ProtoMessage() {}
 
 func (x *ResolveOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[11]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1514,7 @@ func (x *ResolveOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveOpen.ProtoReflect.Descriptor instead.
 func (*ResolveOpen) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{11}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ResolveOpen) GetRef() *Ref {
@@ -1256,6 +1559,13 @@ func (x *ResolveOpen) GetPassedOver() []*PassedOver {
 	return nil
 }
 
+func (x *ResolveOpen) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
 // Register gives the home what the origin said.
 type Register struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1269,7 +1579,7 @@ type Register struct {
 
 func (x *Register) Reset() {
 	*x = Register{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[12]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1281,7 +1591,7 @@ func (x *Register) String() string {
 func (*Register) ProtoMessage() {}
 
 func (x *Register) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[12]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1294,7 +1604,7 @@ func (x *Register) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Register.ProtoReflect.Descriptor instead.
 func (*Register) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{12}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Register) GetLease() uint64 {
@@ -1332,7 +1642,7 @@ type ResolveResponse struct {
 
 func (x *ResolveResponse) Reset() {
 	*x = ResolveResponse{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[13]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1654,7 @@ func (x *ResolveResponse) String() string {
 func (*ResolveResponse) ProtoMessage() {}
 
 func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[13]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1667,7 @@ func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveResponse.ProtoReflect.Descriptor instead.
 func (*ResolveResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{13}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ResolveResponse) GetRecord() *Record {
@@ -1406,14 +1716,16 @@ func (x *ResolveResponse) GetHeartbeat() bool {
 type LookupRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The object.
-	Ref           *Ref `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	Ref *Ref `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	// The epoch of the caller's ring.
+	Epoch         *Epoch `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LookupRequest) Reset() {
 	*x = LookupRequest{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[14]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1737,7 @@ func (x *LookupRequest) String() string {
 func (*LookupRequest) ProtoMessage() {}
 
 func (x *LookupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[14]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,12 +1750,19 @@ func (x *LookupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupRequest.ProtoReflect.Descriptor instead.
 func (*LookupRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{14}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LookupRequest) GetRef() *Ref {
 	if x != nil {
 		return x.Ref
+	}
+	return nil
+}
+
+func (x *LookupRequest) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
 	}
 	return nil
 }
@@ -1459,7 +1778,7 @@ type LookupResponse struct {
 
 func (x *LookupResponse) Reset() {
 	*x = LookupResponse{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[15]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1471,7 +1790,7 @@ func (x *LookupResponse) String() string {
 func (*LookupResponse) ProtoMessage() {}
 
 func (x *LookupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[15]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1484,7 +1803,7 @@ func (x *LookupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupResponse.ProtoReflect.Descriptor instead.
 func (*LookupResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{15}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LookupResponse) GetRecord() *Record {
@@ -1503,7 +1822,7 @@ type PingRequest struct {
 
 func (x *PingRequest) Reset() {
 	*x = PingRequest{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[16]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1515,7 +1834,7 @@ func (x *PingRequest) String() string {
 func (*PingRequest) ProtoMessage() {}
 
 func (x *PingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[16]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1528,7 +1847,7 @@ func (x *PingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PingRequest.ProtoReflect.Descriptor instead.
 func (*PingRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{16}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{19}
 }
 
 // PingResponse is empty.
@@ -1540,7 +1859,7 @@ type PingResponse struct {
 
 func (x *PingResponse) Reset() {
 	*x = PingResponse{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1871,7 @@ func (x *PingResponse) String() string {
 func (*PingResponse) ProtoMessage() {}
 
 func (x *PingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,14 +1884,609 @@ func (x *PingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PingResponse.ProtoReflect.Descriptor instead.
 func (*PingResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{17}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{20}
+}
+
+// Held tells which blocks of a chunk a node has.
+type Held struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The chunk.
+	Key *ChunkKey `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The blocks.
+	Presence      *Presence `protobuf:"bytes,2,opt,name=presence,proto3" json:"presence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Held) Reset() {
+	*x = Held{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Held) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Held) ProtoMessage() {}
+
+func (x *Held) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Held.ProtoReflect.Descriptor instead.
+func (*Held) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Held) GetKey() *ChunkKey {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Held) GetPresence() *Presence {
+	if x != nil {
+		return x.Presence
+	}
+	return nil
+}
+
+// Kept tells that a node may have a record of an object.
+type Kept struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The object's id, 16 bytes.
+	Object []byte `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// The registration of the record; 0 = not looked up.
+	Registration  uint64 `protobuf:"varint,2,opt,name=registration,proto3" json:"registration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Kept) Reset() {
+	*x = Kept{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Kept) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Kept) ProtoMessage() {}
+
+func (x *Kept) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Kept.ProtoReflect.Descriptor instead.
+func (*Kept) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Kept) GetObject() []byte {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *Kept) GetRegistration() uint64 {
+	if x != nil {
+		return x.Registration
+	}
+	return 0
+}
+
+// InventoryRequest asks for what is held of some partitions.
+type InventoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id.
+	Caller string `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	// The epoch of the caller's ring.
+	Epoch *Epoch `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The digest of the caller's ring.
+	ViewDigest uint64 `protobuf:"varint,3,opt,name=view_digest,json=viewDigest,proto3" json:"view_digest,omitempty"`
+	// Bit i%8 of byte i/8 is partition i.
+	Partitions    []byte `protobuf:"bytes,4,opt,name=partitions,proto3" json:"partitions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InventoryRequest) Reset() {
+	*x = InventoryRequest{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InventoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InventoryRequest) ProtoMessage() {}
+
+func (x *InventoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InventoryRequest.ProtoReflect.Descriptor instead.
+func (*InventoryRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *InventoryRequest) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *InventoryRequest) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *InventoryRequest) GetViewDigest() uint64 {
+	if x != nil {
+		return x.ViewDigest
+	}
+	return 0
+}
+
+func (x *InventoryRequest) GetPartitions() []byte {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
+// InventoryResponse is one message of an inventory.
+type InventoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Chunks of the partitions.
+	Chunks []*Held `protobuf:"bytes,1,rep,name=chunks,proto3" json:"chunks,omitempty"`
+	// Objects whose home's partition is among them.
+	Records []*Kept `protobuf:"bytes,2,rep,name=records,proto3" json:"records,omitempty"`
+	// The last message.
+	Done bool `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`
+	// With done: the partitions for which the callee takes the caller for the
+	// acting owner since before it began to look. Of these the list is complete;
+	// what it comes to hold later it gets from the caller, or announces.
+	Marked        []byte `protobuf:"bytes,4,opt,name=marked,proto3" json:"marked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InventoryResponse) Reset() {
+	*x = InventoryResponse{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InventoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InventoryResponse) ProtoMessage() {}
+
+func (x *InventoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InventoryResponse.ProtoReflect.Descriptor instead.
+func (*InventoryResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *InventoryResponse) GetChunks() []*Held {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+func (x *InventoryResponse) GetRecords() []*Kept {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *InventoryResponse) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+func (x *InventoryResponse) GetMarked() []byte {
+	if x != nil {
+		return x.Marked
+	}
+	return nil
+}
+
+// AnnounceRequest tells the acting owner what it cannot know.
+type AnnounceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id.
+	Caller string `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	// The epoch of the caller's ring.
+	Epoch *Epoch `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// What the caller holds.
+	Chunks []*Held `protobuf:"bytes,3,rep,name=chunks,proto3" json:"chunks,omitempty"`
+	// The caller took the callee for dead for a while: what it told before is
+	// not all that it holds.
+	Lapsed        bool `protobuf:"varint,4,opt,name=lapsed,proto3" json:"lapsed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnounceRequest) Reset() {
+	*x = AnnounceRequest{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnounceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnounceRequest) ProtoMessage() {}
+
+func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnounceRequest.ProtoReflect.Descriptor instead.
+func (*AnnounceRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *AnnounceRequest) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *AnnounceRequest) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *AnnounceRequest) GetChunks() []*Held {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+func (x *AnnounceRequest) GetLapsed() bool {
+	if x != nil {
+		return x.Lapsed
+	}
+	return false
+}
+
+// AnnounceResponse is empty.
+type AnnounceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnounceResponse) Reset() {
+	*x = AnnounceResponse{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnounceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnounceResponse) ProtoMessage() {}
+
+func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnounceResponse.ProtoReflect.Descriptor instead.
+func (*AnnounceResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{26}
+}
+
+// Offered is a chunk that a node is about to leave with.
+type Offered struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The object's id, 16 bytes.
+	Object []byte `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// The chunk's number.
+	Index uint32 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	// The blocks that the caller has.
+	Presence *Presence `protobuf:"bytes,3,opt,name=presence,proto3" json:"presence,omitempty"`
+	// The record of the chunk's version.
+	Record *Record `protobuf:"bytes,4,opt,name=record,proto3" json:"record,omitempty"`
+	// The origin's host, with a port only where it is not the scheme's default.
+	Host string `protobuf:"bytes,5,opt,name=host,proto3" json:"host,omitempty"`
+	// The raw path, byte for byte.
+	Path []byte `protobuf:"bytes,6,opt,name=path,proto3" json:"path,omitempty"`
+	// The record is the object's current one as far as the caller knows.
+	Current       bool `protobuf:"varint,7,opt,name=current,proto3" json:"current,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Offered) Reset() {
+	*x = Offered{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Offered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Offered) ProtoMessage() {}
+
+func (x *Offered) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Offered.ProtoReflect.Descriptor instead.
+func (*Offered) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Offered) GetObject() []byte {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *Offered) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Offered) GetPresence() *Presence {
+	if x != nil {
+		return x.Presence
+	}
+	return nil
+}
+
+func (x *Offered) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *Offered) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *Offered) GetPath() []byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *Offered) GetCurrent() bool {
+	if x != nil {
+		return x.Current
+	}
+	return false
+}
+
+// OfferRequest offers chunks.
+type OfferRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id.
+	Caller string `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	// The epoch of the caller's ring.
+	Epoch *Epoch `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The chunks.
+	Chunks        []*Offered `protobuf:"bytes,3,rep,name=chunks,proto3" json:"chunks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfferRequest) Reset() {
+	*x = OfferRequest{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfferRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfferRequest) ProtoMessage() {}
+
+func (x *OfferRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfferRequest.ProtoReflect.Descriptor instead.
+func (*OfferRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *OfferRequest) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *OfferRequest) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *OfferRequest) GetChunks() []*Offered {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+// OfferResponse is the answer to one chunk, or, without a result, a heartbeat.
+type OfferResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The result.
+	Result        OfferResponse_Result `protobuf:"varint,1,opt,name=result,proto3,enum=mccd.peer.v1.OfferResponse_Result" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfferResponse) Reset() {
+	*x = OfferResponse{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfferResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfferResponse) ProtoMessage() {}
+
+func (x *OfferResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfferResponse.ProtoReflect.Descriptor instead.
+func (*OfferResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *OfferResponse) GetResult() OfferResponse_Result {
+	if x != nil {
+		return x.Result
+	}
+	return OfferResponse_RESULT_UNSPECIFIED
 }
 
 var File_mccd_peer_v1_peer_proto protoreflect.FileDescriptor
 
 const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x17mccd/peer/v1/peer.proto\x12\fmccd.peer.v1\"[\n" +
+	"\x17mccd/peer/v1/peer.proto\x12\fmccd.peer.v1\"W\n" +
+	"\x05Epoch\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\rR\n" +
+	"generation\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\x04R\x05index\"u\n" +
+	"\x06Member\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04zone\x18\x03 \x01(\tR\x04zone\x12\x16\n" +
+	"\x06weight\x18\x04 \x01(\rR\x06weight\x12\x1b\n" +
+	"\tpeer_addr\x18\x05 \x01(\tR\bpeerAddr\"R\n" +
+	"\bChunkKey\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\fR\x06object\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\fR\aversion\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\rR\x05index\"[\n" +
 	"\x03Ref\x12\x16\n" +
 	"\x06scheme\x18\x01 \x01(\tR\x06scheme\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
@@ -1608,7 +2522,7 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\rREASON_SILENT\x10\x02\x12\x13\n" +
 	"\x0fREASON_DRAINING\x10\x03\x12\x14\n" +
 	"\x10REASON_NOT_OWNER\x10\x04\x12\x12\n" +
-	"\x0eREASON_TROUBLE\x10\x05\"\xd9\x03\n" +
+	"\x0eREASON_TROUBLE\x10\x05\"\xae\x04\n" +
 	"\vFillRequest\x122\n" +
 	"\x04mode\x18\x01 \x01(\x0e2\x1e.mccd.peer.v1.FillRequest.ModeR\x04mode\x12#\n" +
 	"\x03ref\x18\x02 \x01(\v2\x11.mccd.peer.v1.RefR\x03ref\x12,\n" +
@@ -1626,7 +2540,9 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\vrecord_only\x18\n" +
 	" \x01(\bR\n" +
 	"recordOnly\x12\x18\n" +
-	"\arefuted\x18\v \x01(\bR\arefuted\"J\n" +
+	"\arefuted\x18\v \x01(\bR\arefuted\x12)\n" +
+	"\x05epoch\x18\f \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12(\n" +
+	"\x03key\x18\r \x01(\v2\x16.mccd.peer.v1.ChunkKeyR\x03key\"J\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tMODE_FILL\x10\x01\x12\r\n" +
@@ -1652,11 +2568,13 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"STATE_BUSY\x10\x04\x12\x11\n" +
 	"\rSTATE_RESOLVE\x10\x05\" \n" +
 	"\bPresence\x12\x14\n" +
-	"\x05words\x18\x01 \x03(\x06R\x05words\"A\n" +
+	"\x05words\x18\x01 \x03(\x06R\x05words\"\x9c\x01\n" +
 	"\bNotOwner\x12\x1f\n" +
 	"\vview_digest\x18\x01 \x01(\x04R\n" +
 	"viewDigest\x12\x14\n" +
-	"\x05whole\x18\x02 \x01(\tR\x05whole\"\xdd\x02\n" +
+	"\x05whole\x18\x02 \x01(\tR\x05whole\x12)\n" +
+	"\x05epoch\x18\x03 \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12.\n" +
+	"\amembers\x18\x04 \x03(\v2\x14.mccd.peer.v1.MemberR\amembers\"\xdd\x02\n" +
 	"\aFailure\x12.\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1a.mccd.peer.v1.Failure.KindR\x04kind\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x16\n" +
@@ -1678,7 +2596,7 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x04open\x18\x01 \x01(\v2\x19.mccd.peer.v1.ResolveOpenR\x04open\x122\n" +
 	"\bregister\x18\x02 \x01(\v2\x16.mccd.peer.v1.RegisterR\bregister\x12/\n" +
 	"\afailure\x18\x03 \x01(\v2\x15.mccd.peer.v1.FailureR\afailure\x12\x1c\n" +
-	"\theartbeat\x18\x04 \x01(\bR\theartbeat\"\xfb\x01\n" +
+	"\theartbeat\x18\x04 \x01(\bR\theartbeat\"\xa6\x02\n" +
 	"\vResolveOpen\x12#\n" +
 	"\x03ref\x18\x01 \x01(\v2\x11.mccd.peer.v1.RefR\x03ref\x12\x16\n" +
 	"\x06caller\x18\x02 \x01(\tR\x06caller\x12\x1f\n" +
@@ -1687,7 +2605,8 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\fregistration\x18\x04 \x01(\x04R\fregistration\x12/\n" +
 	"\arefuted\x18\x05 \x01(\v2\x15.mccd.peer.v1.VersionR\arefuted\x129\n" +
 	"\vpassed_over\x18\x06 \x03(\v2\x18.mccd.peer.v1.PassedOverR\n" +
-	"passedOver\"N\n" +
+	"passedOver\x12)\n" +
+	"\x05epoch\x18\a \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\"N\n" +
 	"\bRegister\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12,\n" +
 	"\x06record\x18\x02 \x01(\v2\x14.mccd.peer.v1.RecordR\x06record\"\x85\x02\n" +
@@ -1697,18 +2616,65 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x05stale\x18\x03 \x01(\v2\x14.mccd.peer.v1.RecordR\x05stale\x12/\n" +
 	"\afailure\x18\x04 \x01(\v2\x15.mccd.peer.v1.FailureR\afailure\x123\n" +
 	"\tnot_owner\x18\x05 \x01(\v2\x16.mccd.peer.v1.NotOwnerR\bnotOwner\x12\x1c\n" +
-	"\theartbeat\x18\x06 \x01(\bR\theartbeat\"4\n" +
+	"\theartbeat\x18\x06 \x01(\bR\theartbeat\"_\n" +
 	"\rLookupRequest\x12#\n" +
-	"\x03ref\x18\x01 \x01(\v2\x11.mccd.peer.v1.RefR\x03ref\">\n" +
+	"\x03ref\x18\x01 \x01(\v2\x11.mccd.peer.v1.RefR\x03ref\x12)\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\">\n" +
 	"\x0eLookupResponse\x12,\n" +
 	"\x06record\x18\x01 \x01(\v2\x14.mccd.peer.v1.RecordR\x06record\"\r\n" +
 	"\vPingRequest\"\x0e\n" +
-	"\fPingResponse2\x97\x02\n" +
+	"\fPingResponse\"d\n" +
+	"\x04Held\x12(\n" +
+	"\x03key\x18\x01 \x01(\v2\x16.mccd.peer.v1.ChunkKeyR\x03key\x122\n" +
+	"\bpresence\x18\x02 \x01(\v2\x16.mccd.peer.v1.PresenceR\bpresence\"B\n" +
+	"\x04Kept\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\fR\x06object\x12\"\n" +
+	"\fregistration\x18\x02 \x01(\x04R\fregistration\"\x96\x01\n" +
+	"\x10InventoryRequest\x12\x16\n" +
+	"\x06caller\x18\x01 \x01(\tR\x06caller\x12)\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12\x1f\n" +
+	"\vview_digest\x18\x03 \x01(\x04R\n" +
+	"viewDigest\x12\x1e\n" +
+	"\n" +
+	"partitions\x18\x04 \x01(\fR\n" +
+	"partitions\"\x99\x01\n" +
+	"\x11InventoryResponse\x12*\n" +
+	"\x06chunks\x18\x01 \x03(\v2\x12.mccd.peer.v1.HeldR\x06chunks\x12,\n" +
+	"\arecords\x18\x02 \x03(\v2\x12.mccd.peer.v1.KeptR\arecords\x12\x12\n" +
+	"\x04done\x18\x03 \x01(\bR\x04done\x12\x16\n" +
+	"\x06marked\x18\x04 \x01(\fR\x06marked\"\x98\x01\n" +
+	"\x0fAnnounceRequest\x12\x16\n" +
+	"\x06caller\x18\x01 \x01(\tR\x06caller\x12)\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12*\n" +
+	"\x06chunks\x18\x03 \x03(\v2\x12.mccd.peer.v1.HeldR\x06chunks\x12\x16\n" +
+	"\x06lapsed\x18\x04 \x01(\bR\x06lapsed\"\x12\n" +
+	"\x10AnnounceResponse\"\xdb\x01\n" +
+	"\aOffered\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\fR\x06object\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\x122\n" +
+	"\bpresence\x18\x03 \x01(\v2\x16.mccd.peer.v1.PresenceR\bpresence\x12,\n" +
+	"\x06record\x18\x04 \x01(\v2\x14.mccd.peer.v1.RecordR\x06record\x12\x12\n" +
+	"\x04host\x18\x05 \x01(\tR\x04host\x12\x12\n" +
+	"\x04path\x18\x06 \x01(\fR\x04path\x12\x18\n" +
+	"\acurrent\x18\a \x01(\bR\acurrent\"\x80\x01\n" +
+	"\fOfferRequest\x12\x16\n" +
+	"\x06caller\x18\x01 \x01(\tR\x06caller\x12)\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12-\n" +
+	"\x06chunks\x18\x03 \x03(\v2\x15.mccd.peer.v1.OfferedR\x06chunks\"\x93\x01\n" +
+	"\rOfferResponse\x12:\n" +
+	"\x06result\x18\x01 \x01(\x0e2\".mccd.peer.v1.OfferResponse.ResultR\x06result\"F\n" +
+	"\x06Result\x12\x16\n" +
+	"\x12RESULT_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fRESULT_TAKEN\x10\x01\x12\x12\n" +
+	"\x0eRESULT_REFUSED\x10\x022\xf6\x03\n" +
 	"\x04Peer\x12?\n" +
 	"\x04Fill\x12\x19.mccd.peer.v1.FillRequest\x1a\x1a.mccd.peer.v1.FillResponse0\x01\x12J\n" +
 	"\aResolve\x12\x1c.mccd.peer.v1.ResolveRequest\x1a\x1d.mccd.peer.v1.ResolveResponse(\x010\x01\x12C\n" +
 	"\x06Lookup\x12\x1b.mccd.peer.v1.LookupRequest\x1a\x1c.mccd.peer.v1.LookupResponse\x12=\n" +
-	"\x04Ping\x12\x19.mccd.peer.v1.PingRequest\x1a\x1a.mccd.peer.v1.PingResponseB0Z.github.com/mccd/mccd/proto/mccd/peer/v1;peerv1b\x06proto3"
+	"\x04Ping\x12\x19.mccd.peer.v1.PingRequest\x1a\x1a.mccd.peer.v1.PingResponse\x12N\n" +
+	"\tInventory\x12\x1e.mccd.peer.v1.InventoryRequest\x1a\x1f.mccd.peer.v1.InventoryResponse0\x01\x12I\n" +
+	"\bAnnounce\x12\x1d.mccd.peer.v1.AnnounceRequest\x1a\x1e.mccd.peer.v1.AnnounceResponse\x12B\n" +
+	"\x05Offer\x12\x1a.mccd.peer.v1.OfferRequest\x1a\x1b.mccd.peer.v1.OfferResponse0\x01B0Z.github.com/mccd/mccd/proto/mccd/peer/v1;peerv1b\x06proto3"
 
 var (
 	file_mccd_peer_v1_peer_proto_rawDescOnce sync.Once
@@ -1722,73 +2688,110 @@ func file_mccd_peer_v1_peer_proto_rawDescGZIP() []byte {
 	return file_mccd_peer_v1_peer_proto_rawDescData
 }
 
-var file_mccd_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_mccd_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_mccd_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_mccd_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_mccd_peer_v1_peer_proto_goTypes = []any{
-	(PassedOver_Reason)(0),  // 0: mccd.peer.v1.PassedOver.Reason
-	(FillRequest_Mode)(0),   // 1: mccd.peer.v1.FillRequest.Mode
-	(FillResponse_State)(0), // 2: mccd.peer.v1.FillResponse.State
-	(Failure_Kind)(0),       // 3: mccd.peer.v1.Failure.Kind
-	(*Ref)(nil),             // 4: mccd.peer.v1.Ref
-	(*Version)(nil),         // 5: mccd.peer.v1.Version
-	(*Header)(nil),          // 6: mccd.peer.v1.Header
-	(*Record)(nil),          // 7: mccd.peer.v1.Record
-	(*PassedOver)(nil),      // 8: mccd.peer.v1.PassedOver
-	(*FillRequest)(nil),     // 9: mccd.peer.v1.FillRequest
-	(*FillResponse)(nil),    // 10: mccd.peer.v1.FillResponse
-	(*Presence)(nil),        // 11: mccd.peer.v1.Presence
-	(*NotOwner)(nil),        // 12: mccd.peer.v1.NotOwner
-	(*Failure)(nil),         // 13: mccd.peer.v1.Failure
-	(*ResolveRequest)(nil),  // 14: mccd.peer.v1.ResolveRequest
-	(*ResolveOpen)(nil),     // 15: mccd.peer.v1.ResolveOpen
-	(*Register)(nil),        // 16: mccd.peer.v1.Register
-	(*ResolveResponse)(nil), // 17: mccd.peer.v1.ResolveResponse
-	(*LookupRequest)(nil),   // 18: mccd.peer.v1.LookupRequest
-	(*LookupResponse)(nil),  // 19: mccd.peer.v1.LookupResponse
-	(*PingRequest)(nil),     // 20: mccd.peer.v1.PingRequest
-	(*PingResponse)(nil),    // 21: mccd.peer.v1.PingResponse
+	(PassedOver_Reason)(0),    // 0: mccd.peer.v1.PassedOver.Reason
+	(FillRequest_Mode)(0),     // 1: mccd.peer.v1.FillRequest.Mode
+	(FillResponse_State)(0),   // 2: mccd.peer.v1.FillResponse.State
+	(Failure_Kind)(0),         // 3: mccd.peer.v1.Failure.Kind
+	(OfferResponse_Result)(0), // 4: mccd.peer.v1.OfferResponse.Result
+	(*Epoch)(nil),             // 5: mccd.peer.v1.Epoch
+	(*Member)(nil),            // 6: mccd.peer.v1.Member
+	(*ChunkKey)(nil),          // 7: mccd.peer.v1.ChunkKey
+	(*Ref)(nil),               // 8: mccd.peer.v1.Ref
+	(*Version)(nil),           // 9: mccd.peer.v1.Version
+	(*Header)(nil),            // 10: mccd.peer.v1.Header
+	(*Record)(nil),            // 11: mccd.peer.v1.Record
+	(*PassedOver)(nil),        // 12: mccd.peer.v1.PassedOver
+	(*FillRequest)(nil),       // 13: mccd.peer.v1.FillRequest
+	(*FillResponse)(nil),      // 14: mccd.peer.v1.FillResponse
+	(*Presence)(nil),          // 15: mccd.peer.v1.Presence
+	(*NotOwner)(nil),          // 16: mccd.peer.v1.NotOwner
+	(*Failure)(nil),           // 17: mccd.peer.v1.Failure
+	(*ResolveRequest)(nil),    // 18: mccd.peer.v1.ResolveRequest
+	(*ResolveOpen)(nil),       // 19: mccd.peer.v1.ResolveOpen
+	(*Register)(nil),          // 20: mccd.peer.v1.Register
+	(*ResolveResponse)(nil),   // 21: mccd.peer.v1.ResolveResponse
+	(*LookupRequest)(nil),     // 22: mccd.peer.v1.LookupRequest
+	(*LookupResponse)(nil),    // 23: mccd.peer.v1.LookupResponse
+	(*PingRequest)(nil),       // 24: mccd.peer.v1.PingRequest
+	(*PingResponse)(nil),      // 25: mccd.peer.v1.PingResponse
+	(*Held)(nil),              // 26: mccd.peer.v1.Held
+	(*Kept)(nil),              // 27: mccd.peer.v1.Kept
+	(*InventoryRequest)(nil),  // 28: mccd.peer.v1.InventoryRequest
+	(*InventoryResponse)(nil), // 29: mccd.peer.v1.InventoryResponse
+	(*AnnounceRequest)(nil),   // 30: mccd.peer.v1.AnnounceRequest
+	(*AnnounceResponse)(nil),  // 31: mccd.peer.v1.AnnounceResponse
+	(*Offered)(nil),           // 32: mccd.peer.v1.Offered
+	(*OfferRequest)(nil),      // 33: mccd.peer.v1.OfferRequest
+	(*OfferResponse)(nil),     // 34: mccd.peer.v1.OfferResponse
 }
 var file_mccd_peer_v1_peer_proto_depIdxs = []int32{
-	5,  // 0: mccd.peer.v1.Record.version:type_name -> mccd.peer.v1.Version
-	6,  // 1: mccd.peer.v1.Record.headers:type_name -> mccd.peer.v1.Header
+	9,  // 0: mccd.peer.v1.Record.version:type_name -> mccd.peer.v1.Version
+	10, // 1: mccd.peer.v1.Record.headers:type_name -> mccd.peer.v1.Header
 	0,  // 2: mccd.peer.v1.PassedOver.reason:type_name -> mccd.peer.v1.PassedOver.Reason
 	1,  // 3: mccd.peer.v1.FillRequest.mode:type_name -> mccd.peer.v1.FillRequest.Mode
-	4,  // 4: mccd.peer.v1.FillRequest.ref:type_name -> mccd.peer.v1.Ref
-	7,  // 5: mccd.peer.v1.FillRequest.record:type_name -> mccd.peer.v1.Record
-	8,  // 6: mccd.peer.v1.FillRequest.passed_over:type_name -> mccd.peer.v1.PassedOver
-	2,  // 7: mccd.peer.v1.FillResponse.state:type_name -> mccd.peer.v1.FillResponse.State
-	7,  // 8: mccd.peer.v1.FillResponse.record:type_name -> mccd.peer.v1.Record
-	12, // 9: mccd.peer.v1.FillResponse.not_owner:type_name -> mccd.peer.v1.NotOwner
-	13, // 10: mccd.peer.v1.FillResponse.failure:type_name -> mccd.peer.v1.Failure
-	11, // 11: mccd.peer.v1.FillResponse.presence:type_name -> mccd.peer.v1.Presence
-	3,  // 12: mccd.peer.v1.Failure.kind:type_name -> mccd.peer.v1.Failure.Kind
-	6,  // 13: mccd.peer.v1.Failure.headers:type_name -> mccd.peer.v1.Header
-	15, // 14: mccd.peer.v1.ResolveRequest.open:type_name -> mccd.peer.v1.ResolveOpen
-	16, // 15: mccd.peer.v1.ResolveRequest.register:type_name -> mccd.peer.v1.Register
-	13, // 16: mccd.peer.v1.ResolveRequest.failure:type_name -> mccd.peer.v1.Failure
-	4,  // 17: mccd.peer.v1.ResolveOpen.ref:type_name -> mccd.peer.v1.Ref
-	5,  // 18: mccd.peer.v1.ResolveOpen.refuted:type_name -> mccd.peer.v1.Version
-	8,  // 19: mccd.peer.v1.ResolveOpen.passed_over:type_name -> mccd.peer.v1.PassedOver
-	7,  // 20: mccd.peer.v1.Register.record:type_name -> mccd.peer.v1.Record
-	7,  // 21: mccd.peer.v1.ResolveResponse.record:type_name -> mccd.peer.v1.Record
-	7,  // 22: mccd.peer.v1.ResolveResponse.stale:type_name -> mccd.peer.v1.Record
-	13, // 23: mccd.peer.v1.ResolveResponse.failure:type_name -> mccd.peer.v1.Failure
-	12, // 24: mccd.peer.v1.ResolveResponse.not_owner:type_name -> mccd.peer.v1.NotOwner
-	4,  // 25: mccd.peer.v1.LookupRequest.ref:type_name -> mccd.peer.v1.Ref
-	7,  // 26: mccd.peer.v1.LookupResponse.record:type_name -> mccd.peer.v1.Record
-	9,  // 27: mccd.peer.v1.Peer.Fill:input_type -> mccd.peer.v1.FillRequest
-	14, // 28: mccd.peer.v1.Peer.Resolve:input_type -> mccd.peer.v1.ResolveRequest
-	18, // 29: mccd.peer.v1.Peer.Lookup:input_type -> mccd.peer.v1.LookupRequest
-	20, // 30: mccd.peer.v1.Peer.Ping:input_type -> mccd.peer.v1.PingRequest
-	10, // 31: mccd.peer.v1.Peer.Fill:output_type -> mccd.peer.v1.FillResponse
-	17, // 32: mccd.peer.v1.Peer.Resolve:output_type -> mccd.peer.v1.ResolveResponse
-	19, // 33: mccd.peer.v1.Peer.Lookup:output_type -> mccd.peer.v1.LookupResponse
-	21, // 34: mccd.peer.v1.Peer.Ping:output_type -> mccd.peer.v1.PingResponse
-	31, // [31:35] is the sub-list for method output_type
-	27, // [27:31] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	8,  // 4: mccd.peer.v1.FillRequest.ref:type_name -> mccd.peer.v1.Ref
+	11, // 5: mccd.peer.v1.FillRequest.record:type_name -> mccd.peer.v1.Record
+	12, // 6: mccd.peer.v1.FillRequest.passed_over:type_name -> mccd.peer.v1.PassedOver
+	5,  // 7: mccd.peer.v1.FillRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	7,  // 8: mccd.peer.v1.FillRequest.key:type_name -> mccd.peer.v1.ChunkKey
+	2,  // 9: mccd.peer.v1.FillResponse.state:type_name -> mccd.peer.v1.FillResponse.State
+	11, // 10: mccd.peer.v1.FillResponse.record:type_name -> mccd.peer.v1.Record
+	16, // 11: mccd.peer.v1.FillResponse.not_owner:type_name -> mccd.peer.v1.NotOwner
+	17, // 12: mccd.peer.v1.FillResponse.failure:type_name -> mccd.peer.v1.Failure
+	15, // 13: mccd.peer.v1.FillResponse.presence:type_name -> mccd.peer.v1.Presence
+	5,  // 14: mccd.peer.v1.NotOwner.epoch:type_name -> mccd.peer.v1.Epoch
+	6,  // 15: mccd.peer.v1.NotOwner.members:type_name -> mccd.peer.v1.Member
+	3,  // 16: mccd.peer.v1.Failure.kind:type_name -> mccd.peer.v1.Failure.Kind
+	10, // 17: mccd.peer.v1.Failure.headers:type_name -> mccd.peer.v1.Header
+	19, // 18: mccd.peer.v1.ResolveRequest.open:type_name -> mccd.peer.v1.ResolveOpen
+	20, // 19: mccd.peer.v1.ResolveRequest.register:type_name -> mccd.peer.v1.Register
+	17, // 20: mccd.peer.v1.ResolveRequest.failure:type_name -> mccd.peer.v1.Failure
+	8,  // 21: mccd.peer.v1.ResolveOpen.ref:type_name -> mccd.peer.v1.Ref
+	9,  // 22: mccd.peer.v1.ResolveOpen.refuted:type_name -> mccd.peer.v1.Version
+	12, // 23: mccd.peer.v1.ResolveOpen.passed_over:type_name -> mccd.peer.v1.PassedOver
+	5,  // 24: mccd.peer.v1.ResolveOpen.epoch:type_name -> mccd.peer.v1.Epoch
+	11, // 25: mccd.peer.v1.Register.record:type_name -> mccd.peer.v1.Record
+	11, // 26: mccd.peer.v1.ResolveResponse.record:type_name -> mccd.peer.v1.Record
+	11, // 27: mccd.peer.v1.ResolveResponse.stale:type_name -> mccd.peer.v1.Record
+	17, // 28: mccd.peer.v1.ResolveResponse.failure:type_name -> mccd.peer.v1.Failure
+	16, // 29: mccd.peer.v1.ResolveResponse.not_owner:type_name -> mccd.peer.v1.NotOwner
+	8,  // 30: mccd.peer.v1.LookupRequest.ref:type_name -> mccd.peer.v1.Ref
+	5,  // 31: mccd.peer.v1.LookupRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	11, // 32: mccd.peer.v1.LookupResponse.record:type_name -> mccd.peer.v1.Record
+	7,  // 33: mccd.peer.v1.Held.key:type_name -> mccd.peer.v1.ChunkKey
+	15, // 34: mccd.peer.v1.Held.presence:type_name -> mccd.peer.v1.Presence
+	5,  // 35: mccd.peer.v1.InventoryRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	26, // 36: mccd.peer.v1.InventoryResponse.chunks:type_name -> mccd.peer.v1.Held
+	27, // 37: mccd.peer.v1.InventoryResponse.records:type_name -> mccd.peer.v1.Kept
+	5,  // 38: mccd.peer.v1.AnnounceRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	26, // 39: mccd.peer.v1.AnnounceRequest.chunks:type_name -> mccd.peer.v1.Held
+	15, // 40: mccd.peer.v1.Offered.presence:type_name -> mccd.peer.v1.Presence
+	11, // 41: mccd.peer.v1.Offered.record:type_name -> mccd.peer.v1.Record
+	5,  // 42: mccd.peer.v1.OfferRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	32, // 43: mccd.peer.v1.OfferRequest.chunks:type_name -> mccd.peer.v1.Offered
+	4,  // 44: mccd.peer.v1.OfferResponse.result:type_name -> mccd.peer.v1.OfferResponse.Result
+	13, // 45: mccd.peer.v1.Peer.Fill:input_type -> mccd.peer.v1.FillRequest
+	18, // 46: mccd.peer.v1.Peer.Resolve:input_type -> mccd.peer.v1.ResolveRequest
+	22, // 47: mccd.peer.v1.Peer.Lookup:input_type -> mccd.peer.v1.LookupRequest
+	24, // 48: mccd.peer.v1.Peer.Ping:input_type -> mccd.peer.v1.PingRequest
+	28, // 49: mccd.peer.v1.Peer.Inventory:input_type -> mccd.peer.v1.InventoryRequest
+	30, // 50: mccd.peer.v1.Peer.Announce:input_type -> mccd.peer.v1.AnnounceRequest
+	33, // 51: mccd.peer.v1.Peer.Offer:input_type -> mccd.peer.v1.OfferRequest
+	14, // 52: mccd.peer.v1.Peer.Fill:output_type -> mccd.peer.v1.FillResponse
+	21, // 53: mccd.peer.v1.Peer.Resolve:output_type -> mccd.peer.v1.ResolveResponse
+	23, // 54: mccd.peer.v1.Peer.Lookup:output_type -> mccd.peer.v1.LookupResponse
+	25, // 55: mccd.peer.v1.Peer.Ping:output_type -> mccd.peer.v1.PingResponse
+	29, // 56: mccd.peer.v1.Peer.Inventory:output_type -> mccd.peer.v1.InventoryResponse
+	31, // 57: mccd.peer.v1.Peer.Announce:output_type -> mccd.peer.v1.AnnounceResponse
+	34, // 58: mccd.peer.v1.Peer.Offer:output_type -> mccd.peer.v1.OfferResponse
+	52, // [52:59] is the sub-list for method output_type
+	45, // [45:52] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_mccd_peer_v1_peer_proto_init() }
@@ -1801,8 +2804,8 @@ func file_mccd_peer_v1_peer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mccd_peer_v1_peer_proto_rawDesc), len(file_mccd_peer_v1_peer_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   18,
+			NumEnums:      5,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

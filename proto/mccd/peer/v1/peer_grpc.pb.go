@@ -22,10 +22,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Peer_Fill_FullMethodName    = "/mccd.peer.v1.Peer/Fill"
-	Peer_Resolve_FullMethodName = "/mccd.peer.v1.Peer/Resolve"
-	Peer_Lookup_FullMethodName  = "/mccd.peer.v1.Peer/Lookup"
-	Peer_Ping_FullMethodName    = "/mccd.peer.v1.Peer/Ping"
+	Peer_Fill_FullMethodName      = "/mccd.peer.v1.Peer/Fill"
+	Peer_Resolve_FullMethodName   = "/mccd.peer.v1.Peer/Resolve"
+	Peer_Lookup_FullMethodName    = "/mccd.peer.v1.Peer/Lookup"
+	Peer_Ping_FullMethodName      = "/mccd.peer.v1.Peer/Ping"
+	Peer_Inventory_FullMethodName = "/mccd.peer.v1.Peer/Inventory"
+	Peer_Announce_FullMethodName  = "/mccd.peer.v1.Peer/Announce"
+	Peer_Offer_FullMethodName     = "/mccd.peer.v1.Peer/Offer"
 )
 
 // PeerClient is the client API for Peer service.
@@ -47,6 +50,17 @@ type PeerClient interface {
 	Lookup(ctx context.Context, in *LookupRequest, opts ...grpc.CallOption) (*LookupResponse, error)
 	// Ping answers at once.
 	Ping(ctx context.Context, in *PingRequest, opts ...grpc.CallOption) (*PingResponse, error)
+	// Inventory lists what the callee holds of partitions that the caller has
+	// begun to act for. Heartbeats, empty messages, follow every 100 ms while the
+	// callee looks; the last message says for which partitions the list is
+	// complete.
+	Inventory(ctx context.Context, in *InventoryRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[InventoryResponse], error)
+	// Announce tells the acting owner what the caller holds of its partitions and
+	// did not get from it.
+	Announce(ctx context.Context, in *AnnounceRequest, opts ...grpc.CallOption) (*AnnounceResponse, error)
+	// Offer asks the callee to take chunks that the caller holds and is about to
+	// leave with. The answers follow one by one, in the order of the chunks.
+	Offer(ctx context.Context, in *OfferRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[OfferResponse], error)
 }
 
 type peerClient struct {
@@ -109,6 +123,54 @@ func (c *peerClient) Ping(ctx context.Context, in *PingRequest, opts ...grpc.Cal
 	return out, nil
 }
 
+func (c *peerClient) Inventory(ctx context.Context, in *InventoryRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[InventoryResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Peer_ServiceDesc.Streams[2], Peer_Inventory_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[InventoryRequest, InventoryResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Peer_InventoryClient = grpc.ServerStreamingClient[InventoryResponse]
+
+func (c *peerClient) Announce(ctx context.Context, in *AnnounceRequest, opts ...grpc.CallOption) (*AnnounceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AnnounceResponse)
+	err := c.cc.Invoke(ctx, Peer_Announce_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *peerClient) Offer(ctx context.Context, in *OfferRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[OfferResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Peer_ServiceDesc.Streams[3], Peer_Offer_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[OfferRequest, OfferResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Peer_OfferClient = grpc.ServerStreamingClient[OfferResponse]
+
 // PeerServer is the server API for Peer service.
 // All implementations must embed UnimplementedPeerServer
 // for forward compatibility.
@@ -128,6 +190,17 @@ type PeerServer interface {
 	Lookup(context.Context, *LookupRequest) (*LookupResponse, error)
 	// Ping answers at once.
 	Ping(context.Context, *PingRequest) (*PingResponse, error)
+	// Inventory lists what the callee holds of partitions that the caller has
+	// begun to act for. Heartbeats, empty messages, follow every 100 ms while the
+	// callee looks; the last message says for which partitions the list is
+	// complete.
+	Inventory(*InventoryRequest, grpc.ServerStreamingServer[InventoryResponse]) error
+	// Announce tells the acting owner what the caller holds of its partitions and
+	// did not get from it.
+	Announce(context.Context, *AnnounceRequest) (*AnnounceResponse, error)
+	// Offer asks the callee to take chunks that the caller holds and is about to
+	// leave with. The answers follow one by one, in the order of the chunks.
+	Offer(*OfferRequest, grpc.ServerStreamingServer[OfferResponse]) error
 	mustEmbedUnimplementedPeerServer()
 }
 
@@ -149,6 +222,15 @@ func (UnimplementedPeerServer) Lookup(context.Context, *LookupRequest) (*LookupR
 }
 func (UnimplementedPeerServer) Ping(context.Context, *PingRequest) (*PingResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Ping not implemented")
+}
+func (UnimplementedPeerServer) Inventory(*InventoryRequest, grpc.ServerStreamingServer[InventoryResponse]) error {
+	return status.Error(codes.Unimplemented, "method Inventory not implemented")
+}
+func (UnimplementedPeerServer) Announce(context.Context, *AnnounceRequest) (*AnnounceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Announce not implemented")
+}
+func (UnimplementedPeerServer) Offer(*OfferRequest, grpc.ServerStreamingServer[OfferResponse]) error {
+	return status.Error(codes.Unimplemented, "method Offer not implemented")
 }
 func (UnimplementedPeerServer) mustEmbedUnimplementedPeerServer() {}
 func (UnimplementedPeerServer) testEmbeddedByValue()              {}
@@ -225,6 +307,46 @@ func _Peer_Ping_Handler(srv interface{}, ctx context.Context, dec func(interface
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Peer_Inventory_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(InventoryRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(PeerServer).Inventory(m, &grpc.GenericServerStream[InventoryRequest, InventoryResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Peer_InventoryServer = grpc.ServerStreamingServer[InventoryResponse]
+
+func _Peer_Announce_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AnnounceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeerServer).Announce(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peer_Announce_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeerServer).Announce(ctx, req.(*AnnounceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Peer_Offer_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(OfferRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(PeerServer).Offer(m, &grpc.GenericServerStream[OfferRequest, OfferResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Peer_OfferServer = grpc.ServerStreamingServer[OfferResponse]
+
 // Peer_ServiceDesc is the grpc.ServiceDesc for Peer service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -240,6 +362,10 @@ var Peer_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Ping",
 			Handler:    _Peer_Ping_Handler,
 		},
+		{
+			MethodName: "Announce",
+			Handler:    _Peer_Announce_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -252,6 +378,16 @@ var Peer_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _Peer_Resolve_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "Inventory",
+			Handler:       _Peer_Inventory_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Offer",
+			Handler:       _Peer_Offer_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "mccd/peer/v1/peer.proto",
