@@ -23,37 +23,28 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 20 * time.Second
 
-// fake is a node behind the service.
-type fake struct {
-	status Status
-	err    error
-	joined [][]string
-}
-
-func (f *fake) Status(context.Context) (Status, error) { return f.status, f.err }
-
-func (f *fake) Join(ctx context.Context, addrs []string) error {
-	f.joined = append(f.joined, addrs)
-	if addrs[0] == "hang" {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	if addrs[0] == "bad" {
-		return errors.New("join: no peer answered: check that mccd runs there")
-	}
-	return nil
-}
-
 func full() Status {
 	return Status{
 		NodeID: "0123456789abcdef0123456789abcdef", Name: "a", Zone: "z", Version: "v1",
 		Started:    time.Date(2026, 11, 22, 1, 2, 3, 4, time.UTC),
 		Addresses:  []Address{{Purpose: "clients", Address: "127.0.0.1:8080"}, {Purpose: "admin", Address: "/run/mccd.sock"}},
 		ViewDigest: "00000000deadbeef", ViewSerial: 7,
+		Cluster: ClusterInfo{
+			ID: "c1", Epoch: "3.17", LeaderID: "i", LeaderName: "a", Role: "leader",
+			Quorum:       Quorum{Reason: "2 of 3 voters do not answer", Seconds: 1.5},
+			AppliedIndex: 20, ConfigRevision: 19,
+			Join: &JoinProgress{Peers: []string{"127.0.0.2:7947"}, Step: "asking", Error: "refused", Seconds: 2},
+		},
 		Nodes: []Node{
-			{ID: "i", Name: "a", Zone: "z", PeerAddr: "p:1", GossipAddr: "g:1", State: "alive", Self: true, Owned: 0.5},
-			{ID: "j", Name: "b", PeerAddr: "p:2", State: "draining", Owned: 0.25},
-			{ID: "k", Name: "c", PeerAddr: "p:3", State: "failed", Owned: 0.25},
+			{
+				ID: "i", Name: "a", Zone: "z", PeerAddr: "p:1", GossipAddr: "g:1", State: "alive", Stage: "active", Self: true,
+				Owned: 0.5, Weight: 4, Voter: true, Leader: true, DriveBytes: 1 << 40, Release: "v1",
+				CertificateEnd: time.Date(2027, 2, 20, 0, 0, 0, 0, time.UTC),
+			},
+			{ID: "j", Name: "b", PeerAddr: "p:2", State: "draining", Stage: "draining", Owned: 0.25},
+			{ID: "k", Name: "c", PeerAddr: "p:3", State: "failed", Stage: "active", Owned: 0.25},
+			{Name: "d", State: "none", Stage: "pre-created", Weight: 1},
+			{ID: "l", Name: "e", State: "none", Stage: "removed"},
 		},
 		Drives: []Drive{
 			{Path: "/a", Size: 100, Used: 50, Chunks: 3, State: "ok"},
@@ -74,7 +65,7 @@ func serve(t *testing.T, f *fake) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(Config{Listener: ln, Joiner: f, Status: f})
+	s, err := New(Config{Listener: ln, Cluster: f, Status: f})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,12 +116,12 @@ func TestStatusError(t *testing.T) {
 func TestJoin(t *testing.T) {
 	f := &fake{status: full()}
 	c := serve(t, f)
-	nodes, err := c.Join(t.Context(), []string{"127.0.0.2", "127.0.0.3:7946"})
+	nodes, err := c.Join(t.Context(), []string{"127.0.0.2", "127.0.0.3:7947"}, "MCCD1-t")
 	if err != nil || !reflect.DeepEqual(nodes, full().Nodes) {
 		t.Fatalf("Join = %+v, %v", nodes, err)
 	}
-	if len(f.joined) != 1 || !slices.Equal(f.joined[0], []string{"127.0.0.2", "127.0.0.3:7946"}) {
-		t.Fatalf("the node was asked to join %q", f.joined)
+	if want := []any{call{"Join", []any{[]string{"127.0.0.2", "127.0.0.3:7947"}, "MCCD1-t"}}}; !reflect.DeepEqual(f.asked, want) {
+		t.Fatalf("the node was asked %v", f.asked)
 	}
 	for _, tc := range []struct {
 		name  string
@@ -142,7 +133,7 @@ func TestJoin(t *testing.T) {
 		{"too many", make([]string, 65), "name 1 to 64 peers"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := c.Join(t.Context(), tc.addrs)
+			_, err := c.Join(t.Context(), tc.addrs, "")
 			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "rpc error") {
 				t.Fatalf("Join = %v, want it to say %q", err, tc.want)
 			}
@@ -150,7 +141,7 @@ func TestJoin(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := c.Join(ctx, []string{"hang"}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.Join(ctx, []string{"hang"}, ""); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("a join that hangs: %v", err)
 	}
 }
@@ -310,7 +301,7 @@ func TestCloseWithoutRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(Config{Listener: ln, Joiner: &fake{}, Status: &fake{}})
+	s, err := New(Config{Listener: ln, Cluster: &fake{}, Status: &fake{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +322,7 @@ func TestRunEndsAHangingCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fake{}
-	s, err := New(Config{Listener: ln, Joiner: f, Status: f})
+	s, err := New(Config{Listener: ln, Cluster: f, Status: f})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +339,7 @@ func TestRunEndsAHangingCall(t *testing.T) {
 	}
 	hung := make(chan error, 1)
 	go func() {
-		_, err := c.Join(t.Context(), []string{"hang"})
+		_, err := c.Join(t.Context(), []string{"hang"}, "")
 		hung <- err
 	}()
 	end()

@@ -14,6 +14,8 @@ func stateToProto(s string) adminv1.State {
 		return adminv1.State_STATE_DRAINING
 	case "failed":
 		return adminv1.State_STATE_FAILED
+	case "none":
+		return adminv1.State_STATE_NONE
 	default:
 		return adminv1.State_STATE_UNSPECIFIED
 	}
@@ -27,6 +29,8 @@ func stateFromProto(s adminv1.State) string {
 		return "draining"
 	case adminv1.State_STATE_FAILED:
 		return "failed"
+	case adminv1.State_STATE_NONE:
+		return "none"
 	default:
 		return "unknown"
 	}
@@ -62,32 +66,11 @@ func driveStateFromProto(s adminv1.DriveState) string {
 	}
 }
 
-func nodesToProto(nodes []Node) []*adminv1.Node {
-	var ps []*adminv1.Node
-	for _, n := range nodes {
-		ps = append(ps, &adminv1.Node{
-			Id: n.ID, Name: n.Name, Zone: n.Zone, PeerAddr: n.PeerAddr, GossipAddr: n.GossipAddr,
-			State: stateToProto(n.State), Self: n.Self, Owned: n.Owned,
-		})
-	}
-	return ps
-}
-
-func nodesFromProto(ps []*adminv1.Node) []Node {
-	var nodes []Node
-	for _, p := range ps {
-		nodes = append(nodes, Node{
-			ID: p.GetId(), Name: p.GetName(), Zone: p.GetZone(), PeerAddr: p.GetPeerAddr(), GossipAddr: p.GetGossipAddr(),
-			State: stateFromProto(p.GetState()), Self: p.GetSelf(), Owned: p.GetOwned(),
-		})
-	}
-	return nodes
-}
-
 func statusToProto(s Status) *adminv1.StatusResponse {
 	p := &adminv1.StatusResponse{
 		NodeId: s.NodeID, Name: s.Name, Zone: s.Zone, Version: s.Version,
 		ViewDigest: s.ViewDigest, ViewSerial: s.ViewSerial, Nodes: nodesToProto(s.Nodes), Warnings: s.Warnings,
+		Cluster: clusterToProto(s.Cluster),
 		Cache: &adminv1.Cache{
 			HitBytes: s.Cache.HitBytes, PeerBytes: s.Cache.PeerBytes, MissBytes: s.Cache.MissBytes,
 			Requests: s.Cache.Requests, OriginBytes: s.Cache.OriginBytes, Flights: s.Cache.Flights,
@@ -113,7 +96,7 @@ func statusFromProto(p *adminv1.StatusResponse) Status {
 	s := Status{
 		NodeID: p.GetNodeId(), Name: p.GetName(), Zone: p.GetZone(), Version: p.GetVersion(),
 		ViewDigest: p.GetViewDigest(), ViewSerial: p.GetViewSerial(), Nodes: nodesFromProto(p.GetNodes()),
-		Warnings: p.GetWarnings(),
+		Warnings: p.GetWarnings(), Cluster: clusterFromProto(p.GetCluster()),
 		Cache: Cache{
 			HitBytes: c.GetHitBytes(), PeerBytes: c.GetPeerBytes(), MissBytes: c.GetMissBytes(),
 			Requests: c.GetRequests(), OriginBytes: c.GetOriginBytes(), Flights: c.GetFlights(),

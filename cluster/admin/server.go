@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
@@ -19,18 +18,11 @@ import (
 )
 
 const (
-	// maxAddresses bounds what one Join may try, maxRequest a request in
-	// bytes.
-	maxAddresses, maxRequest = 64, 1 << 20
+	// maxMessage bounds a request or an answer, in bytes: a backup.
+	maxMessage = 32 << 20
 	// grace is how long calls in progress may take when the server ends.
 	grace = 2 * time.Second
 )
-
-// Joiner joins the node's cluster with that of a peer.
-type Joiner interface {
-	// Join returns when a peer has answered. Its errors say what to do.
-	Join(ctx context.Context, addrs []string) error
-}
 
 // StatusSource tells how the node is.
 type StatusSource interface {
@@ -42,7 +34,7 @@ type Config struct {
 	// Listener is where the server listens, as made by Listen. The server
 	// closes it.
 	Listener net.Listener
-	Joiner   Joiner
+	Cluster  Cluster
 	Status   StatusSource
 	// Logger may be nil.
 	Logger *slog.Logger
@@ -58,14 +50,15 @@ type Server struct {
 
 // New checks cfg; it starts no goroutine.
 func New(cfg Config) (*Server, error) {
-	if cfg.Listener == nil || cfg.Joiner == nil || cfg.Status == nil {
-		return nil, errors.New("admin: listener, joiner or status source is missing")
+	if cfg.Listener == nil || cfg.Cluster == nil || cfg.Status == nil {
+		return nil, errors.New("admin: listener, cluster or status source is missing")
 	}
 	s := &Server{cfg: cfg, log: cfg.Logger, health: health.NewServer()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(maxRequest), grpc.MaxConcurrentStreams(64), grpc.ConnectionTimeout(5*time.Second))
+	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(64),
+		grpc.ConnectionTimeout(5*time.Second), grpc.UnaryInterceptor(s.record))
 	adminv1.RegisterAdminServer(s.grpc, &service{Server: s})
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	s.health.SetServingStatus(adminv1.Admin_ServiceDesc.ServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
@@ -104,39 +97,17 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// service answers the calls.
-type service struct {
-	adminv1.UnimplementedAdminServer
-	*Server
-}
-
-func (s *service) Status(ctx context.Context, _ *adminv1.StatusRequest) (*adminv1.StatusResponse, error) {
-	st, err := s.cfg.Status.Status(ctx)
-	if err != nil {
-		return nil, wireError(ctx, codes.Internal, err)
+// record logs what an operator asked for and how it ended, never what was in
+// it. Reads are not worth a line.
+func (s *Server) record(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	begun := time.Now()
+	resp, err := handler(ctx, req)
+	switch info.FullMethod {
+	case adminv1.Admin_Status_FullMethodName, adminv1.Admin_ListTokens_FullMethodName, adminv1.Admin_GetConfig_FullMethodName,
+		grpc_health_v1.Health_Check_FullMethodName, grpc_health_v1.Health_List_FullMethodName:
+	default:
+		s.log.Info("operator asked", "call", info.FullMethod, "code", status.Code(err).String(),
+			"took", time.Since(begun).Round(time.Millisecond))
 	}
-	return statusToProto(st), nil
-}
-
-func (s *service) Join(ctx context.Context, req *adminv1.JoinRequest) (*adminv1.JoinResponse, error) {
-	addrs := req.GetAddresses()
-	if len(addrs) == 0 || len(addrs) > maxAddresses {
-		return nil, status.Errorf(codes.InvalidArgument, "join: %d addresses: name 1 to %d peers, host or host:7946", len(addrs), maxAddresses)
-	}
-	if err := s.cfg.Joiner.Join(ctx, addrs); err != nil {
-		return nil, wireError(ctx, codes.FailedPrecondition, err)
-	}
-	st, err := s.cfg.Status.Status(ctx)
-	if err != nil {
-		return nil, wireError(ctx, codes.Internal, fmt.Errorf("joined, but status: %w", err))
-	}
-	return &adminv1.JoinResponse{Nodes: nodesToProto(st.Nodes)}, nil
-}
-
-// wireError gives err its code on the wire.
-func wireError(ctx context.Context, code codes.Code, err error) error {
-	if ctx.Err() != nil {
-		return status.FromContextError(ctx.Err()).Err()
-	}
-	return status.Error(code, err.Error())
+	return resp, err
 }

@@ -18,7 +18,9 @@ type Status struct {
 	// the same digest place every chunk alike.
 	ViewDigest string `json:"view_digest"`
 	ViewSerial uint64 `json:"view_serial"`
-	// Nodes are all members, this node included.
+	// Cluster is what all agree on, and whether they can.
+	Cluster ClusterInfo `json:"cluster"`
+	// Nodes are all that the cluster knows, this node included.
 	Nodes  []Node  `json:"nodes"`
 	Drives []Drive `json:"drives"`
 	Cache  Cache   `json:"cache"`
@@ -34,19 +36,71 @@ type Address struct {
 	Address string `json:"address"`
 }
 
-// Node is one member.
+// ClusterInfo is a node's picture of the agreement of all.
+type ClusterInfo struct {
+	// ID is 32 hexadecimal digits; empty before the first start has ended.
+	ID string `json:"id"`
+	// Epoch is "generation.index" of the last change of placement.
+	Epoch string `json:"epoch"`
+	// LeaderID is empty while none is known.
+	LeaderID   string `json:"leader_id"`
+	LeaderName string `json:"leader_name,omitempty"`
+	// Role is this node's part in Raft: "leader", "voter", "follower" (no
+	// vote) or "none".
+	Role           string `json:"role"`
+	Quorum         Quorum `json:"quorum"`
+	AppliedIndex   uint64 `json:"applied_index"`
+	ConfigRevision uint64 `json:"config_revision"`
+	// Join is a join in progress, nil = none.
+	Join *JoinProgress `json:"join,omitempty"`
+}
+
+// Quorum tells whether the cluster can write, as the node sees it.
+type Quorum struct {
+	OK bool `json:"ok"`
+	// Reason says why not; Seconds for how long not.
+	Reason  string  `json:"reason,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
+}
+
+// JoinProgress is a join that has begun and not ended.
+type JoinProgress struct {
+	Peers []string `json:"peers"`
+	// Step is what the node does now, Error what went wrong last.
+	Step    string  `json:"step,omitempty"`
+	Error   string  `json:"error,omitempty"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Node is one node that the cluster knows.
 type Node struct {
+	// ID is empty for a pre-created node.
 	ID         string `json:"id"`
 	Name       string `json:"name"`
 	Zone       string `json:"zone,omitempty"`
 	PeerAddr   string `json:"peer_addr"`
 	GossipAddr string `json:"gossip_addr,omitempty"`
-	// State is "alive", "draining" or "failed".
+	// State is "alive", "draining" or "failed", as the node that was asked
+	// sees it; "none" for one that has not joined or has gone.
 	State string `json:"state"`
+	// Stage is where it stands in its life: "pre-created", "joining",
+	// "active", "draining", "left" or "removed".
+	Stage string `json:"stage"`
 	// Self tells that it is the node that was asked.
 	Self bool `json:"self,omitempty"`
+	// Weight is 1 to 4.
+	Weight int `json:"weight"`
 	// Owned is its share of the partitions, between 0 and 1.
 	Owned float64 `json:"owned"`
+	// Voter and Leader are its part in Raft.
+	Voter  bool `json:"voter"`
+	Leader bool `json:"leader,omitempty"`
+	// DriveBytes is the sum of its drives' limits at admission.
+	DriveBytes int64 `json:"drive_bytes"`
+	// CertificateEnd is when its certificate expires; zero = not known.
+	CertificateEnd time.Time `json:"certificate_end,omitzero"`
+	// Release is the version of its program at admission.
+	Release string `json:"release,omitempty"`
 }
 
 // Drive is one directory of chunks.

@@ -55,7 +55,7 @@ does what "mccd serve --join PEER" does, and takes the same flags.`,
 		defer func() { _ = client.Close() }()
 		ctx, cancel := context.WithTimeout(cmd.Context(), joinWait)
 		defer cancel()
-		nodes, err := client.Join(ctx, []string{peer})
+		nodes, err := client.Join(ctx, []string{peer}, "")
 		if err != nil {
 			return exit(exitFailure, fmt.Errorf("join %s: %w", peer, err))
 		}

@@ -11,6 +11,7 @@ package adminv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -24,6 +25,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Role is a node's part in Raft.
+type Role int32
+
+const (
+	// Not told.
+	Role_ROLE_UNSPECIFIED Role = 0
+	// It leads.
+	Role_ROLE_LEADER Role = 1
+	// It votes.
+	Role_ROLE_VOTER Role = 2
+	// It follows without a vote.
+	Role_ROLE_FOLLOWER Role = 3
+	// Raft does not know it.
+	Role_ROLE_NONE Role = 4
+)
+
+// Enum value maps for Role.
+var (
+	Role_name = map[int32]string{
+		0: "ROLE_UNSPECIFIED",
+		1: "ROLE_LEADER",
+		2: "ROLE_VOTER",
+		3: "ROLE_FOLLOWER",
+		4: "ROLE_NONE",
+	}
+	Role_value = map[string]int32{
+		"ROLE_UNSPECIFIED": 0,
+		"ROLE_LEADER":      1,
+		"ROLE_VOTER":       2,
+		"ROLE_FOLLOWER":    3,
+		"ROLE_NONE":        4,
+	}
+)
+
+func (x Role) Enum() *Role {
+	p := new(Role)
+	*p = x
+	return p
+}
+
+func (x Role) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Role) Descriptor() protoreflect.EnumDescriptor {
+	return file_mccd_admin_v1_admin_proto_enumTypes[0].Descriptor()
+}
+
+func (Role) Type() protoreflect.EnumType {
+	return &file_mccd_admin_v1_admin_proto_enumTypes[0]
+}
+
+func (x Role) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Role.Descriptor instead.
+func (Role) EnumDescriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{0}
+}
+
 // State is how a node sees another.
 type State int32
 
@@ -36,6 +98,8 @@ const (
 	State_STATE_DRAINING State = 2
 	// It does not answer. It keeps its place in the ring.
 	State_STATE_FAILED State = 3
+	// It has not joined yet, or has gone.
+	State_STATE_NONE State = 4
 )
 
 // Enum value maps for State.
@@ -45,12 +109,14 @@ var (
 		1: "STATE_ALIVE",
 		2: "STATE_DRAINING",
 		3: "STATE_FAILED",
+		4: "STATE_NONE",
 	}
 	State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
 		"STATE_ALIVE":       1,
 		"STATE_DRAINING":    2,
 		"STATE_FAILED":      3,
+		"STATE_NONE":        4,
 	}
 )
 
@@ -65,11 +131,11 @@ func (x State) String() string {
 }
 
 func (State) Descriptor() protoreflect.EnumDescriptor {
-	return file_mccd_admin_v1_admin_proto_enumTypes[0].Descriptor()
+	return file_mccd_admin_v1_admin_proto_enumTypes[1].Descriptor()
 }
 
 func (State) Type() protoreflect.EnumType {
-	return &file_mccd_admin_v1_admin_proto_enumTypes[0]
+	return &file_mccd_admin_v1_admin_proto_enumTypes[1]
 }
 
 func (x State) Number() protoreflect.EnumNumber {
@@ -78,7 +144,76 @@ func (x State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use State.Descriptor instead.
 func (State) EnumDescriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{0}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{1}
+}
+
+// NodeStage is where a node stands in its life.
+type NodeStage int32
+
+const (
+	// Not told.
+	NodeStage_NODE_STAGE_UNSPECIFIED NodeStage = 0
+	// Recorded before it joins.
+	NodeStage_NODE_STAGE_PRE_CREATED NodeStage = 1
+	// Admitted, and not in the ring yet.
+	NodeStage_NODE_STAGE_JOINING NodeStage = 2
+	// In the ring.
+	NodeStage_NODE_STAGE_ACTIVE NodeStage = 3
+	// In the ring, and about to go.
+	NodeStage_NODE_STAGE_DRAINING NodeStage = 4
+	// Gone by itself.
+	NodeStage_NODE_STAGE_LEFT NodeStage = 5
+	// Taken out by an operator, and refused.
+	NodeStage_NODE_STAGE_REMOVED NodeStage = 6
+)
+
+// Enum value maps for NodeStage.
+var (
+	NodeStage_name = map[int32]string{
+		0: "NODE_STAGE_UNSPECIFIED",
+		1: "NODE_STAGE_PRE_CREATED",
+		2: "NODE_STAGE_JOINING",
+		3: "NODE_STAGE_ACTIVE",
+		4: "NODE_STAGE_DRAINING",
+		5: "NODE_STAGE_LEFT",
+		6: "NODE_STAGE_REMOVED",
+	}
+	NodeStage_value = map[string]int32{
+		"NODE_STAGE_UNSPECIFIED": 0,
+		"NODE_STAGE_PRE_CREATED": 1,
+		"NODE_STAGE_JOINING":     2,
+		"NODE_STAGE_ACTIVE":      3,
+		"NODE_STAGE_DRAINING":    4,
+		"NODE_STAGE_LEFT":        5,
+		"NODE_STAGE_REMOVED":     6,
+	}
+)
+
+func (x NodeStage) Enum() *NodeStage {
+	p := new(NodeStage)
+	*p = x
+	return p
+}
+
+func (x NodeStage) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NodeStage) Descriptor() protoreflect.EnumDescriptor {
+	return file_mccd_admin_v1_admin_proto_enumTypes[2].Descriptor()
+}
+
+func (NodeStage) Type() protoreflect.EnumType {
+	return &file_mccd_admin_v1_admin_proto_enumTypes[2]
+}
+
+func (x NodeStage) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NodeStage.Descriptor instead.
+func (NodeStage) EnumDescriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{2}
 }
 
 // DriveState is how a drive is.
@@ -126,11 +261,11 @@ func (x DriveState) String() string {
 }
 
 func (DriveState) Descriptor() protoreflect.EnumDescriptor {
-	return file_mccd_admin_v1_admin_proto_enumTypes[1].Descriptor()
+	return file_mccd_admin_v1_admin_proto_enumTypes[3].Descriptor()
 }
 
 func (DriveState) Type() protoreflect.EnumType {
-	return &file_mccd_admin_v1_admin_proto_enumTypes[1]
+	return &file_mccd_admin_v1_admin_proto_enumTypes[3]
 }
 
 func (x DriveState) Number() protoreflect.EnumNumber {
@@ -139,7 +274,64 @@ func (x DriveState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DriveState.Descriptor instead.
 func (DriveState) EnumDescriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{1}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+// Key is a key of the cluster.
+type Key int32
+
+const (
+	// Not told.
+	Key_KEY_UNSPECIFIED Key = 0
+	// It encrypts gossip.
+	Key_KEY_GOSSIP Key = 1
+	// It seals the other secrets.
+	Key_KEY_SEALING Key = 2
+	// The certificate authority's; every node gets a new certificate.
+	Key_KEY_CA Key = 3
+)
+
+// Enum value maps for Key.
+var (
+	Key_name = map[int32]string{
+		0: "KEY_UNSPECIFIED",
+		1: "KEY_GOSSIP",
+		2: "KEY_SEALING",
+		3: "KEY_CA",
+	}
+	Key_value = map[string]int32{
+		"KEY_UNSPECIFIED": 0,
+		"KEY_GOSSIP":      1,
+		"KEY_SEALING":     2,
+		"KEY_CA":          3,
+	}
+)
+
+func (x Key) Enum() *Key {
+	p := new(Key)
+	*p = x
+	return p
+}
+
+func (x Key) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Key) Descriptor() protoreflect.EnumDescriptor {
+	return file_mccd_admin_v1_admin_proto_enumTypes[4].Descriptor()
+}
+
+func (Key) Type() protoreflect.EnumType {
+	return &file_mccd_admin_v1_admin_proto_enumTypes[4]
+}
+
+func (x Key) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Key.Descriptor instead.
+func (Key) EnumDescriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 // StatusRequest is empty.
@@ -206,7 +398,9 @@ type StatusResponse struct {
 	// What it served and from where, since the start.
 	Cache *Cache `protobuf:"bytes,11,opt,name=cache,proto3" json:"cache,omitempty"`
 	// What an operator should know, each in one sentence.
-	Warnings      []string `protobuf:"bytes,12,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,12,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Its picture of the cluster.
+	Cluster       *Cluster `protobuf:"bytes,13,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -325,6 +519,277 @@ func (x *StatusResponse) GetWarnings() []string {
 	return nil
 }
 
+func (x *StatusResponse) GetCluster() *Cluster {
+	if x != nil {
+		return x.Cluster
+	}
+	return nil
+}
+
+// Cluster is what a node knows of the agreement of all.
+type Cluster struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 32 hexadecimal digits; empty before the first start ended.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The recovery generation: it rises when a cluster is rebuilt.
+	Generation uint32 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	// The index of the last change of placement; with the generation, the epoch.
+	Placement uint64 `protobuf:"varint,3,opt,name=placement,proto3" json:"placement,omitempty"`
+	// The leader's id; empty while none is known.
+	LeaderId string `protobuf:"bytes,4,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
+	// The leader's name.
+	LeaderName string `protobuf:"bytes,5,opt,name=leader_name,json=leaderName,proto3" json:"leader_name,omitempty"`
+	// The part of the node that was asked.
+	Role Role `protobuf:"varint,6,opt,name=role,proto3,enum=mccd.admin.v1.Role" json:"role,omitempty"`
+	// Whether the cluster can write.
+	Quorum *Quorum `protobuf:"bytes,7,opt,name=quorum,proto3" json:"quorum,omitempty"`
+	// The index of the last command that this node applied.
+	AppliedIndex uint64 `protobuf:"varint,8,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	// The revision of the configuration.
+	ConfigRevision uint64 `protobuf:"varint,9,opt,name=config_revision,json=configRevision,proto3" json:"config_revision,omitempty"`
+	// A join in progress; unset for none.
+	Join          *JoinProgress `protobuf:"bytes,10,opt,name=join,proto3" json:"join,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cluster) Reset() {
+	*x = Cluster{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cluster) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cluster) ProtoMessage() {}
+
+func (x *Cluster) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cluster.ProtoReflect.Descriptor instead.
+func (*Cluster) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Cluster) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Cluster) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Cluster) GetPlacement() uint64 {
+	if x != nil {
+		return x.Placement
+	}
+	return 0
+}
+
+func (x *Cluster) GetLeaderId() string {
+	if x != nil {
+		return x.LeaderId
+	}
+	return ""
+}
+
+func (x *Cluster) GetLeaderName() string {
+	if x != nil {
+		return x.LeaderName
+	}
+	return ""
+}
+
+func (x *Cluster) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *Cluster) GetQuorum() *Quorum {
+	if x != nil {
+		return x.Quorum
+	}
+	return nil
+}
+
+func (x *Cluster) GetAppliedIndex() uint64 {
+	if x != nil {
+		return x.AppliedIndex
+	}
+	return 0
+}
+
+func (x *Cluster) GetConfigRevision() uint64 {
+	if x != nil {
+		return x.ConfigRevision
+	}
+	return 0
+}
+
+func (x *Cluster) GetJoin() *JoinProgress {
+	if x != nil {
+		return x.Join
+	}
+	return nil
+}
+
+// Quorum tells whether the cluster can write, as a node sees it.
+type Quorum struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// It can.
+	Ok bool `protobuf:"varint,1,opt,name=ok,proto3" json:"ok,omitempty"`
+	// Why not.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// For how long not.
+	Lasted        *durationpb.Duration `protobuf:"bytes,3,opt,name=lasted,proto3" json:"lasted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Quorum) Reset() {
+	*x = Quorum{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Quorum) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Quorum) ProtoMessage() {}
+
+func (x *Quorum) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Quorum.ProtoReflect.Descriptor instead.
+func (*Quorum) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Quorum) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
+func (x *Quorum) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Quorum) GetLasted() *durationpb.Duration {
+	if x != nil {
+		return x.Lasted
+	}
+	return nil
+}
+
+// JoinProgress is a join that has begun and not ended.
+type JoinProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The peers asked, "host:port" each.
+	Peers []string `protobuf:"bytes,1,rep,name=peers,proto3" json:"peers,omitempty"`
+	// What the node does now.
+	Step string `protobuf:"bytes,2,opt,name=step,proto3" json:"step,omitempty"`
+	// What went wrong last; may be empty.
+	Error string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	// For how long it has gone on.
+	Lasted        *durationpb.Duration `protobuf:"bytes,4,opt,name=lasted,proto3" json:"lasted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinProgress) Reset() {
+	*x = JoinProgress{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinProgress) ProtoMessage() {}
+
+func (x *JoinProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinProgress.ProtoReflect.Descriptor instead.
+func (*JoinProgress) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *JoinProgress) GetPeers() []string {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+func (x *JoinProgress) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *JoinProgress) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *JoinProgress) GetLasted() *durationpb.Duration {
+	if x != nil {
+		return x.Lasted
+	}
+	return nil
+}
+
 // Address is one listening socket.
 type Address struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -338,7 +803,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -350,7 +815,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -363,7 +828,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Address) GetPurpose() string {
@@ -380,7 +845,7 @@ func (x *Address) GetAddress() string {
 	return ""
 }
 
-// Node is one member.
+// Node is one node that the cluster knows.
 type Node struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its id.
@@ -398,14 +863,28 @@ type Node struct {
 	// It is the node that was asked.
 	Self bool `protobuf:"varint,7,opt,name=self,proto3" json:"self,omitempty"`
 	// Its share of the partitions that it owns, between 0 and 1.
-	Owned         float64 `protobuf:"fixed64,8,opt,name=owned,proto3" json:"owned,omitempty"`
+	Owned float64 `protobuf:"fixed64,8,opt,name=owned,proto3" json:"owned,omitempty"`
+	// Where it stands in its life.
+	Stage NodeStage `protobuf:"varint,9,opt,name=stage,proto3,enum=mccd.admin.v1.NodeStage" json:"stage,omitempty"`
+	// Its relative weight, 1 to 4.
+	Weight int32 `protobuf:"varint,10,opt,name=weight,proto3" json:"weight,omitempty"`
+	// It votes.
+	Voter bool `protobuf:"varint,11,opt,name=voter,proto3" json:"voter,omitempty"`
+	// It leads.
+	Leader bool `protobuf:"varint,12,opt,name=leader,proto3" json:"leader,omitempty"`
+	// The sum of its drives' limits, in bytes.
+	DriveBytes int64 `protobuf:"varint,13,opt,name=drive_bytes,json=driveBytes,proto3" json:"drive_bytes,omitempty"`
+	// When its certificate ends; unset where not known.
+	CertificateEnd *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=certificate_end,json=certificateEnd,proto3" json:"certificate_end,omitempty"`
+	// The version of its program.
+	Release       string `protobuf:"bytes,15,opt,name=release,proto3" json:"release,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -417,7 +896,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -430,7 +909,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Node) GetId() string {
@@ -489,6 +968,55 @@ func (x *Node) GetOwned() float64 {
 	return 0
 }
 
+func (x *Node) GetStage() NodeStage {
+	if x != nil {
+		return x.Stage
+	}
+	return NodeStage_NODE_STAGE_UNSPECIFIED
+}
+
+func (x *Node) GetWeight() int32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Node) GetVoter() bool {
+	if x != nil {
+		return x.Voter
+	}
+	return false
+}
+
+func (x *Node) GetLeader() bool {
+	if x != nil {
+		return x.Leader
+	}
+	return false
+}
+
+func (x *Node) GetDriveBytes() int64 {
+	if x != nil {
+		return x.DriveBytes
+	}
+	return 0
+}
+
+func (x *Node) GetCertificateEnd() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CertificateEnd
+	}
+	return nil
+}
+
+func (x *Node) GetRelease() string {
+	if x != nil {
+		return x.Release
+	}
+	return ""
+}
+
 // Drive is one directory of chunks.
 type Drive struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -510,7 +1038,7 @@ type Drive struct {
 
 func (x *Drive) Reset() {
 	*x = Drive{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -522,7 +1050,7 @@ func (x *Drive) String() string {
 func (*Drive) ProtoMessage() {}
 
 func (x *Drive) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -535,7 +1063,7 @@ func (x *Drive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drive.ProtoReflect.Descriptor instead.
 func (*Drive) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Drive) GetPath() string {
@@ -601,7 +1129,7 @@ type Cache struct {
 
 func (x *Cache) Reset() {
 	*x = Cache{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -613,7 +1141,7 @@ func (x *Cache) String() string {
 func (*Cache) ProtoMessage() {}
 
 func (x *Cache) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -626,7 +1154,7 @@ func (x *Cache) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cache.ProtoReflect.Descriptor instead.
 func (*Cache) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Cache) GetHitBytes() int64 {
@@ -671,18 +1199,21 @@ func (x *Cache) GetFlights() int64 {
 	return 0
 }
 
-// JoinRequest names peers.
+// JoinRequest names peers and brings a token.
 type JoinRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Gossip addresses, "host" or "host:port"; one that answers is enough.
-	Addresses     []string `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// Addresses of peers' ports for peers, "host" or "host:port" (7947 unless
+	// given); one that answers is enough.
+	Addresses []string `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// The token that admits the node.
+	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -694,7 +1225,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -707,7 +1238,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *JoinRequest) GetAddresses() []string {
@@ -717,10 +1248,17 @@ func (x *JoinRequest) GetAddresses() []string {
 	return nil
 }
 
+func (x *JoinRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 // JoinResponse tells the cluster that the node is now in.
 type JoinResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// All members after the join, this node included.
+	// All nodes after the join, this node included.
 	Nodes         []*Node `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -728,7 +1266,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +1278,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +1291,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *JoinResponse) GetNodes() []*Node {
@@ -763,12 +1301,1711 @@ func (x *JoinResponse) GetNodes() []*Node {
 	return nil
 }
 
+// LeaveRequest is empty.
+type LeaveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveRequest) Reset() {
+	*x = LeaveRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveRequest) ProtoMessage() {}
+
+func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
+func (*LeaveRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+}
+
+// LeaveResponse is empty.
+type LeaveResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveResponse) Reset() {
+	*x = LeaveResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveResponse) ProtoMessage() {}
+
+func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
+func (*LeaveResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+}
+
+// CreateTokenRequest says what the token is to admit.
+type CreateTokenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long it admits; unset or 0 for ever.
+	Ttl *durationpb.Duration `protobuf:"bytes,1,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// How many nodes it admits; -1 for any number, 0 for 1.
+	Uses int64 `protobuf:"varint,2,opt,name=uses,proto3" json:"uses,omitempty"`
+	// For people.
+	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTokenRequest) Reset() {
+	*x = CreateTokenRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTokenRequest) ProtoMessage() {}
+
+func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
+func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CreateTokenRequest) GetTtl() *durationpb.Duration {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+func (x *CreateTokenRequest) GetUses() int64 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+func (x *CreateTokenRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// CreateTokenResponse is told once.
+type CreateTokenResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token itself: a secret.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// What is kept of it.
+	Info          *Token `protobuf:"bytes,2,opt,name=info,proto3" json:"info,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTokenResponse) Reset() {
+	*x = CreateTokenResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTokenResponse) ProtoMessage() {}
+
+func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
+func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CreateTokenResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *CreateTokenResponse) GetInfo() *Token {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
+// Token is what is kept of a token.
+type Token struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 8 hexadecimal digits.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// For people.
+	Note string `protobuf:"bytes,2,opt,name=note,proto3" json:"note,omitempty"`
+	// When it was made, by the leader's clock.
+	Created *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created,proto3" json:"created,omitempty"`
+	// When it ends; unset for never.
+	Expires *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires,proto3" json:"expires,omitempty"`
+	// How many more nodes it admits; -1 for any number.
+	Uses int64 `protobuf:"varint,5,opt,name=uses,proto3" json:"uses,omitempty"`
+	// It was revoked.
+	Revoked bool `protobuf:"varint,6,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	// How many nodes it admitted.
+	Admitted      int64 `protobuf:"varint,7,opt,name=admitted,proto3" json:"admitted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Token) Reset() {
+	*x = Token{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Token) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Token) ProtoMessage() {}
+
+func (x *Token) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Token.ProtoReflect.Descriptor instead.
+func (*Token) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Token) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Token) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *Token) GetCreated() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Created
+	}
+	return nil
+}
+
+func (x *Token) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+func (x *Token) GetUses() int64 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+func (x *Token) GetRevoked() bool {
+	if x != nil {
+		return x.Revoked
+	}
+	return false
+}
+
+func (x *Token) GetAdmitted() int64 {
+	if x != nil {
+		return x.Admitted
+	}
+	return 0
+}
+
+// ListTokensRequest is empty.
+type ListTokensRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTokensRequest) Reset() {
+	*x = ListTokensRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTokensRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTokensRequest) ProtoMessage() {}
+
+func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
+func (*ListTokensRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{16}
+}
+
+// ListTokensResponse lists tokens.
+type ListTokensResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All that are kept, the ended ones too.
+	Tokens        []*Token `protobuf:"bytes,1,rep,name=tokens,proto3" json:"tokens,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTokensResponse) Reset() {
+	*x = ListTokensResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTokensResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTokensResponse) ProtoMessage() {}
+
+func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
+func (*ListTokensResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListTokensResponse) GetTokens() []*Token {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+// RevokeTokenRequest names a token.
+type RevokeTokenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id, 8 hexadecimal digits; not the token itself.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeTokenRequest) Reset() {
+	*x = RevokeTokenRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeTokenRequest) ProtoMessage() {}
+
+func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
+func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RevokeTokenRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// RevokeTokenResponse is empty.
+type RevokeTokenResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeTokenResponse) Reset() {
+	*x = RevokeTokenResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeTokenResponse) ProtoMessage() {}
+
+func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
+func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+}
+
+// RemoveNodeRequest names a node.
+type RemoveNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id or name.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Its secrets may be in wrong hands: all the cluster's keys are replaced.
+	Compromised   bool `protobuf:"varint,2,opt,name=compromised,proto3" json:"compromised,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveNodeRequest) Reset() {
+	*x = RemoveNodeRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveNodeRequest) ProtoMessage() {}
+
+func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
+func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RemoveNodeRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *RemoveNodeRequest) GetCompromised() bool {
+	if x != nil {
+		return x.Compromised
+	}
+	return false
+}
+
+// RemoveNodeResponse is empty.
+type RemoveNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveNodeResponse) Reset() {
+	*x = RemoveNodeResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveNodeResponse) ProtoMessage() {}
+
+func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
+func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+}
+
+// NodeSettings are what operators may set of a node; unset is as it is.
+type NodeSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What people call it.
+	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	// Where it stands.
+	Zone *string `protobuf:"bytes,2,opt,name=zone,proto3,oneof" json:"zone,omitempty"`
+	// Its relative weight, 1 to 4.
+	Weight        *int32 `protobuf:"varint,3,opt,name=weight,proto3,oneof" json:"weight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeSettings) Reset() {
+	*x = NodeSettings{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeSettings) ProtoMessage() {}
+
+func (x *NodeSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeSettings.ProtoReflect.Descriptor instead.
+func (*NodeSettings) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *NodeSettings) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *NodeSettings) GetZone() string {
+	if x != nil && x.Zone != nil {
+		return *x.Zone
+	}
+	return ""
+}
+
+func (x *NodeSettings) GetWeight() int32 {
+	if x != nil && x.Weight != nil {
+		return *x.Weight
+	}
+	return 0
+}
+
+// SetNodeRequest changes a node.
+type SetNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id or name.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// What to change.
+	Settings      *NodeSettings `protobuf:"bytes,2,opt,name=settings,proto3" json:"settings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetNodeRequest) Reset() {
+	*x = SetNodeRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetNodeRequest) ProtoMessage() {}
+
+func (x *SetNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetNodeRequest.ProtoReflect.Descriptor instead.
+func (*SetNodeRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SetNodeRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *SetNodeRequest) GetSettings() *NodeSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+// SetNodeResponse is empty.
+type SetNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetNodeResponse) Reset() {
+	*x = SetNodeResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetNodeResponse) ProtoMessage() {}
+
+func (x *SetNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetNodeResponse.ProtoReflect.Descriptor instead.
+func (*SetNodeResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+}
+
+// CreateNodeRequest describes a node that is to join.
+type CreateNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it will be; the name is needed.
+	Settings      *NodeSettings `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateNodeRequest) Reset() {
+	*x = CreateNodeRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateNodeRequest) ProtoMessage() {}
+
+func (x *CreateNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateNodeRequest.ProtoReflect.Descriptor instead.
+func (*CreateNodeRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *CreateNodeRequest) GetSettings() *NodeSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+// CreateNodeResponse is empty.
+type CreateNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateNodeResponse) Reset() {
+	*x = CreateNodeResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateNodeResponse) ProtoMessage() {}
+
+func (x *CreateNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateNodeResponse.ProtoReflect.Descriptor instead.
+func (*CreateNodeResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{26}
+}
+
+// RotateRequest names a key.
+type RotateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which one to replace.
+	Key           Key `protobuf:"varint,1,opt,name=key,proto3,enum=mccd.admin.v1.Key" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateRequest) Reset() {
+	*x = RotateRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateRequest) ProtoMessage() {}
+
+func (x *RotateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateRequest.ProtoReflect.Descriptor instead.
+func (*RotateRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RotateRequest) GetKey() Key {
+	if x != nil {
+		return x.Key
+	}
+	return Key_KEY_UNSPECIFIED
+}
+
+// RotateResponse is empty.
+type RotateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateResponse) Reset() {
+	*x = RotateResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateResponse) ProtoMessage() {}
+
+func (x *RotateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateResponse.ProtoReflect.Descriptor instead.
+func (*RotateResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{28}
+}
+
+// Config is what operators write for all nodes, as one document.
+type Config struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The index of its last change; 0 = never changed.
+	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The catalogue's rules.
+	Origins []*OriginRule `protobuf:"bytes,2,rep,name=origins,proto3" json:"origins,omitempty"`
+	// Bounds for the whole cluster.
+	Limits        *Limits `protobuf:"bytes,3,opt,name=limits,proto3" json:"limits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Config) Reset() {
+	*x = Config{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Config) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Config) ProtoMessage() {}
+
+func (x *Config) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Config.ProtoReflect.Descriptor instead.
+func (*Config) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Config) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Config) GetOrigins() []*OriginRule {
+	if x != nil {
+		return x.Origins
+	}
+	return nil
+}
+
+func (x *Config) GetLimits() *Limits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// OriginRule is one rule of the catalogue.
+type OriginRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The product's name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The hosts that it serves.
+	Hosts []string `protobuf:"bytes,2,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// The rest of the rule, as a node's file writes it.
+	Yaml          string `protobuf:"bytes,3,opt,name=yaml,proto3" json:"yaml,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OriginRule) Reset() {
+	*x = OriginRule{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OriginRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OriginRule) ProtoMessage() {}
+
+func (x *OriginRule) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OriginRule.ProtoReflect.Descriptor instead.
+func (*OriginRule) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *OriginRule) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *OriginRule) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+func (x *OriginRule) GetYaml() string {
+	if x != nil {
+		return x.Yaml
+	}
+	return ""
+}
+
+// Limits are bounds for the whole cluster; 0 = none.
+type Limits struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Bytes per second from origins.
+	WanBytesPerSecond int64 `protobuf:"varint,1,opt,name=wan_bytes_per_second,json=wanBytesPerSecond,proto3" json:"wan_bytes_per_second,omitempty"`
+	// Requests at one origin at one time.
+	RequestsPerOrigin int64 `protobuf:"varint,2,opt,name=requests_per_origin,json=requestsPerOrigin,proto3" json:"requests_per_origin,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *Limits) Reset() {
+	*x = Limits{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Limits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Limits) ProtoMessage() {}
+
+func (x *Limits) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Limits.ProtoReflect.Descriptor instead.
+func (*Limits) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Limits) GetWanBytesPerSecond() int64 {
+	if x != nil {
+		return x.WanBytesPerSecond
+	}
+	return 0
+}
+
+func (x *Limits) GetRequestsPerOrigin() int64 {
+	if x != nil {
+		return x.RequestsPerOrigin
+	}
+	return 0
+}
+
+// GetConfigRequest says how certain the answer must be.
+type GetConfigRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Answer from what this node knows, which may be old; without it the answer
+	// is linearizable and needs a quorum.
+	Local         bool `protobuf:"varint,1,opt,name=local,proto3" json:"local,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConfigRequest) Reset() {
+	*x = GetConfigRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConfigRequest) ProtoMessage() {}
+
+func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConfigRequest.ProtoReflect.Descriptor instead.
+func (*GetConfigRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *GetConfigRequest) GetLocal() bool {
+	if x != nil {
+		return x.Local
+	}
+	return false
+}
+
+// GetConfigResponse is the configuration.
+type GetConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// It.
+	Config        *Config `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConfigResponse) Reset() {
+	*x = GetConfigResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConfigResponse) ProtoMessage() {}
+
+func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConfigResponse.ProtoReflect.Descriptor instead.
+func (*GetConfigResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *GetConfigResponse) GetConfig() *Config {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+// SetConfigRequest is a compare-and-set.
+type SetConfigRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The revision that it replaces; ABORTED where it is another.
+	Expect uint64 `protobuf:"varint,1,opt,name=expect,proto3" json:"expect,omitempty"`
+	// The new one; its revision is ignored.
+	Config        *Config `protobuf:"bytes,2,opt,name=config,proto3" json:"config,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetConfigRequest) Reset() {
+	*x = SetConfigRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetConfigRequest) ProtoMessage() {}
+
+func (x *SetConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetConfigRequest.ProtoReflect.Descriptor instead.
+func (*SetConfigRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SetConfigRequest) GetExpect() uint64 {
+	if x != nil {
+		return x.Expect
+	}
+	return 0
+}
+
+func (x *SetConfigRequest) GetConfig() *Config {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+// SetConfigResponse tells the new revision.
+type SetConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// It.
+	Revision      uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetConfigResponse) Reset() {
+	*x = SetConfigResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetConfigResponse) ProtoMessage() {}
+
+func (x *SetConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetConfigResponse.ProtoReflect.Descriptor instead.
+func (*SetConfigResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *SetConfigResponse) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+// RecoverRequest says how.
+type RecoverRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Voters, by id or name, that never come back, though they cannot be asked.
+	Supersede []string `protobuf:"bytes,1,rep,name=supersede,proto3" json:"supersede,omitempty"`
+	// Only report.
+	DryRun        bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverRequest) Reset() {
+	*x = RecoverRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverRequest) ProtoMessage() {}
+
+func (x *RecoverRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverRequest.ProtoReflect.Descriptor instead.
+func (*RecoverRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *RecoverRequest) GetSupersede() []string {
+	if x != nil {
+		return x.Supersede
+	}
+	return nil
+}
+
+func (x *RecoverRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// RecoverResponse is what was found and what may be lost.
+type RecoverResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the node that becomes the only voter.
+	Survivor string `protobuf:"bytes,1,opt,name=survivor,proto3" json:"survivor,omitempty"`
+	// The recovery generation after it.
+	Generation uint32 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	// The index of the last command applied.
+	Applied uint64 `protobuf:"varint,3,opt,name=applied,proto3" json:"applied,omitempty"`
+	// The index of the last command in the log.
+	LastIndex uint64 `protobuf:"varint,4,opt,name=last_index,json=lastIndex,proto3" json:"last_index,omitempty"`
+	// How many commands lie between them.
+	Uncommitted int64 `protobuf:"varint,5,opt,name=uncommitted,proto3" json:"uncommitted,omitempty"`
+	// The ids of the former voters, without the survivor.
+	LostVoters []string `protobuf:"bytes,6,rep,name=lost_voters,json=lostVoters,proto3" json:"lost_voters,omitempty"`
+	// For people, each one sentence.
+	Text          []string `protobuf:"bytes,7,rep,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverResponse) Reset() {
+	*x = RecoverResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverResponse) ProtoMessage() {}
+
+func (x *RecoverResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverResponse.ProtoReflect.Descriptor instead.
+func (*RecoverResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *RecoverResponse) GetSurvivor() string {
+	if x != nil {
+		return x.Survivor
+	}
+	return ""
+}
+
+func (x *RecoverResponse) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *RecoverResponse) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
+}
+
+func (x *RecoverResponse) GetLastIndex() uint64 {
+	if x != nil {
+		return x.LastIndex
+	}
+	return 0
+}
+
+func (x *RecoverResponse) GetUncommitted() int64 {
+	if x != nil {
+		return x.Uncommitted
+	}
+	return 0
+}
+
+func (x *RecoverResponse) GetLostVoters() []string {
+	if x != nil {
+		return x.LostVoters
+	}
+	return nil
+}
+
+func (x *RecoverResponse) GetText() []string {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
+// BackupRequest brings the passphrase.
+type BackupRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// It seals the backup.
+	Passphrase    string `protobuf:"bytes,1,opt,name=passphrase,proto3" json:"passphrase,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupRequest) Reset() {
+	*x = BackupRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupRequest) ProtoMessage() {}
+
+func (x *BackupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
+func (*BackupRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *BackupRequest) GetPassphrase() string {
+	if x != nil {
+		return x.Passphrase
+	}
+	return ""
+}
+
+// BackupResponse is the backup.
+type BackupResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Sealed.
+	Backup        []byte `protobuf:"bytes,1,opt,name=backup,proto3" json:"backup,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupResponse) Reset() {
+	*x = BackupResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupResponse) ProtoMessage() {}
+
+func (x *BackupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
+func (*BackupResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *BackupResponse) GetBackup() []byte {
+	if x != nil {
+		return x.Backup
+	}
+	return nil
+}
+
+// RestoreRequest brings a backup.
+type RestoreRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As Backup gave it.
+	Backup []byte `protobuf:"bytes,1,opt,name=backup,proto3" json:"backup,omitempty"`
+	// The one by which it was sealed.
+	Passphrase    string `protobuf:"bytes,2,opt,name=passphrase,proto3" json:"passphrase,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreRequest) Reset() {
+	*x = RestoreRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreRequest) ProtoMessage() {}
+
+func (x *RestoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreRequest.ProtoReflect.Descriptor instead.
+func (*RestoreRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *RestoreRequest) GetBackup() []byte {
+	if x != nil {
+		return x.Backup
+	}
+	return nil
+}
+
+func (x *RestoreRequest) GetPassphrase() string {
+	if x != nil {
+		return x.Passphrase
+	}
+	return ""
+}
+
+// RestoreResponse is empty.
+type RestoreResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreResponse) Reset() {
+	*x = RestoreResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreResponse) ProtoMessage() {}
+
+func (x *RestoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreResponse.ProtoReflect.Descriptor instead.
+func (*RestoreResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{41}
+}
+
+// PurgeRequest names content.
+type PurgeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The origin's host; empty for every host.
+	Host string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	// A raw path, with its query where that names the object.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// Path is a prefix.
+	Prefix        bool `protobuf:"varint,3,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeRequest) Reset() {
+	*x = PurgeRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeRequest) ProtoMessage() {}
+
+func (x *PurgeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeRequest.ProtoReflect.Descriptor instead.
+func (*PurgeRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *PurgeRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *PurgeRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *PurgeRequest) GetPrefix() bool {
+	if x != nil {
+		return x.Prefix
+	}
+	return false
+}
+
+// PurgeResponse tells the mark.
+type PurgeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The purge index: what was resolved before it is dead.
+	Index         uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeResponse) Reset() {
+	*x = PurgeResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeResponse) ProtoMessage() {}
+
+func (x *PurgeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeResponse.ProtoReflect.Descriptor instead.
+func (*PurgeResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *PurgeResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
 var File_mccd_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x19mccd/admin/v1/admin.proto\x12\rmccd.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\xbf\x03\n" +
+	"\x19mccd/admin/v1/admin.proto\x12\rmccd.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
+	"\rStatusRequest\"\xf1\x03\n" +
 	"\x0eStatusResponse\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -785,10 +3022,35 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\x06drives\x18\n" +
 	" \x03(\v2\x14.mccd.admin.v1.DriveR\x06drives\x12*\n" +
 	"\x05cache\x18\v \x01(\v2\x14.mccd.admin.v1.CacheR\x05cache\x12\x1a\n" +
-	"\bwarnings\x18\f \x03(\tR\bwarnings\"=\n" +
+	"\bwarnings\x18\f \x03(\tR\bwarnings\x120\n" +
+	"\acluster\x18\r \x01(\v2\x16.mccd.admin.v1.ClusterR\acluster\"\xec\x02\n" +
+	"\aCluster\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\rR\n" +
+	"generation\x12\x1c\n" +
+	"\tplacement\x18\x03 \x01(\x04R\tplacement\x12\x1b\n" +
+	"\tleader_id\x18\x04 \x01(\tR\bleaderId\x12\x1f\n" +
+	"\vleader_name\x18\x05 \x01(\tR\n" +
+	"leaderName\x12'\n" +
+	"\x04role\x18\x06 \x01(\x0e2\x13.mccd.admin.v1.RoleR\x04role\x12-\n" +
+	"\x06quorum\x18\a \x01(\v2\x15.mccd.admin.v1.QuorumR\x06quorum\x12#\n" +
+	"\rapplied_index\x18\b \x01(\x04R\fappliedIndex\x12'\n" +
+	"\x0fconfig_revision\x18\t \x01(\x04R\x0econfigRevision\x12/\n" +
+	"\x04join\x18\n" +
+	" \x01(\v2\x1b.mccd.admin.v1.JoinProgressR\x04join\"c\n" +
+	"\x06Quorum\x12\x0e\n" +
+	"\x02ok\x18\x01 \x01(\bR\x02ok\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x121\n" +
+	"\x06lasted\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06lasted\"\x81\x01\n" +
+	"\fJoinProgress\x12\x14\n" +
+	"\x05peers\x18\x01 \x03(\tR\x05peers\x12\x12\n" +
+	"\x04step\x18\x02 \x01(\tR\x04step\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x121\n" +
+	"\x06lasted\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06lasted\"=\n" +
 	"\aAddress\x12\x18\n" +
 	"\apurpose\x18\x01 \x01(\tR\apurpose\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xd2\x01\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xc8\x03\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -798,7 +3060,16 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"gossipAddr\x12*\n" +
 	"\x05state\x18\x06 \x01(\x0e2\x14.mccd.admin.v1.StateR\x05state\x12\x12\n" +
 	"\x04self\x18\a \x01(\bR\x04self\x12\x14\n" +
-	"\x05owned\x18\b \x01(\x01R\x05owned\"\xba\x01\n" +
+	"\x05owned\x18\b \x01(\x01R\x05owned\x12.\n" +
+	"\x05stage\x18\t \x01(\x0e2\x18.mccd.admin.v1.NodeStageR\x05stage\x12\x16\n" +
+	"\x06weight\x18\n" +
+	" \x01(\x05R\x06weight\x12\x14\n" +
+	"\x05voter\x18\v \x01(\bR\x05voter\x12\x16\n" +
+	"\x06leader\x18\f \x01(\bR\x06leader\x12\x1f\n" +
+	"\vdrive_bytes\x18\r \x01(\x03R\n" +
+	"driveBytes\x12C\n" +
+	"\x0fcertificate_end\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x0ecertificateEnd\x12\x18\n" +
+	"\arelease\x18\x0f \x01(\tR\arelease\"\xba\x01\n" +
 	"\x05Drive\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1d\n" +
 	"\n" +
@@ -816,26 +3087,166 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"miss_bytes\x18\x03 \x01(\x03R\tmissBytes\x12\x1a\n" +
 	"\brequests\x18\x04 \x01(\x03R\brequests\x12!\n" +
 	"\forigin_bytes\x18\x05 \x01(\x03R\voriginBytes\x12\x18\n" +
-	"\aflights\x18\x06 \x01(\x03R\aflights\"+\n" +
+	"\aflights\x18\x06 \x01(\x03R\aflights\"A\n" +
 	"\vJoinRequest\x12\x1c\n" +
-	"\taddresses\x18\x01 \x03(\tR\taddresses\"9\n" +
+	"\taddresses\x18\x01 \x03(\tR\taddresses\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\"9\n" +
 	"\fJoinResponse\x12)\n" +
-	"\x05nodes\x18\x01 \x03(\v2\x13.mccd.admin.v1.NodeR\x05nodes*U\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x13.mccd.admin.v1.NodeR\x05nodes\"\x0e\n" +
+	"\fLeaveRequest\"\x0f\n" +
+	"\rLeaveResponse\"i\n" +
+	"\x12CreateTokenRequest\x12+\n" +
+	"\x03ttl\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x12\x12\n" +
+	"\x04uses\x18\x02 \x01(\x03R\x04uses\x12\x12\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\"U\n" +
+	"\x13CreateTokenResponse\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12(\n" +
+	"\x04info\x18\x02 \x01(\v2\x14.mccd.admin.v1.TokenR\x04info\"\xe1\x01\n" +
+	"\x05Token\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04note\x18\x02 \x01(\tR\x04note\x124\n" +
+	"\acreated\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x124\n" +
+	"\aexpires\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12\x12\n" +
+	"\x04uses\x18\x05 \x01(\x03R\x04uses\x12\x18\n" +
+	"\arevoked\x18\x06 \x01(\bR\arevoked\x12\x1a\n" +
+	"\badmitted\x18\a \x01(\x03R\badmitted\"\x13\n" +
+	"\x11ListTokensRequest\"B\n" +
+	"\x12ListTokensResponse\x12,\n" +
+	"\x06tokens\x18\x01 \x03(\v2\x14.mccd.admin.v1.TokenR\x06tokens\"$\n" +
+	"\x12RevokeTokenRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x15\n" +
+	"\x13RevokeTokenResponse\"I\n" +
+	"\x11RemoveNodeRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +
+	"\vcompromised\x18\x02 \x01(\bR\vcompromised\"\x14\n" +
+	"\x12RemoveNodeResponse\"z\n" +
+	"\fNodeSettings\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tH\x00R\x04name\x88\x01\x01\x12\x17\n" +
+	"\x04zone\x18\x02 \x01(\tH\x01R\x04zone\x88\x01\x01\x12\x1b\n" +
+	"\x06weight\x18\x03 \x01(\x05H\x02R\x06weight\x88\x01\x01B\a\n" +
+	"\x05_nameB\a\n" +
+	"\x05_zoneB\t\n" +
+	"\a_weight\"]\n" +
+	"\x0eSetNodeRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x127\n" +
+	"\bsettings\x18\x02 \x01(\v2\x1b.mccd.admin.v1.NodeSettingsR\bsettings\"\x11\n" +
+	"\x0fSetNodeResponse\"L\n" +
+	"\x11CreateNodeRequest\x127\n" +
+	"\bsettings\x18\x01 \x01(\v2\x1b.mccd.admin.v1.NodeSettingsR\bsettings\"\x14\n" +
+	"\x12CreateNodeResponse\"5\n" +
+	"\rRotateRequest\x12$\n" +
+	"\x03key\x18\x01 \x01(\x0e2\x12.mccd.admin.v1.KeyR\x03key\"\x10\n" +
+	"\x0eRotateResponse\"\x88\x01\n" +
+	"\x06Config\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\x123\n" +
+	"\aorigins\x18\x02 \x03(\v2\x19.mccd.admin.v1.OriginRuleR\aorigins\x12-\n" +
+	"\x06limits\x18\x03 \x01(\v2\x15.mccd.admin.v1.LimitsR\x06limits\"J\n" +
+	"\n" +
+	"OriginRule\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05hosts\x18\x02 \x03(\tR\x05hosts\x12\x12\n" +
+	"\x04yaml\x18\x03 \x01(\tR\x04yaml\"i\n" +
+	"\x06Limits\x12/\n" +
+	"\x14wan_bytes_per_second\x18\x01 \x01(\x03R\x11wanBytesPerSecond\x12.\n" +
+	"\x13requests_per_origin\x18\x02 \x01(\x03R\x11requestsPerOrigin\"(\n" +
+	"\x10GetConfigRequest\x12\x14\n" +
+	"\x05local\x18\x01 \x01(\bR\x05local\"B\n" +
+	"\x11GetConfigResponse\x12-\n" +
+	"\x06config\x18\x01 \x01(\v2\x15.mccd.admin.v1.ConfigR\x06config\"Y\n" +
+	"\x10SetConfigRequest\x12\x16\n" +
+	"\x06expect\x18\x01 \x01(\x04R\x06expect\x12-\n" +
+	"\x06config\x18\x02 \x01(\v2\x15.mccd.admin.v1.ConfigR\x06config\"/\n" +
+	"\x11SetConfigResponse\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\"G\n" +
+	"\x0eRecoverRequest\x12\x1c\n" +
+	"\tsupersede\x18\x01 \x03(\tR\tsupersede\x12\x17\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\xdd\x01\n" +
+	"\x0fRecoverResponse\x12\x1a\n" +
+	"\bsurvivor\x18\x01 \x01(\tR\bsurvivor\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\rR\n" +
+	"generation\x12\x18\n" +
+	"\aapplied\x18\x03 \x01(\x04R\aapplied\x12\x1d\n" +
+	"\n" +
+	"last_index\x18\x04 \x01(\x04R\tlastIndex\x12 \n" +
+	"\vuncommitted\x18\x05 \x01(\x03R\vuncommitted\x12\x1f\n" +
+	"\vlost_voters\x18\x06 \x03(\tR\n" +
+	"lostVoters\x12\x12\n" +
+	"\x04text\x18\a \x03(\tR\x04text\"/\n" +
+	"\rBackupRequest\x12\x1e\n" +
+	"\n" +
+	"passphrase\x18\x01 \x01(\tR\n" +
+	"passphrase\"(\n" +
+	"\x0eBackupResponse\x12\x16\n" +
+	"\x06backup\x18\x01 \x01(\fR\x06backup\"H\n" +
+	"\x0eRestoreRequest\x12\x16\n" +
+	"\x06backup\x18\x01 \x01(\fR\x06backup\x12\x1e\n" +
+	"\n" +
+	"passphrase\x18\x02 \x01(\tR\n" +
+	"passphrase\"\x11\n" +
+	"\x0fRestoreResponse\"N\n" +
+	"\fPurgeRequest\x12\x12\n" +
+	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n" +
+	"\x06prefix\x18\x03 \x01(\bR\x06prefix\"%\n" +
+	"\rPurgeResponse\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index*_\n" +
+	"\x04Role\x12\x14\n" +
+	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vROLE_LEADER\x10\x01\x12\x0e\n" +
+	"\n" +
+	"ROLE_VOTER\x10\x02\x12\x11\n" +
+	"\rROLE_FOLLOWER\x10\x03\x12\r\n" +
+	"\tROLE_NONE\x10\x04*e\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSTATE_ALIVE\x10\x01\x12\x12\n" +
 	"\x0eSTATE_DRAINING\x10\x02\x12\x10\n" +
-	"\fSTATE_FAILED\x10\x03*\x86\x01\n" +
+	"\fSTATE_FAILED\x10\x03\x12\x0e\n" +
+	"\n" +
+	"STATE_NONE\x10\x04*\xb8\x01\n" +
+	"\tNodeStage\x12\x1a\n" +
+	"\x16NODE_STAGE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16NODE_STAGE_PRE_CREATED\x10\x01\x12\x16\n" +
+	"\x12NODE_STAGE_JOINING\x10\x02\x12\x15\n" +
+	"\x11NODE_STAGE_ACTIVE\x10\x03\x12\x17\n" +
+	"\x13NODE_STAGE_DRAINING\x10\x04\x12\x13\n" +
+	"\x0fNODE_STAGE_LEFT\x10\x05\x12\x16\n" +
+	"\x12NODE_STAGE_REMOVED\x10\x06*\x86\x01\n" +
 	"\n" +
 	"DriveState\x12\x1b\n" +
 	"\x17DRIVE_STATE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eDRIVE_STATE_OK\x10\x01\x12\x19\n" +
 	"\x15DRIVE_STATE_READ_ONLY\x10\x02\x12\x16\n" +
 	"\x12DRIVE_STATE_FAILED\x10\x03\x12\x14\n" +
-	"\x10DRIVE_STATE_FULL\x10\x042\x8f\x01\n" +
+	"\x10DRIVE_STATE_FULL\x10\x04*G\n" +
+	"\x03Key\x12\x13\n" +
+	"\x0fKEY_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"KEY_GOSSIP\x10\x01\x12\x0f\n" +
+	"\vKEY_SEALING\x10\x02\x12\n" +
+	"\n" +
+	"\x06KEY_CA\x10\x032\xc8\t\n" +
 	"\x05Admin\x12E\n" +
 	"\x06Status\x12\x1c.mccd.admin.v1.StatusRequest\x1a\x1d.mccd.admin.v1.StatusResponse\x12?\n" +
-	"\x04Join\x12\x1a.mccd.admin.v1.JoinRequest\x1a\x1b.mccd.admin.v1.JoinResponseB2Z0github.com/mccd/mccd/proto/mccd/admin/v1;adminv1b\x06proto3"
+	"\x04Join\x12\x1a.mccd.admin.v1.JoinRequest\x1a\x1b.mccd.admin.v1.JoinResponse\x12B\n" +
+	"\x05Leave\x12\x1b.mccd.admin.v1.LeaveRequest\x1a\x1c.mccd.admin.v1.LeaveResponse\x12T\n" +
+	"\vCreateToken\x12!.mccd.admin.v1.CreateTokenRequest\x1a\".mccd.admin.v1.CreateTokenResponse\x12Q\n" +
+	"\n" +
+	"ListTokens\x12 .mccd.admin.v1.ListTokensRequest\x1a!.mccd.admin.v1.ListTokensResponse\x12T\n" +
+	"\vRevokeToken\x12!.mccd.admin.v1.RevokeTokenRequest\x1a\".mccd.admin.v1.RevokeTokenResponse\x12Q\n" +
+	"\n" +
+	"RemoveNode\x12 .mccd.admin.v1.RemoveNodeRequest\x1a!.mccd.admin.v1.RemoveNodeResponse\x12H\n" +
+	"\aSetNode\x12\x1d.mccd.admin.v1.SetNodeRequest\x1a\x1e.mccd.admin.v1.SetNodeResponse\x12Q\n" +
+	"\n" +
+	"CreateNode\x12 .mccd.admin.v1.CreateNodeRequest\x1a!.mccd.admin.v1.CreateNodeResponse\x12E\n" +
+	"\x06Rotate\x12\x1c.mccd.admin.v1.RotateRequest\x1a\x1d.mccd.admin.v1.RotateResponse\x12N\n" +
+	"\tGetConfig\x12\x1f.mccd.admin.v1.GetConfigRequest\x1a .mccd.admin.v1.GetConfigResponse\x12N\n" +
+	"\tSetConfig\x12\x1f.mccd.admin.v1.SetConfigRequest\x1a .mccd.admin.v1.SetConfigResponse\x12H\n" +
+	"\aRecover\x12\x1d.mccd.admin.v1.RecoverRequest\x1a\x1e.mccd.admin.v1.RecoverResponse\x12E\n" +
+	"\x06Backup\x12\x1c.mccd.admin.v1.BackupRequest\x1a\x1d.mccd.admin.v1.BackupResponse\x12H\n" +
+	"\aRestore\x12\x1d.mccd.admin.v1.RestoreRequest\x1a\x1e.mccd.admin.v1.RestoreResponse\x12B\n" +
+	"\x05Purge\x12\x1b.mccd.admin.v1.PurgeRequest\x1a\x1c.mccd.admin.v1.PurgeResponseB2Z0github.com/mccd/mccd/proto/mccd/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_mccd_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -849,39 +3260,127 @@ func file_mccd_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_mccd_admin_v1_admin_proto_rawDescData
 }
 
-var file_mccd_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_mccd_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_mccd_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_mccd_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_mccd_admin_v1_admin_proto_goTypes = []any{
-	(State)(0),                    // 0: mccd.admin.v1.State
-	(DriveState)(0),               // 1: mccd.admin.v1.DriveState
-	(*StatusRequest)(nil),         // 2: mccd.admin.v1.StatusRequest
-	(*StatusResponse)(nil),        // 3: mccd.admin.v1.StatusResponse
-	(*Address)(nil),               // 4: mccd.admin.v1.Address
-	(*Node)(nil),                  // 5: mccd.admin.v1.Node
-	(*Drive)(nil),                 // 6: mccd.admin.v1.Drive
-	(*Cache)(nil),                 // 7: mccd.admin.v1.Cache
-	(*JoinRequest)(nil),           // 8: mccd.admin.v1.JoinRequest
-	(*JoinResponse)(nil),          // 9: mccd.admin.v1.JoinResponse
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(Role)(0),                     // 0: mccd.admin.v1.Role
+	(State)(0),                    // 1: mccd.admin.v1.State
+	(NodeStage)(0),                // 2: mccd.admin.v1.NodeStage
+	(DriveState)(0),               // 3: mccd.admin.v1.DriveState
+	(Key)(0),                      // 4: mccd.admin.v1.Key
+	(*StatusRequest)(nil),         // 5: mccd.admin.v1.StatusRequest
+	(*StatusResponse)(nil),        // 6: mccd.admin.v1.StatusResponse
+	(*Cluster)(nil),               // 7: mccd.admin.v1.Cluster
+	(*Quorum)(nil),                // 8: mccd.admin.v1.Quorum
+	(*JoinProgress)(nil),          // 9: mccd.admin.v1.JoinProgress
+	(*Address)(nil),               // 10: mccd.admin.v1.Address
+	(*Node)(nil),                  // 11: mccd.admin.v1.Node
+	(*Drive)(nil),                 // 12: mccd.admin.v1.Drive
+	(*Cache)(nil),                 // 13: mccd.admin.v1.Cache
+	(*JoinRequest)(nil),           // 14: mccd.admin.v1.JoinRequest
+	(*JoinResponse)(nil),          // 15: mccd.admin.v1.JoinResponse
+	(*LeaveRequest)(nil),          // 16: mccd.admin.v1.LeaveRequest
+	(*LeaveResponse)(nil),         // 17: mccd.admin.v1.LeaveResponse
+	(*CreateTokenRequest)(nil),    // 18: mccd.admin.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),   // 19: mccd.admin.v1.CreateTokenResponse
+	(*Token)(nil),                 // 20: mccd.admin.v1.Token
+	(*ListTokensRequest)(nil),     // 21: mccd.admin.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),    // 22: mccd.admin.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),    // 23: mccd.admin.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),   // 24: mccd.admin.v1.RevokeTokenResponse
+	(*RemoveNodeRequest)(nil),     // 25: mccd.admin.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),    // 26: mccd.admin.v1.RemoveNodeResponse
+	(*NodeSettings)(nil),          // 27: mccd.admin.v1.NodeSettings
+	(*SetNodeRequest)(nil),        // 28: mccd.admin.v1.SetNodeRequest
+	(*SetNodeResponse)(nil),       // 29: mccd.admin.v1.SetNodeResponse
+	(*CreateNodeRequest)(nil),     // 30: mccd.admin.v1.CreateNodeRequest
+	(*CreateNodeResponse)(nil),    // 31: mccd.admin.v1.CreateNodeResponse
+	(*RotateRequest)(nil),         // 32: mccd.admin.v1.RotateRequest
+	(*RotateResponse)(nil),        // 33: mccd.admin.v1.RotateResponse
+	(*Config)(nil),                // 34: mccd.admin.v1.Config
+	(*OriginRule)(nil),            // 35: mccd.admin.v1.OriginRule
+	(*Limits)(nil),                // 36: mccd.admin.v1.Limits
+	(*GetConfigRequest)(nil),      // 37: mccd.admin.v1.GetConfigRequest
+	(*GetConfigResponse)(nil),     // 38: mccd.admin.v1.GetConfigResponse
+	(*SetConfigRequest)(nil),      // 39: mccd.admin.v1.SetConfigRequest
+	(*SetConfigResponse)(nil),     // 40: mccd.admin.v1.SetConfigResponse
+	(*RecoverRequest)(nil),        // 41: mccd.admin.v1.RecoverRequest
+	(*RecoverResponse)(nil),       // 42: mccd.admin.v1.RecoverResponse
+	(*BackupRequest)(nil),         // 43: mccd.admin.v1.BackupRequest
+	(*BackupResponse)(nil),        // 44: mccd.admin.v1.BackupResponse
+	(*RestoreRequest)(nil),        // 45: mccd.admin.v1.RestoreRequest
+	(*RestoreResponse)(nil),       // 46: mccd.admin.v1.RestoreResponse
+	(*PurgeRequest)(nil),          // 47: mccd.admin.v1.PurgeRequest
+	(*PurgeResponse)(nil),         // 48: mccd.admin.v1.PurgeResponse
+	(*timestamppb.Timestamp)(nil), // 49: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 50: google.protobuf.Duration
 }
 var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
-	10, // 0: mccd.admin.v1.StatusResponse.start_time:type_name -> google.protobuf.Timestamp
-	4,  // 1: mccd.admin.v1.StatusResponse.addresses:type_name -> mccd.admin.v1.Address
-	5,  // 2: mccd.admin.v1.StatusResponse.nodes:type_name -> mccd.admin.v1.Node
-	6,  // 3: mccd.admin.v1.StatusResponse.drives:type_name -> mccd.admin.v1.Drive
-	7,  // 4: mccd.admin.v1.StatusResponse.cache:type_name -> mccd.admin.v1.Cache
-	0,  // 5: mccd.admin.v1.Node.state:type_name -> mccd.admin.v1.State
-	1,  // 6: mccd.admin.v1.Drive.state:type_name -> mccd.admin.v1.DriveState
-	5,  // 7: mccd.admin.v1.JoinResponse.nodes:type_name -> mccd.admin.v1.Node
-	2,  // 8: mccd.admin.v1.Admin.Status:input_type -> mccd.admin.v1.StatusRequest
-	8,  // 9: mccd.admin.v1.Admin.Join:input_type -> mccd.admin.v1.JoinRequest
-	3,  // 10: mccd.admin.v1.Admin.Status:output_type -> mccd.admin.v1.StatusResponse
-	9,  // 11: mccd.admin.v1.Admin.Join:output_type -> mccd.admin.v1.JoinResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	49, // 0: mccd.admin.v1.StatusResponse.start_time:type_name -> google.protobuf.Timestamp
+	10, // 1: mccd.admin.v1.StatusResponse.addresses:type_name -> mccd.admin.v1.Address
+	11, // 2: mccd.admin.v1.StatusResponse.nodes:type_name -> mccd.admin.v1.Node
+	12, // 3: mccd.admin.v1.StatusResponse.drives:type_name -> mccd.admin.v1.Drive
+	13, // 4: mccd.admin.v1.StatusResponse.cache:type_name -> mccd.admin.v1.Cache
+	7,  // 5: mccd.admin.v1.StatusResponse.cluster:type_name -> mccd.admin.v1.Cluster
+	0,  // 6: mccd.admin.v1.Cluster.role:type_name -> mccd.admin.v1.Role
+	8,  // 7: mccd.admin.v1.Cluster.quorum:type_name -> mccd.admin.v1.Quorum
+	9,  // 8: mccd.admin.v1.Cluster.join:type_name -> mccd.admin.v1.JoinProgress
+	50, // 9: mccd.admin.v1.Quorum.lasted:type_name -> google.protobuf.Duration
+	50, // 10: mccd.admin.v1.JoinProgress.lasted:type_name -> google.protobuf.Duration
+	1,  // 11: mccd.admin.v1.Node.state:type_name -> mccd.admin.v1.State
+	2,  // 12: mccd.admin.v1.Node.stage:type_name -> mccd.admin.v1.NodeStage
+	49, // 13: mccd.admin.v1.Node.certificate_end:type_name -> google.protobuf.Timestamp
+	3,  // 14: mccd.admin.v1.Drive.state:type_name -> mccd.admin.v1.DriveState
+	11, // 15: mccd.admin.v1.JoinResponse.nodes:type_name -> mccd.admin.v1.Node
+	50, // 16: mccd.admin.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	20, // 17: mccd.admin.v1.CreateTokenResponse.info:type_name -> mccd.admin.v1.Token
+	49, // 18: mccd.admin.v1.Token.created:type_name -> google.protobuf.Timestamp
+	49, // 19: mccd.admin.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	20, // 20: mccd.admin.v1.ListTokensResponse.tokens:type_name -> mccd.admin.v1.Token
+	27, // 21: mccd.admin.v1.SetNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
+	27, // 22: mccd.admin.v1.CreateNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
+	4,  // 23: mccd.admin.v1.RotateRequest.key:type_name -> mccd.admin.v1.Key
+	35, // 24: mccd.admin.v1.Config.origins:type_name -> mccd.admin.v1.OriginRule
+	36, // 25: mccd.admin.v1.Config.limits:type_name -> mccd.admin.v1.Limits
+	34, // 26: mccd.admin.v1.GetConfigResponse.config:type_name -> mccd.admin.v1.Config
+	34, // 27: mccd.admin.v1.SetConfigRequest.config:type_name -> mccd.admin.v1.Config
+	5,  // 28: mccd.admin.v1.Admin.Status:input_type -> mccd.admin.v1.StatusRequest
+	14, // 29: mccd.admin.v1.Admin.Join:input_type -> mccd.admin.v1.JoinRequest
+	16, // 30: mccd.admin.v1.Admin.Leave:input_type -> mccd.admin.v1.LeaveRequest
+	18, // 31: mccd.admin.v1.Admin.CreateToken:input_type -> mccd.admin.v1.CreateTokenRequest
+	21, // 32: mccd.admin.v1.Admin.ListTokens:input_type -> mccd.admin.v1.ListTokensRequest
+	23, // 33: mccd.admin.v1.Admin.RevokeToken:input_type -> mccd.admin.v1.RevokeTokenRequest
+	25, // 34: mccd.admin.v1.Admin.RemoveNode:input_type -> mccd.admin.v1.RemoveNodeRequest
+	28, // 35: mccd.admin.v1.Admin.SetNode:input_type -> mccd.admin.v1.SetNodeRequest
+	30, // 36: mccd.admin.v1.Admin.CreateNode:input_type -> mccd.admin.v1.CreateNodeRequest
+	32, // 37: mccd.admin.v1.Admin.Rotate:input_type -> mccd.admin.v1.RotateRequest
+	37, // 38: mccd.admin.v1.Admin.GetConfig:input_type -> mccd.admin.v1.GetConfigRequest
+	39, // 39: mccd.admin.v1.Admin.SetConfig:input_type -> mccd.admin.v1.SetConfigRequest
+	41, // 40: mccd.admin.v1.Admin.Recover:input_type -> mccd.admin.v1.RecoverRequest
+	43, // 41: mccd.admin.v1.Admin.Backup:input_type -> mccd.admin.v1.BackupRequest
+	45, // 42: mccd.admin.v1.Admin.Restore:input_type -> mccd.admin.v1.RestoreRequest
+	47, // 43: mccd.admin.v1.Admin.Purge:input_type -> mccd.admin.v1.PurgeRequest
+	6,  // 44: mccd.admin.v1.Admin.Status:output_type -> mccd.admin.v1.StatusResponse
+	15, // 45: mccd.admin.v1.Admin.Join:output_type -> mccd.admin.v1.JoinResponse
+	17, // 46: mccd.admin.v1.Admin.Leave:output_type -> mccd.admin.v1.LeaveResponse
+	19, // 47: mccd.admin.v1.Admin.CreateToken:output_type -> mccd.admin.v1.CreateTokenResponse
+	22, // 48: mccd.admin.v1.Admin.ListTokens:output_type -> mccd.admin.v1.ListTokensResponse
+	24, // 49: mccd.admin.v1.Admin.RevokeToken:output_type -> mccd.admin.v1.RevokeTokenResponse
+	26, // 50: mccd.admin.v1.Admin.RemoveNode:output_type -> mccd.admin.v1.RemoveNodeResponse
+	29, // 51: mccd.admin.v1.Admin.SetNode:output_type -> mccd.admin.v1.SetNodeResponse
+	31, // 52: mccd.admin.v1.Admin.CreateNode:output_type -> mccd.admin.v1.CreateNodeResponse
+	33, // 53: mccd.admin.v1.Admin.Rotate:output_type -> mccd.admin.v1.RotateResponse
+	38, // 54: mccd.admin.v1.Admin.GetConfig:output_type -> mccd.admin.v1.GetConfigResponse
+	40, // 55: mccd.admin.v1.Admin.SetConfig:output_type -> mccd.admin.v1.SetConfigResponse
+	42, // 56: mccd.admin.v1.Admin.Recover:output_type -> mccd.admin.v1.RecoverResponse
+	44, // 57: mccd.admin.v1.Admin.Backup:output_type -> mccd.admin.v1.BackupResponse
+	46, // 58: mccd.admin.v1.Admin.Restore:output_type -> mccd.admin.v1.RestoreResponse
+	48, // 59: mccd.admin.v1.Admin.Purge:output_type -> mccd.admin.v1.PurgeResponse
+	44, // [44:60] is the sub-list for method output_type
+	28, // [28:44] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_mccd_admin_v1_admin_proto_init() }
@@ -889,13 +3388,14 @@ func file_mccd_admin_v1_admin_proto_init() {
 	if File_mccd_admin_v1_admin_proto != nil {
 		return
 	}
+	file_mccd_admin_v1_admin_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mccd_admin_v1_admin_proto_rawDesc), len(file_mccd_admin_v1_admin_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   8,
+			NumEnums:      5,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,114 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/mccd/mccd/cluster/state"
+)
+
+// fake is a node behind the service: it remembers what it was asked, and
+// fails with err where that is set.
+type fake struct {
+	status Status
+	err    error
+
+	mu    sync.Mutex
+	asked []any
+}
+
+// call is what the node was asked: its method and arguments.
+type call struct {
+	method string
+	args   []any
+}
+
+func (f *fake) ask(method string, args ...any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, call{method, args})
+	return f.err
+}
+
+func (f *fake) Status(context.Context) (Status, error) { return f.status, f.err }
+
+func (f *fake) Join(ctx context.Context, peers []string, token string) error {
+	if err := f.ask("Join", peers, token); err != nil {
+		return err
+	}
+	if peers[0] == "hang" {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if peers[0] == "bad" {
+		return errors.New("join: no peer answered: check that mccd runs there")
+	}
+	return nil
+}
+
+func (f *fake) Leave(context.Context) error { return f.ask("Leave") }
+
+func aToken() state.Token {
+	return state.Token{ID: "0badcafe", Hash: "00", Note: "rack 7", CreatedUnix: 1000, ExpiresUnix: 4600, Uses: 3, Joined: []string{"k"}}
+}
+
+func (f *fake) CreateToken(_ context.Context, spec state.TokenSpec) (string, state.Token, error) {
+	return "MCCD1-secret", aToken(), f.ask("CreateToken", spec)
+}
+
+func (f *fake) Tokens(context.Context) ([]state.Token, error) {
+	return []state.Token{aToken(), {ID: "00000000", Uses: -1, Revoked: true}}, f.ask("Tokens")
+}
+
+func (f *fake) RevokeToken(_ context.Context, id string) error { return f.ask("RevokeToken", id) }
+
+func (f *fake) Remove(_ context.Context, node string, compromised bool) error {
+	return f.ask("Remove", node, compromised)
+}
+
+func (f *fake) SetNode(_ context.Context, node string, s state.NodeSettings) error {
+	return f.ask("SetNode", node, s)
+}
+
+func (f *fake) PreCreate(_ context.Context, s state.NodeSettings) error { return f.ask("PreCreate", s) }
+
+func (f *fake) Rotate(_ context.Context, what string) error { return f.ask("Rotate", what) }
+
+func aConfig() state.Config {
+	return state.Config{
+		Revision: 7, Origins: []state.Origin{{Name: "debian", Hosts: []string{"deb.debian.org"}, YAML: "profile: http\n"}},
+		Limits: state.Limits{WANBytesPerSecond: 1 << 20, RequestsPerOrigin: 9},
+	}
+}
+
+func (f *fake) Config(_ context.Context, local bool) (state.Config, error) {
+	return aConfig(), f.ask("Config", local)
+}
+
+func (f *fake) SetConfig(_ context.Context, expect uint64, c state.Config) (uint64, error) {
+	return expect + 1, f.ask("SetConfig", expect, c)
+}
+
+func aReport() state.RecoverReport {
+	return state.RecoverReport{
+		Survivor: "aa", Generation: 2, Applied: 10, LastIndex: 13, Uncommitted: 3,
+		LostVoters: []string{"bb", "cc"}, Text: []string{"Two voters are lost."},
+	}
+}
+
+func (f *fake) Recover(_ context.Context, spec state.RecoverSpec) (state.RecoverReport, error) {
+	return aReport(), f.ask("Recover", spec)
+}
+
+func (f *fake) Backup(_ context.Context, passphrase string) ([]byte, error) {
+	return []byte("sealed"), f.ask("Backup", passphrase)
+}
+
+func (f *fake) Restore(_ context.Context, backup []byte, passphrase string) error {
+	return f.ask("Restore", backup, passphrase)
+}
+
+func (f *fake) Purge(_ context.Context, spec state.PurgeSpec) (uint64, error) {
+	return 42, f.ask("Purge", spec)
+}
