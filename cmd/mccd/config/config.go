@@ -17,7 +17,11 @@ type Config struct {
 	GossipAdvertise  string   `yaml:"gossip_advertise"`
 	AdminSocket      string   `yaml:"admin_socket"`
 	Drives           []Drive  `yaml:"drives"`
+	Weight           int      `yaml:"weight"`
 	Join             []string `yaml:"join"`
+	TokenFile        string   `yaml:"token_file"`
+	JoinSecret       string   `yaml:"join_secret"`
+	CertLife         Duration `yaml:"cert_life"`
 	BuiltinCatalogue bool     `yaml:"builtin_catalogue"`
 	Origins          []Origin `yaml:"origins"`
 	Limits           Limits   `yaml:"limits"`
@@ -75,6 +79,8 @@ type Timeouts struct {
 	BreakerOpen     Duration `yaml:"breaker_open"`
 	ShutdownGrace   Duration `yaml:"shutdown_grace"`
 	GossipProbe     Duration `yaml:"gossip_probe"`
+	RaftHeartbeat   Duration `yaml:"raft_heartbeat"`
+	RaftElection    Duration `yaml:"raft_election"`
 }
 
 // Log says what is logged to standard error, and how.
@@ -89,8 +95,9 @@ func Default() *Config {
 	return &Config{
 		Listen:           ":80",
 		OpsListen:        "127.0.0.1:7980",
-		PeerListen:       "127.0.0.1:7947",
-		GossipListen:     "127.0.0.1:7946",
+		PeerListen:       ":7947",
+		GossipListen:     ":7946",
+		CertLife:         Duration(90 * 24 * time.Hour),
 		BuiltinCatalogue: true,
 		Limits: Limits{
 			Memory:            512 << 20,
@@ -109,6 +116,8 @@ func Default() *Config {
 			BreakerOpen:     Duration(2 * time.Second),
 			ShutdownGrace:   Duration(30 * time.Second),
 			GossipProbe:     Duration(500 * time.Millisecond),
+			RaftHeartbeat:   Duration(time.Second),
+			RaftElection:    Duration(time.Second),
 		},
 		Log: Log{Level: "info", Format: "text"},
 	}

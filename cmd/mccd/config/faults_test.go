@@ -10,11 +10,14 @@ import (
 // part of what is said about it.
 const faulty = `listne: ":80"                       # did you mean "listen"
 listen: "80"                        # write host:port
-peer_listen: 192.0.2.1:7947         # not a loopback address
+peer_listen: 192.0.2.1:79470        # no port between 0 and 65535
 ops_listen: 127.0.0.1:7946
-gossip_listen: 127.0.0.1:7946       # is ops_listen already
+gossip_listen: 127.0.0.1:7946       # is that of ops_listen already
 zone: "rack 7"                      # is not a name
-join: 127.0.0.1:7946                # is a list
+join: 127.0.0.1:7947                # is a list
+weight: 5                           # use 1 to 4
+token_file: MCCD1-secret            # is a token itself
+cert_life: 1m                       # use 1h to 8760h
 drives:
   - path: /srv/a
     size: 100                       # has no unit
@@ -31,13 +34,14 @@ origins:
     ports: [70000]                  # use 1 to 65535
 limits:
   flights: many                     # not a whole number
-  flights: 7                        # given twice; the first is in line 23
+  flights: 7                        # given twice; the first is in line 26
   max_connections: -1               # cannot be negative
 timeouts:
   stall: 8                          # has no unit
   peer_silence: 100ms
   peer_heartbeat: 90ms              # at most half of peer_silence
   client_first_byte: 1m             # at most 15s
+  raft_election: 500ms              # at least raft_heartbeat
 log: verbose                        # holds keys (level, format)
 `
 
@@ -86,9 +90,14 @@ func TestFaultsOfOneValue(t *testing.T) {
 		{"admin_socket: mccd.sock\n", "not an absolute path"},
 		{"admin_socket: /" + strings.Repeat("x", 120) + "\n", "has 121 bytes"},
 		{"gossip_advertise: ':7946'\n", "cannot be dialled"},
-		{"peer_listen: ':7947'\n", "not a loopback address"},
+		{"peer_listen: ':7946'\n", "port 7946 is that of gossip_listen"},
+		{"listen: '127.0.0.1:7947'\n", "port 7947 is that of peer_listen"},
+		{"join_secret: /run/secret\n", "needs join"},
+		{"join: [a]\njoin_secret: /run/secret\ntoken_file: /run/token\n", "use one of them"},
+		{"join: [a, MCCD1-secret]\n", "a token stands in place of a peer"},
+		{"token: MCCD1-secret\n", "is not a key"},
 		{"listen: 127.0.0.1:99999\n", "no port between 0 and 65535"},
-		{"join: [nowhere]\n", "join[0]"},
+		{"join: ['a b']\n", "join[0]"},
 		{"timeouts: {connect: 0}\n", "must be more than 0"},
 		{"limits: {memory: 9999999PiB}\n", "too large"},
 		{"limits: {memory: -1GiB}\n", "not a size"},
@@ -97,6 +106,9 @@ func TestFaultsOfOneValue(t *testing.T) {
 		{"<<: {listen: x}\n", "is not a key"},
 	} {
 		_, err := load(t, c.text, nil)
+		if err != nil && strings.Contains(err.Error(), "MCCD1-secret") {
+			t.Errorf("%q: a fault repeats a token: %v", c.text, err)
+		}
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "mccd.yaml:") {
 			t.Errorf("%q: got %v, want %q with its file and line", c.text, err, c.want)
 		}

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -18,6 +19,10 @@ const (
 	DefaultFile = "/etc/mccd/mccd.yaml"
 	// ConfigEnv is the environment variable that names the file.
 	ConfigEnv = "MCCD_CONFIG"
+	// TokenEnv is the environment variable that may hold a token to join.
+	TokenEnv = "MCCD_TOKEN"
+	// PassphraseEnv is the one that may hold a backup's passphrase.
+	PassphraseEnv = "MCCD_PASSPHRASE"
 	// maxFile bounds a configuration file in bytes.
 	maxFile = 1 << 20
 )
@@ -36,6 +41,8 @@ type Sources struct {
 // Loaded is a configuration without faults.
 type Loaded struct {
 	*Config
+	// Token is what TokenEnv holds; empty = nothing.
+	Token string
 	// Warnings are for the log: nothing of the configuration is wrong.
 	Warnings []string
 	where    map[string]Where
@@ -92,7 +99,13 @@ func parse(text []byte, s Sources) (*Loaded, error) {
 	if len(faults) > 0 {
 		return nil, faults.sorted()
 	}
-	return &Loaded{cfg, warnings, where}, nil
+	l := &Loaded{Config: cfg, Warnings: warnings, where: where}
+	for _, entry := range s.Environ {
+		if name, value, _ := strings.Cut(entry, "="); name == TokenEnv {
+			l.Token = strings.TrimSpace(value)
+		}
+	}
+	return l, nil
 }
 
 // syntaxFault reports whether the file could not be read as YAML, so that what

@@ -121,7 +121,7 @@ func environment(environ []string) (settings []Setting, warnings []string) {
 	}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) || name == ConfigEnv {
+		if !strings.HasPrefix(name, envPrefix) || name == ConfigEnv || name == TokenEnv || name == PassphraseEnv {
 			continue
 		}
 		if path, ok := byName[name]; ok {

@@ -54,6 +54,7 @@ func (v *validator) find(key string) Where {
 func (v *validator) all() {
 	v.names()
 	v.addresses()
+	v.joining()
 	v.drives()
 	v.origins()
 	v.limits()
@@ -86,15 +87,16 @@ func checkSocket(path string) error {
 }
 
 func (v *validator) addresses() {
-	c, taken := v.cfg, make(map[string]string)
+	c := v.cfg
+	var taken []bound
 	for _, a := range []struct {
-		key, value               string
-		optional, loopback, dial bool
+		key, value     string
+		optional, dial bool
 	}{
 		{key: "listen", value: c.Listen},
 		{key: "ops_listen", value: c.OpsListen, optional: true},
-		{key: "peer_listen", value: c.PeerListen, loopback: true},
-		{key: "gossip_listen", value: c.GossipListen, loopback: true},
+		{key: "peer_listen", value: c.PeerListen},
+		{key: "gossip_listen", value: c.GossipListen},
 		{key: "peer_advertise", value: c.PeerAdvertise, optional: true, dial: true},
 		{key: "gossip_advertise", value: c.GossipAdvertise, optional: true, dial: true},
 	} {
@@ -107,24 +109,39 @@ func (v *validator) addresses() {
 			v.fault(a.key, "%v", err)
 		case a.dial && (host == "" || port == 0):
 			v.fault(a.key, "%q cannot be dialled; write a host and a port", a.value)
-		case a.loopback && !isLoopback(host):
-			v.fault(a.key, "%q is not a loopback address; traffic between nodes is not encrypted in this release, so use 127.0.0.1", a.value)
 		}
 		if err != nil || a.dial || port == 0 {
 			continue
 		}
-		if other, ok := taken[a.value]; ok {
-			v.fault(a.key, "%q is %s already", a.value, other)
+		own := bound{a.key, host, port}
+		for _, other := range taken {
+			if !other.meets(own) {
+				continue
+			}
+			// Who gave one of the two reads about that one.
+			at, than := own, other
+			if _, given := v.where[own.key]; !given {
+				at, than = other, own
+			}
+			v.fault(at.key, "port %d is that of %s already", port, than.key)
 		}
-		taken[a.value] = a.key
+		taken = append(taken, own)
 	}
-	for i, peer := range c.Join {
-		if host, port, err := splitAddress(peer); err != nil {
-			v.fault(fmt.Sprintf("join[%d]", i), "%v", err)
-		} else if host == "" || port == 0 {
-			v.fault(fmt.Sprintf("join[%d]", i), "%q cannot be dialled; write a host and a port", peer)
-		}
-	}
+}
+
+// bound is an address that is listened on.
+type bound struct {
+	key, host string
+	port      int
+}
+
+func (b bound) meets(o bound) bool {
+	return b.port == o.port && (b.host == o.host || everywhere(b.host) || everywhere(o.host))
+}
+
+func everywhere(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "" || err == nil && addr.IsUnspecified()
 }
 
 // splitAddress reads "host:port"; the host may be empty, the port 0.
@@ -141,11 +158,6 @@ func splitAddress(s string) (host string, port int, err error) {
 		return "", 0, fmt.Errorf("%q has no valid host", s)
 	}
 	return host, port, nil
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 func (v *validator) drives() {
@@ -189,6 +201,7 @@ func (v *validator) timeouts() {
 		"timeouts.client_first_byte": t.ClientFirstByte, "timeouts.peer_silence": t.PeerSilence,
 		"timeouts.peer_heartbeat": t.PeerHeartbeat, "timeouts.breaker_open": t.BreakerOpen,
 		"timeouts.shutdown_grace": t.ShutdownGrace, "timeouts.gossip_probe": t.GossipProbe,
+		"timeouts.raft_heartbeat": t.RaftHeartbeat, "timeouts.raft_election": t.RaftElection,
 	} {
 		if value <= 0 {
 			v.fault(key, "is %s; it must be more than 0", value)
@@ -196,6 +209,9 @@ func (v *validator) timeouts() {
 	}
 	if t.ClientFirstByte > maxClientWait {
 		v.fault("timeouts.client_first_byte", "is %s; clients give a cache up at 20s, so at most %s", t.ClientFirstByte, maxClientWait)
+	}
+	if t.RaftElection < t.RaftHeartbeat {
+		v.fault("timeouts.raft_election", "is %s; it must be at least raft_heartbeat (%s)", t.RaftElection, t.RaftHeartbeat)
 	}
 	if t.PeerHeartbeat > t.PeerSilence/2 {
 		v.fault("timeouts.peer_heartbeat", "is %s; it must be at most half of peer_silence (%s)", t.PeerHeartbeat, t.PeerSilence)
