@@ -13,8 +13,8 @@ import (
 )
 
 // Sign certifies that pub is the key of the node, for both ends of a
-// connection, from a day before now until life after it (never longer than the
-// authority itself lasts).
+// connection, from a day before now until life after it (never outside of the
+// authority's own dates).
 func (a CA) Sign(pub ed25519.PublicKey, clusterID, nodeID string, now time.Time, life time.Duration) (der []byte, err error) {
 	switch {
 	case a.Cert == nil || a.Key == nil:
@@ -32,11 +32,15 @@ func (a CA) Sign(pub ed25519.PublicKey, clusterID, nodeID string, now time.Time,
 	if until.After(a.Cert.NotAfter) {
 		until = a.Cert.NotAfter
 	}
+	from := now.Add(-backdate)
+	if from.Before(a.Cert.NotBefore) {
+		from = a.Cert.NotBefore
+	}
 	der, err = x509.CreateCertificate(rand.Reader, &x509.Certificate{
 		// No SerialNumber: the library takes a random one of 20 bytes.
 		Subject:               pkix.Name{CommonName: nodeID},
 		URIs:                  []*url.URL{nodeURI(clusterID, nodeID)},
-		NotBefore:             now.Add(-backdate),
+		NotBefore:             from,
 		NotAfter:              until,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},

@@ -192,7 +192,7 @@ func (f *Folder) readKey(name string) (NodeKey, error) {
 	if !ok {
 		return NodeKey{}, f.broken(name, errors.New("not an Ed25519 key"))
 	}
-	return NodeKey{key: &key}, nil
+	return newNodeKey(key), nil
 }
 
 func (f *Folder) readCerts(name string) ([][]byte, error) { return f.read(name, certBlock) }

@@ -13,10 +13,15 @@ import (
 
 // NodeKey is a node's private key. The zero NodeKey is none.
 type NodeKey struct {
-	// A pointer, since fmt does not follow it when it prints what holds a
-	// NodeKey in an unexported field.
-	key *ed25519.PrivateKey
+	key *keyBox
 }
+
+// keyBox hides a key behind two pointers: fmt cannot call the methods of what
+// lies in others' unexported fields, and with a verb that does not fit it
+// follows one pointer.
+type keyBox struct{ key *ed25519.PrivateKey }
+
+func newNodeKey(key ed25519.PrivateKey) NodeKey { return NodeKey{key: &keyBox{key: &key}} }
 
 // NewNodeKey makes a key.
 func NewNodeKey() (NodeKey, error) {
@@ -24,7 +29,7 @@ func NewNodeKey() (NodeKey, error) {
 	if err != nil {
 		return NodeKey{}, fmt.Errorf("make a node key: %w", err)
 	}
-	return NodeKey{key: &key}, nil
+	return newNodeKey(key), nil
 }
 
 // IsZero reports whether there is no key.
@@ -35,7 +40,7 @@ func (k NodeKey) Public() ed25519.PublicKey {
 	if k.key == nil {
 		return nil
 	}
-	pub, _ := k.key.Public().(ed25519.PublicKey)
+	pub, _ := k.key.key.Public().(ed25519.PublicKey)
 	return pub
 }
 
@@ -48,7 +53,7 @@ func (k NodeKey) Signer() crypto.Signer {
 	if k.key == nil {
 		return nil
 	}
-	return *k.key
+	return *k.key.key
 }
 
 // PublicDigest is NodeKey.Digest of a public key; empty of none.
