@@ -159,7 +159,8 @@ func (f *Folder) Load() (Identity, error) {
 }
 
 // loadKey reads the key that the certificate is of, and puts it in its place
-// where a crash came between the two.
+// where a crash came between the two. A key without its certificate stays for
+// PendingKey.
 func (f *Folder) loadKey(digest string) (NodeKey, error) {
 	next, err := f.readKey(nextKeyFile)
 	if err == nil && next.Digest() == digest {
@@ -171,10 +172,6 @@ func (f *Folder) loadKey(digest string) (NodeKey, error) {
 	}
 	if key.Digest() != digest {
 		return NodeKey{}, f.broken(keyFile, errors.New("it is not the key of "+certFile))
-	}
-	// A key that never got its certificate.
-	if err := os.Remove(filepath.Join(f.dir, nextKeyFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return NodeKey{}, fmt.Errorf("drop %s: %w", nextKeyFile, err)
 	}
 	return key, nil
 }

@@ -228,6 +228,13 @@ func TestFolderSurvivesACrashInSave(t *testing.T) {
 				t.Errorf("after %d steps: %v, %v", n, got, err)
 			}
 		}
+		// The next Save ends well whatever lies there.
+		if err := f.Save(next); err != nil {
+			t.Errorf("after %d steps: %v", n, err)
+		}
+		if got, err := f.Load(); err != nil || !same(got, next) {
+			t.Errorf("saved after %d steps: %v, %v", n, got, err)
+		}
 		if _, err := os.Stat(filepath.Join(f.Dir(), nextKeyFile)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("after %d steps a key is left over: %v", n, err)
 		}
@@ -244,5 +251,36 @@ func TestTLSCertificateShowsItsAuthority(t *testing.T) {
 	}
 	if got := (Identity{}).TLSCertificate(); got.PrivateKey != nil || got.Certificate != nil {
 		t.Error("nothing shows something")
+	}
+}
+
+// Whoever asks for a certificate asks with the same key after a crash, and the
+// identity in use stays until the new one is saved.
+func TestPendingKey(t *testing.T) {
+	f, id := saved(t)
+	key, err := f.PendingKey()
+	if err != nil || key.Digest() == id.Key.Digest() {
+		t.Fatalf("%v, %v", key, err)
+	}
+	if got, err := f.Load(); err != nil || !same(got, id) {
+		t.Fatalf("while a key is pending: %v, %v", got, err)
+	}
+	again, err := f.PendingKey()
+	if err != nil || again.Digest() != key.Digest() {
+		t.Fatalf("%v, %v", again, err)
+	}
+	ca := testCA(t)
+	id.Key, id.CAs = key, [][]byte{ca.Cert.Raw}
+	if id.Cert, err = ca.Sign(key.Public(), testCluster, testNode, testNow(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Save(id); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := f.Load(); err != nil || !same(got, id) {
+		t.Fatalf("%v, %v", got, err)
+	}
+	if next, err := f.PendingKey(); err != nil || next.Digest() == key.Digest() {
+		t.Errorf("a key that is in use is pending: %v", err)
 	}
 }
