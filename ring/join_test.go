@@ -89,36 +89,46 @@ func measure(r *rand.Rand, n, heaviest int, grow bool) figures {
 }
 
 // TestJoins measures 20 joins, of 20 newcomers to one ring or of one after the
-// other, over several sets of names.
+// other, over several sets of names, and holds their averages to the limits.
+// A single join may miss the worst: where a joining member makes the rounded
+// capacity of all members one less, everybody gives up a partition. That is
+// sure to happen on the way from 180 to 200 members (DESIGN.md), so these rows
+// limit the mean only.
 func TestJoins(t *testing.T) {
-	type limits struct{ mean, worst float64 }
-	small, large := limits{1.15, 1.4}, limits{1.5, 1.8}
+	const none = 0
 	for _, tc := range []struct {
-		n    int
-		grow bool
-		limits
+		n           int
+		grow        bool
+		heaviest    int
+		mean, worst float64
 	}{
-		{3, false, small}, {10, false, small}, {50, false, small}, {200, false, large},
-		{1, true, small}, {30, true, small}, {180, true, large},
+		{3, false, 1, 1.15, 1.4}, {3, false, MaxWeight, 1.15, 1.4},
+		{10, false, 1, 1.15, 1.4}, {10, false, MaxWeight, 1.15, 1.4},
+		{50, false, 1, 1.15, 1.4}, {50, false, MaxWeight, 1.15, 1.4},
+		{200, false, 1, 1.5, 1.8}, {200, false, MaxWeight, 1.5, none},
+		{1, true, 1, 1.15, 1.4}, {1, true, MaxWeight, 1.15, 1.4},
+		{30, true, 1, 1.15, 1.4}, {30, true, MaxWeight, 1.15, 1.4},
+		{180, true, 1, 1.5, none}, {180, true, MaxWeight, 1.5, none},
 	} {
-		for _, heaviest := range []int{1, MaxWeight} {
-			r := rand.New(rand.NewPCG(uint64(tc.n), uint64(heaviest)))
-			var sum, top figures
-			missedMean, missedWorst := 0, 0
-			for range *sets {
-				f := measure(r, tc.n, heaviest, tc.grow)
-				sum.mean += f.mean / float64(*sets)
-				sum.worst += f.worst / float64(*sets)
-				top = figures{max(top.mean, f.mean), max(top.worst, f.worst), max(top.fullest, f.fullest)}
-				if f.mean > tc.mean {
-					missedMean++
-				}
-				if f.worst > tc.worst {
-					missedWorst++
-				}
-			}
-			t.Logf("n=%3d grow=%-5v weights 1-%d: mean %.2f (top %.2f), worst avg %.2f (top %.2f), fullest %.3f; of %d sets %d mean > %.2f, %d worst > %.1f",
-				tc.n, tc.grow, heaviest, sum.mean, top.mean, sum.worst, top.worst, top.fullest, *sets, missedMean, tc.mean, missedWorst, tc.worst)
+		r := rand.New(rand.NewPCG(uint64(tc.n), uint64(tc.heaviest)))
+		var sum, top figures
+		for range *sets {
+			f := measure(r, tc.n, tc.heaviest, tc.grow)
+			sum.mean += f.mean / float64(*sets)
+			sum.worst += f.worst / float64(*sets)
+			top = figures{max(top.mean, f.mean), max(top.worst, f.worst), max(top.fullest, f.fullest)}
+		}
+		what := fmt.Sprintf("seed (%d,%d), from %d members, growing %v, weights 1 to %d", tc.n, tc.heaviest, tc.n, tc.grow, tc.heaviest)
+		t.Logf("%s: mean %.2f (of one set %.2f), worst on average %.2f (of all %.2f), fullest %.3f",
+			what, sum.mean, top.mean, sum.worst, top.worst, top.fullest)
+		if sum.mean > tc.mean {
+			t.Errorf("%s: joins move %.2f of the ideal, more than %v", what, sum.mean, tc.mean)
+		}
+		if tc.worst != none && sum.worst > tc.worst {
+			t.Errorf("%s: the worst join moves %.2f of the ideal, more than %v", what, sum.worst, tc.worst)
+		}
+		if top.fullest > 1.4 {
+			t.Errorf("%s: the fullest has %.3f of its share", what, top.fullest)
 		}
 	}
 }
