@@ -148,12 +148,18 @@ func (n *node) start(tune ...func(n *node, cfg *Config)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- filler.Run(ctx) }()
+	tended := make(chan struct{})
+	go func() {
+		_ = store.Run(ctx)
+		close(tended)
+	}()
 	n.stop = sync.OnceFunc(func() {
 		wires.thaw()
 		cancel()
 		if err := <-ran; err != nil {
 			t.Errorf("run %s: %v", n.id, err)
 		}
+		<-tended
 		_ = cdn.Close()
 		if err := store.Close(); err != nil {
 			t.Errorf("close the store of %s: %v", n.id, err)
@@ -169,6 +175,9 @@ func (n *node) look() {
 		nodes[i] = ring.Node{ID: other.id, PeerAddr: other.addr, State: n.states[i], Incarnation: max(1, other.starts)}
 	}
 	n.view.Store(ring.NewView(n.id, 1, n.c.ring, nodes))
+	if n.Filler != nil {
+		n.ViewChanged()
+	}
 }
 
 // see makes all running nodes see node i in state.

@@ -17,8 +17,18 @@ import (
 	"github.com/mccd/mccd/storage/origin"
 )
 
+// Lister tells what a Store has.
+type Lister interface {
+	// Keys calls yield for each chunk held with the blocks that can be read,
+	// until it returns false.
+	Keys(yield func(storage.ChunkKey, disk.Bitmap) bool)
+	// Indexed returns a channel that closes when Keys tells of all.
+	Indexed() <-chan struct{}
+}
+
 // Store keeps chunks.
 type Store interface {
+	Lister
 	// Lookup opens the chunk that is held under key, else disk.ErrNotHeld.
 	Lookup(key storage.ChunkKey) (*disk.Chunk, error)
 	// Create opens the chunk under key, an empty one when nothing is held.
@@ -97,9 +107,13 @@ type Config struct {
 	// ReadAhead is how far a whole-file GET is read ahead at most, in bytes
 	// [32 MiB].
 	ReadAhead int64
-	// HeldFanout is how many other nodes are asked for what they hold before
-	// the origin is [16].
+	// HeldFanout is how many other nodes, whose holdings are not known yet, are
+	// asked for what they hold before the origin is [256].
 	HeldFanout int
+	// Holders bounds the chunks and records of others that are kept in memory,
+	// where this node is the acting owner [1048576]. Each takes about 160 bytes
+	// when it comes to be known.
+	Holders int
 	// RecordsInMemory bounds the records kept in memory [65536].
 	RecordsInMemory int
 
@@ -138,7 +152,10 @@ func (c Config) withDefaults() Config {
 		c.ReadAhead = 32 << 20
 	}
 	if c.HeldFanout == 0 {
-		c.HeldFanout = 16
+		c.HeldFanout = 256
+	}
+	if c.Holders == 0 {
+		c.Holders = 1 << 20
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

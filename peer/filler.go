@@ -12,6 +12,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"google.golang.org/grpc"
 
+	"github.com/mccd/mccd/peer/holders"
 	"github.com/mccd/mccd/peer/resolve"
 	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
 	"github.com/mccd/mccd/ring"
@@ -49,9 +50,20 @@ type Filler struct {
 	originBytes atomic.Int64
 	stopping    atomic.Bool
 
+	// book is what is known of what others hold; seen is the view that it goes
+	// by.
+	book      *holders.Book
+	seeing    sync.Mutex // lets seen only grow
+	seen      atomic.Pointer[ring.View]
+	acquiring *acquiring
+	sweeps    sweeps
+	imports   imports
+
 	admitted *admitted
 	// paused is when this process last stood still for longer than Silence.
 	paused atomic.Int64
+	// ticked is when this process was last seen to run; 0 = it is not watched.
+	ticked atomic.Int64
 	// refuted holds, by object, the last registration that an origin was seen
 	// to contradict.
 	refuted  *lru.Cache[storage.ObjectID, uint64]
@@ -79,7 +91,7 @@ func New(cfg Config) (*Filler, error) {
 		cache:   resolve.NewCache(cfg.Records, cfg.RecordsInMemory, cfg.Logger),
 		links:   newLinks(ctx, cfg),
 		wholes:  newWholes(),
-		flights: newFlights(cfg.Flights),
+		flights: newFlights(cfg.Flights), book: holders.New(cfg.Holders), acquiring: newAcquiring(),
 	}
 	var err error
 	if f.refuted, err = lru.New[storage.ObjectID, uint64](refutedObjects); err != nil {
@@ -103,7 +115,9 @@ func New(cfg Config) (*Filler, error) {
 func (f *Filler) Run(ctx context.Context) error {
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
+	f.ticked.Store(monotonic())
 	f.detach(func() { f.watchOwnPauses(watching) })
+	f.detach(func() { f.acquire(watching) })
 	served := make(chan error, 1)
 	if f.server != nil {
 		go func() { served <- f.server.Serve(f.cfg.Listener) }()
@@ -126,21 +140,32 @@ func (f *Filler) Run(ctx context.Context) error {
 func (f *Filler) watchOwnPauses(ctx context.Context) {
 	ticker := time.NewTicker(f.cfg.Silence / 3)
 	defer ticker.Stop()
-	for last := monotonic(); ; {
+	for {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
+			f.ticked.Store(0)
 			return
 		case <-f.ctx.Done():
+			f.ticked.Store(0)
 			return
 		}
-		now := monotonic()
-		if now-last > int64(f.cfg.Silence+f.cfg.Silence/3) {
-			f.paused.Store(now)
-			f.logger.Warn("this process stood still", "for", time.Duration(now-last))
-		}
-		last = now
+		f.noticePause()
+		f.ticked.Store(monotonic())
 	}
+}
+
+// noticePause takes back what others have told if this process stood still:
+// they may have come to hold more in its place.
+func (f *Filler) noticePause() {
+	now, last := monotonic(), f.ticked.Load()
+	if last == 0 || now-last <= int64(f.cfg.Silence+f.cfg.Silence/3) || !f.ticked.CompareAndSwap(last, now) {
+		return
+	}
+	f.paused.Store(now)
+	f.book.TakeBack()
+	f.acquiring.poke()
+	f.logger.Warn("this process stood still", "for", time.Duration(now-last))
 }
 
 // stoodStill reports whether others may still pass this node over after a pause

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/mccd/mccd/peer/holders"
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/disk"
 )
@@ -136,11 +137,27 @@ func (t *flights) onTheirWay(key storage.ChunkKey) (blocks disk.Bitmap) {
 		if !fl.sent.Load() {
 			continue
 		}
-		for i := fl.span.Off / storage.BlockSize; i*storage.BlockSize < fl.span.End; i++ {
-			blocks[i/64] |= 1 << (i % 64)
-		}
+		blocks = blocksOf(blocks, fl.span)
 	}
 	return blocks
+}
+
+// atOrigin returns what flights get from origins.
+func (t *flights) atOrigin() (out []holders.Held) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, list := range t.byKey {
+		var have disk.Bitmap
+		for _, fl := range list {
+			if fl.sent.Load() {
+				have = blocksOf(have, fl.span)
+			}
+		}
+		if !have.Empty() {
+			out = append(out, holders.Held{Key: key, Have: have})
+		}
+	}
+	return out
 }
 
 // owned returns the number of flights in progress that act as owner.

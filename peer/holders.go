@@ -1,52 +1,92 @@
 package peer
 
 import (
+	"cmp"
+	"errors"
+	"slices"
 	"sync"
+	"time"
 
+	"github.com/mccd/mccd/peer/holders"
 	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
 	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/disk"
 )
 
-// takeHeld fills what it can of fl from other nodes that hold it. What fails
+// takeHeld fills what it can of fl from other nodes that hold it: first from
+// those that are known to, then from those that have not told yet. What fails
 // here is left to the origin.
 func (f *Filler) takeHeld(fl *flight, j *job, s *sink) {
-	missing := s.missing(fl.span)
-	nodes := f.heldBy(j, fl.key.Index)
-	if len(missing) == 0 || len(nodes) == 0 {
+	if len(s.missing(fl.span)) == 0 {
 		return
 	}
-	held := f.probe(j, fl.key.Index, missing, nodes)
-	for i, node := range nodes {
-		for _, span := range heldSpans(held[i], s.missing(fl.span)) {
-			fl.from.Store(uint32(storage.SourcePeer))
-			x := &exchange{f: f, node: node, sink: s, req: f.heldRequest(j, fl.key.Index, span, peerv1.FillRequest_MODE_HELD)}
-			err := x.run(f.ctx, j.ref, 0) // it has just answered
-			f.metrics.fillBytes.WithLabelValues("held").Add(float64(x.stored))
-			if err != nil {
-				f.logger.Debug("holder did not give what it holds", "node", node.ID, "chunk", fl.key.String(), "error", err)
-				break
-			}
+	f.noticePause()
+	view := f.see()
+	found := f.book.Find(fl.key)
+	known, ask := f.whomToAsk(view, j, fl.key.Index, &found)
+	for _, node := range known {
+		if silence := f.patience(j, node); silence > 0 && !f.answers(node, time.Duration(silence)) {
+			continue
+		}
+		f.takeFrom(fl, j, s, node, found.Known[node.ID])
+	}
+	missing := s.missing(fl.span)
+	if len(missing) == 0 || len(ask) == 0 {
+		return
+	}
+	f.metrics.unmarkedAsks.Inc()
+	held := f.probe(j, fl.key.Index, missing, ask)
+	for i, node := range ask {
+		f.book.Learn(node.ID, holders.Held{Key: fl.key, Have: held[i]})
+		f.takeFrom(fl, j, s, node, held[i])
+	}
+}
+
+// answers reports whether node, which was silent, answers a ping.
+func (f *Filler) answers(node *ring.Node, within time.Duration) bool {
+	k, err := f.links.to(node)
+	return err == nil && f.links.ping(k, within)
+}
+
+// takeFrom takes what node has of what is missing.
+func (f *Filler) takeFrom(fl *flight, j *job, s *sink, node *ring.Node, have disk.Bitmap) {
+	for _, span := range heldSpans(have, s.missing(fl.span)) {
+		fl.from.Store(uint32(storage.SourcePeer))
+		x := &exchange{f: f, node: node, sink: s, req: f.heldRequest(j, fl.key.Index, span, peerv1.FillRequest_MODE_HELD)}
+		err := x.run(f.ctx, j.ref, 0) // it has just answered, or is not suspected
+		f.metrics.fillBytes.WithLabelValues("held").Add(float64(x.stored))
+		if errors.Is(err, disk.ErrNotHeld) {
+			f.book.Forget(node.ID, fl.key)
+		}
+		if err != nil {
+			f.logger.Debug("holder did not give what it holds", "node", node.ID, "chunk", fl.key.String(), "error", err)
+			return
 		}
 	}
 }
 
-// heldBy returns the nodes to ask for what they hold of a chunk: live ones, the
-// chunk's own candidates first, the requester not.
-func (f *Filler) heldBy(j *job, index uint32) []*ring.Node {
-	view := f.cfg.Placement.View()
-	var out []*ring.Node
+// whomToAsk returns the nodes that are known to hold a chunk, those in this
+// node's zone first, and those that may hold it: what they hold is not known.
+// The requester is not among them, and of the dead those only that were heard a
+// moment ago.
+func (f *Filler) whomToAsk(view *ring.View, j *job, index uint32, found *holders.Finding) (known, ask []*ring.Node) {
 	seen := map[string]bool{view.Self: true, j.caller: true}
 	add := func(node *ring.Node) {
-		if seen[node.ID] || len(out) >= f.cfg.HeldFanout {
+		if seen[node.ID] {
 			return
 		}
 		seen[node.ID] = true
 		// A suspect is asked too, with less patience: silence is no proof that
 		// it holds nothing.
-		if node.PeerAddr != "" && (node.State != ring.Failed || f.links.lively(node)) {
-			out = append(out, node)
+		if node.PeerAddr == "" || node.State == ring.Failed && !f.links.lively(node) {
+			return
+		}
+		if !found.Known[node.ID].Empty() {
+			known = append(known, node)
+		}
+		if found.MayHold(node.ID) && len(ask) < f.cfg.HeldFanout {
+			ask = append(ask, node)
 		}
 	}
 	for _, i := range view.Order(storage.PlacementHash(j.o.ID, index)) {
@@ -56,7 +96,21 @@ func (f *Filler) heldBy(j *job, index uint32) []*ring.Node {
 	for i := range nodes {
 		add(&nodes[i])
 	}
-	return out
+	zone := ""
+	if self := view.Node(uint16(max(0, view.SelfIndex()))); view.SelfIndex() >= 0 && self != nil {
+		zone = self.Zone
+	}
+	slices.SortStableFunc(known, func(a, b *ring.Node) int {
+		return cmp.Compare(btoi(a.Zone != zone), btoi(b.Zone != zone))
+	})
+	return known, ask
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // probe asks nodes, all at once, which blocks they hold. A node that does not
@@ -64,6 +118,7 @@ func (f *Filler) heldBy(j *job, index uint32) []*ring.Node {
 func (f *Filler) probe(j *job, index uint32, missing []storage.Span, nodes []*ring.Node) []disk.Bitmap {
 	held := make([]disk.Bitmap, len(nodes))
 	span := storage.Span{Off: missing[0].Off, End: missing[len(missing)-1].End}
+	f.metrics.probes.Add(float64(len(nodes)))
 	var wg sync.WaitGroup
 	for i, node := range nodes {
 		wg.Go(func() {

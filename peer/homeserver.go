@@ -64,7 +64,7 @@ func (s *service) Resolve(stream grpc.BidiStreamingServer[peerv1.ResolveRequest,
 	if caller := epochFromProto(open.GetEpoch()); !s.f.onListOf(ctx, placeOf(ref.ID(), 0), caller) {
 		return c.send(&peerv1.ResolveResponse{NotOwner: s.f.notOwner(caller, "")})
 	}
-	return c.serve(ctx, hq, open.GetCaller())
+	return c.serve(ctx, hq)
 }
 
 // homeCall is one question being answered by this node as home.
@@ -79,8 +79,8 @@ func (c *homeCall) send(m *peerv1.ResolveResponse) error {
 	return c.beats.send(func() error { return c.stream.Send(m) })
 }
 
-func (c *homeCall) serve(ctx context.Context, hq resolve.Query, caller string) error {
-	g, err := c.f.acquire(ctx, c.ref, hq, caller)
+func (c *homeCall) serve(ctx context.Context, hq resolve.Query) error {
+	g, err := c.f.askHome(ctx, c.ref, hq)
 	if err != nil {
 		if c.f.ctx.Err() != nil {
 			return errUnavailable
@@ -155,7 +155,7 @@ func (c *homeCall) result(id storage.ObjectID, lease uint64, m *peerv1.ResolveRe
 		if err != nil {
 			return true, status.Error(codes.InvalidArgument, err.Error())
 		}
-		current := c.f.home.Register(id, m.GetRegister().GetLease(), o)
+		current := c.f.registerHere(m.GetRegister().GetLease(), o)
 		return true, c.send(&peerv1.ResolveResponse{Record: recordToProto(current, c.f.cfg.Now())})
 	case m.GetFailure() != nil:
 		c.f.home.Fail(id, lease, failureFromProto(m.GetFailure()))

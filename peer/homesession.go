@@ -72,37 +72,32 @@ type ownHome struct {
 }
 
 func (f *Filler) openOwnHome(ctx context.Context, q question) (homeSession, error) {
-	g, err := f.acquire(ctx, q.ref, homeQuery(&q), q.caller)
+	g, err := f.askHome(ctx, q.ref, homeQuery(&q))
 	if err != nil {
 		return nil, err
 	}
 	return &ownHome{f: f, id: q.ref.ID(), g: g}, nil
 }
 
-// acquire asks this node's Home; a home without a record asks the others that
-// may have been home before, or have kept a copy, before anyone asks the origin.
-func (f *Filler) acquire(ctx context.Context, ref storage.Ref, hq resolve.Query, caller string) (resolve.Grant, error) {
-	id := ref.ID()
-	g, err := f.home.Acquire(ctx, id, hq)
-	if err != nil || g.Lease == 0 || g.Stale != nil {
-		return g, err
-	}
-	found := f.elsewhere(ctx, ref, caller)
-	if found == nil {
-		return g, nil
-	}
-	if found.Fresh(f.cfg.Now()) && !hq.Always && found.Version.ID() != hq.Refuted {
-		return resolve.Grant{Record: f.home.Register(id, g.Lease, found)}, nil
-	}
-	g.Stale = found
-	return g, nil
+// askHome asks this node's Home, which first gets what others that may have
+// been home before, or have kept a copy, know and it does not.
+func (f *Filler) askHome(ctx context.Context, ref storage.Ref, hq resolve.Query) (resolve.Grant, error) {
+	f.importRecord(ctx, ref)
+	return f.home.Acquire(ctx, ref.ID(), hq)
+}
+
+// registerHere registers o at this node's Home under a lease (0 = none).
+func (f *Filler) registerHere(lease uint64, o *storage.Object) *storage.Object {
+	current := f.home.Register(o.ID, lease, o)
+	f.untoldRecord(o.ID)
+	return current
 }
 
 func (h *ownHome) grant() resolve.Grant { return h.g }
 
 func (h *ownHome) register(o *storage.Object) *storage.Object {
 	h.ended = true
-	return h.f.home.Register(h.id, h.g.Lease, o)
+	return h.f.registerHere(h.g.Lease, o)
 }
 
 func (h *ownHome) fail(err error) {

@@ -13,6 +13,10 @@ type metrics struct {
 	resolves  *prometheus.CounterVec // by result
 	// disagreements counts calls of peers with another ring.
 	disagreements prometheus.Counter
+	inventories   *prometheus.CounterVec // by result: ok, partial, failed
+	holders       prometheus.Gauge
+	probes        prometheus.Counter
+	unmarkedAsks  prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -32,6 +36,18 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"reason"}),
 		disagreements: f.NewCounter(prometheus.CounterOpts{
 			Name: "mccd_peer_view_disagreements_total", Help: "Calls of nodes whose view digest differed from this node's.",
+		}),
+		inventories: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "mccd_peer_inventories_total", Help: "Inventories asked of other nodes, by result: ok, partial (the other does not see this node as acting owner of all that was asked), failed.",
+		}, []string{"result"}),
+		holders: f.NewGauge(prometheus.GaugeOpts{
+			Name: "mccd_peer_holders", Help: "Chunks and records of which this node, as acting owner, knows who else has them.",
+		}),
+		probes: f.NewCounter(prometheus.CounterOpts{
+			Name: "mccd_peer_probes_total", Help: "Nodes asked, for a miss, which blocks they hold.",
+		}),
+		unmarkedAsks: f.NewCounter(prometheus.CounterOpts{
+			Name: "mccd_peer_unmarked_asks_total", Help: "Misses for which not all live nodes had told what they hold.",
 		}),
 		resolves: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_resolves_total", Help: "Questions about the current version of an object, by how they ended.",

@@ -43,7 +43,9 @@ func certificate(t *testing.T, name string) tls.Certificate {
 }
 
 // shaken are credentials for connections whose handshake Dial has done.
-type shaken struct{ credentials.TransportCredentials }
+type shaken struct {
+	credentials.TransportCredentials
+}
 
 var errNoHandshake = errors.New("connection without a handshake")
 

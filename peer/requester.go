@@ -51,6 +51,9 @@ func (f *Filler) launch(fl *flight, j *job) {
 	ended := func(err error) {
 		f.metrics.flights.Dec()
 		f.flights.end(fl, err)
+		if fl.asOwner && j.o.Whole == "" {
+			f.untold(fl.key)
+		}
 	}
 	if !f.detach(func() { ended(f.fly(fl, j)) }) {
 		ended(errStopped)

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
+	"github.com/mccd/mccd/peer/holders"
 	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
 	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
@@ -336,6 +337,8 @@ func (c *fillCall) streamSpan(ctx context.Context, span storage.Span) error {
 	if err := c.doing(state); err != nil {
 		return err
 	}
+	began := rounded.Off
+	defer func() { c.learnHolder(storage.Span{Off: began, End: rounded.Off}) }()
 	for rounded.Off < rounded.End {
 		run, err := r.next(ctx, rounded)
 		if err != nil {
@@ -349,6 +352,16 @@ func (c *fillCall) streamSpan(ctx context.Context, span storage.Span) error {
 		rounded.Off += run.Len
 	}
 	return nil
+}
+
+// learnHolder notes that the caller has sent, which was sent to it.
+func (c *fillCall) learnHolder(sent storage.Span) {
+	if sent.Empty() || c.m.GetCaller() == "" {
+		return
+	}
+	key := c.o.Key(storage.ChunkOf(sent.Off))
+	have := blocksOf(disk.Bitmap{}, sent.Shift(-int64(key.Index)*storage.ChunkSize))
+	c.f.book.Learn(c.m.GetCaller(), holders.Held{Key: key, Have: have})
 }
 
 // sendRun sends a run as messages of at most frameBytes. Each is read once from

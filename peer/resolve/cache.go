@@ -64,6 +64,18 @@ func (c *Cache) Record(id storage.ObjectID) *storage.Object {
 	return o
 }
 
+// Registration returns the registration of the record of id that is in memory, 0
+// when none is.
+func (c *Cache) Registration(id storage.ObjectID) uint64 {
+	if o, ok := c.memory.Peek(id); ok {
+		return o.Registration
+	}
+	return 0
+}
+
+// Known returns the objects whose records are in memory.
+func (c *Cache) Known() []storage.ObjectID { return c.memory.Keys() }
+
 // Before returns the record of the version of id that was current before the
 // present one, nil when it is not known.
 func (c *Cache) Before(id storage.ObjectID) *storage.Object {

@@ -2156,7 +2156,9 @@ type AnnounceRequest struct {
 	Chunks []*Held `protobuf:"bytes,3,rep,name=chunks,proto3" json:"chunks,omitempty"`
 	// The caller took the callee for dead for a while: what it told before is
 	// not all that it holds.
-	Lapsed        bool `protobuf:"varint,4,opt,name=lapsed,proto3" json:"lapsed,omitempty"`
+	Lapsed bool `protobuf:"varint,4,opt,name=lapsed,proto3" json:"lapsed,omitempty"`
+	// Objects whose home the caller was, by mistake or in the callee's place.
+	Records       []*Kept `protobuf:"bytes,5,rep,name=records,proto3" json:"records,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2217,6 +2219,13 @@ func (x *AnnounceRequest) GetLapsed() bool {
 		return x.Lapsed
 	}
 	return false
+}
+
+func (x *AnnounceRequest) GetRecords() []*Kept {
+	if x != nil {
+		return x.Records
+	}
+	return nil
 }
 
 // AnnounceResponse is empty.
@@ -2642,12 +2651,13 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x06chunks\x18\x01 \x03(\v2\x12.mccd.peer.v1.HeldR\x06chunks\x12,\n" +
 	"\arecords\x18\x02 \x03(\v2\x12.mccd.peer.v1.KeptR\arecords\x12\x12\n" +
 	"\x04done\x18\x03 \x01(\bR\x04done\x12\x16\n" +
-	"\x06marked\x18\x04 \x01(\fR\x06marked\"\x98\x01\n" +
+	"\x06marked\x18\x04 \x01(\fR\x06marked\"\xc6\x01\n" +
 	"\x0fAnnounceRequest\x12\x16\n" +
 	"\x06caller\x18\x01 \x01(\tR\x06caller\x12)\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12*\n" +
 	"\x06chunks\x18\x03 \x03(\v2\x12.mccd.peer.v1.HeldR\x06chunks\x12\x16\n" +
-	"\x06lapsed\x18\x04 \x01(\bR\x06lapsed\"\x12\n" +
+	"\x06lapsed\x18\x04 \x01(\bR\x06lapsed\x12,\n" +
+	"\arecords\x18\x05 \x03(\v2\x12.mccd.peer.v1.KeptR\arecords\"\x12\n" +
 	"\x10AnnounceResponse\"\xdb\x01\n" +
 	"\aOffered\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\fR\x06object\x12\x14\n" +
@@ -2768,30 +2778,31 @@ var file_mccd_peer_v1_peer_proto_depIdxs = []int32{
 	27, // 37: mccd.peer.v1.InventoryResponse.records:type_name -> mccd.peer.v1.Kept
 	5,  // 38: mccd.peer.v1.AnnounceRequest.epoch:type_name -> mccd.peer.v1.Epoch
 	26, // 39: mccd.peer.v1.AnnounceRequest.chunks:type_name -> mccd.peer.v1.Held
-	15, // 40: mccd.peer.v1.Offered.presence:type_name -> mccd.peer.v1.Presence
-	11, // 41: mccd.peer.v1.Offered.record:type_name -> mccd.peer.v1.Record
-	5,  // 42: mccd.peer.v1.OfferRequest.epoch:type_name -> mccd.peer.v1.Epoch
-	32, // 43: mccd.peer.v1.OfferRequest.chunks:type_name -> mccd.peer.v1.Offered
-	4,  // 44: mccd.peer.v1.OfferResponse.result:type_name -> mccd.peer.v1.OfferResponse.Result
-	13, // 45: mccd.peer.v1.Peer.Fill:input_type -> mccd.peer.v1.FillRequest
-	18, // 46: mccd.peer.v1.Peer.Resolve:input_type -> mccd.peer.v1.ResolveRequest
-	22, // 47: mccd.peer.v1.Peer.Lookup:input_type -> mccd.peer.v1.LookupRequest
-	24, // 48: mccd.peer.v1.Peer.Ping:input_type -> mccd.peer.v1.PingRequest
-	28, // 49: mccd.peer.v1.Peer.Inventory:input_type -> mccd.peer.v1.InventoryRequest
-	30, // 50: mccd.peer.v1.Peer.Announce:input_type -> mccd.peer.v1.AnnounceRequest
-	33, // 51: mccd.peer.v1.Peer.Offer:input_type -> mccd.peer.v1.OfferRequest
-	14, // 52: mccd.peer.v1.Peer.Fill:output_type -> mccd.peer.v1.FillResponse
-	21, // 53: mccd.peer.v1.Peer.Resolve:output_type -> mccd.peer.v1.ResolveResponse
-	23, // 54: mccd.peer.v1.Peer.Lookup:output_type -> mccd.peer.v1.LookupResponse
-	25, // 55: mccd.peer.v1.Peer.Ping:output_type -> mccd.peer.v1.PingResponse
-	29, // 56: mccd.peer.v1.Peer.Inventory:output_type -> mccd.peer.v1.InventoryResponse
-	31, // 57: mccd.peer.v1.Peer.Announce:output_type -> mccd.peer.v1.AnnounceResponse
-	34, // 58: mccd.peer.v1.Peer.Offer:output_type -> mccd.peer.v1.OfferResponse
-	52, // [52:59] is the sub-list for method output_type
-	45, // [45:52] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	27, // 40: mccd.peer.v1.AnnounceRequest.records:type_name -> mccd.peer.v1.Kept
+	15, // 41: mccd.peer.v1.Offered.presence:type_name -> mccd.peer.v1.Presence
+	11, // 42: mccd.peer.v1.Offered.record:type_name -> mccd.peer.v1.Record
+	5,  // 43: mccd.peer.v1.OfferRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	32, // 44: mccd.peer.v1.OfferRequest.chunks:type_name -> mccd.peer.v1.Offered
+	4,  // 45: mccd.peer.v1.OfferResponse.result:type_name -> mccd.peer.v1.OfferResponse.Result
+	13, // 46: mccd.peer.v1.Peer.Fill:input_type -> mccd.peer.v1.FillRequest
+	18, // 47: mccd.peer.v1.Peer.Resolve:input_type -> mccd.peer.v1.ResolveRequest
+	22, // 48: mccd.peer.v1.Peer.Lookup:input_type -> mccd.peer.v1.LookupRequest
+	24, // 49: mccd.peer.v1.Peer.Ping:input_type -> mccd.peer.v1.PingRequest
+	28, // 50: mccd.peer.v1.Peer.Inventory:input_type -> mccd.peer.v1.InventoryRequest
+	30, // 51: mccd.peer.v1.Peer.Announce:input_type -> mccd.peer.v1.AnnounceRequest
+	33, // 52: mccd.peer.v1.Peer.Offer:input_type -> mccd.peer.v1.OfferRequest
+	14, // 53: mccd.peer.v1.Peer.Fill:output_type -> mccd.peer.v1.FillResponse
+	21, // 54: mccd.peer.v1.Peer.Resolve:output_type -> mccd.peer.v1.ResolveResponse
+	23, // 55: mccd.peer.v1.Peer.Lookup:output_type -> mccd.peer.v1.LookupResponse
+	25, // 56: mccd.peer.v1.Peer.Ping:output_type -> mccd.peer.v1.PingResponse
+	29, // 57: mccd.peer.v1.Peer.Inventory:output_type -> mccd.peer.v1.InventoryResponse
+	31, // 58: mccd.peer.v1.Peer.Announce:output_type -> mccd.peer.v1.AnnounceResponse
+	34, // 59: mccd.peer.v1.Peer.Offer:output_type -> mccd.peer.v1.OfferResponse
+	53, // [53:60] is the sub-list for method output_type
+	46, // [46:53] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_mccd_peer_v1_peer_proto_init() }

@@ -1,0 +1,214 @@
+package peer
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/mccd/mccd/peer/holders"
+	"github.com/mccd/mccd/ring"
+	"github.com/mccd/mccd/storage"
+)
+
+// Inventories in progress at one time, as asker and as answerer, and the waits
+// between tries at one node.
+const (
+	inventoriesAtOnce = 4
+	firstRetry        = 50 * time.Millisecond
+	lastRetry         = 2 * time.Second
+)
+
+// acquiring is what a node has to ask of others, and to tell them, because of
+// who acts for what.
+type acquiring struct {
+	wake chan struct{}
+	// answering bounds the inventories that are answered.
+	answering chan struct{}
+
+	mu      sync.Mutex // guards what follows
+	tries   map[string]*try
+	running int
+	// chunks and records are what this node came to hold in another's place,
+	// and has not told yet; lapsed are nodes that this one saw return.
+	chunks  map[storage.ChunkKey]struct{}
+	records map[storage.ObjectID]struct{}
+	lapsed  map[string]bool
+}
+
+// try is what becomes of asking or telling one node.
+type try struct {
+	running bool
+	due     int64
+	wait    time.Duration
+}
+
+// maxUntold bounds what waits to be told; over it the others are made to ask.
+const maxUntold = 1 << 15
+
+func newAcquiring() *acquiring {
+	return &acquiring{
+		wake: make(chan struct{}, 1), answering: make(chan struct{}, inventoriesAtOnce),
+		tries:  make(map[string]*try),
+		chunks: make(map[storage.ChunkKey]struct{}), records: make(map[storage.ObjectID]struct{}),
+		lapsed: make(map[string]bool),
+	}
+}
+
+func (a *acquiring) poke() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// begin reports whether key may be tried now, and counts it as running.
+func (a *acquiring) begin(key string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t := a.tries[key]
+	if t == nil {
+		t = &try{wait: firstRetry}
+		a.tries[key] = t
+	}
+	if t.running || a.running >= inventoriesAtOnce || monotonic() < t.due {
+		return false
+	}
+	t.running = true
+	a.running++
+	return true
+}
+
+// end notes how a try ended.
+func (a *acquiring) end(key string, ok bool) {
+	a.mu.Lock()
+	t := a.tries[key]
+	t.running = false
+	a.running--
+	if ok {
+		delete(a.tries, key)
+	} else {
+		t.due = monotonic() + int64(t.wait)
+		t.wait = min(2*t.wait, lastRetry)
+	}
+	a.mu.Unlock()
+	a.poke()
+}
+
+// retry lets all be tried at once again: the view has changed.
+func (a *acquiring) retry() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for key, t := range a.tries {
+		if !t.running {
+			delete(a.tries, key)
+		}
+	}
+}
+
+// due returns how long until the next try, at most lastRetry.
+func (a *acquiring) due() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	next := lastRetry
+	for _, t := range a.tries {
+		if !t.running {
+			next = min(next, max(time.Millisecond, time.Duration(t.due-monotonic())))
+		}
+	}
+	return next
+}
+
+// see lets the book know the present view, which it returns.
+func (f *Filler) see() *ring.View {
+	if view := f.cfg.Placement.View(); view == f.seen.Load() {
+		return view
+	}
+	f.seeing.Lock()
+	defer f.seeing.Unlock()
+	view := f.cfg.Placement.View()
+	if view == f.seen.Load() {
+		return view
+	}
+	returned := f.book.See(view)
+	f.seen.Store(view)
+	f.acquiring.mu.Lock()
+	for _, id := range returned {
+		f.acquiring.lapsed[id] = true
+	}
+	f.acquiring.mu.Unlock()
+	f.acquiring.retry()
+	f.acquiring.poke()
+	return view
+}
+
+// acquire asks the other nodes, until ctx ends, for what they hold of the
+// partitions that this node begins to act for, and tells them what they cannot
+// know.
+func (f *Filler) acquire(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		changed := f.changes.next()
+		f.see()
+		f.askInventories()
+		f.tell()
+		f.metrics.holders.Set(float64(f.book.Entries()))
+		timer.Reset(f.acquiring.due())
+		select {
+		case <-changed:
+		case <-f.acquiring.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		case <-f.ctx.Done():
+			return
+		}
+	}
+}
+
+// askInventories starts the inventories that are wanted and due.
+func (f *Filler) askInventories() {
+	for _, want := range f.book.Wants() {
+		if !f.acquiring.begin(want.Node) {
+			continue
+		}
+		if !f.detach(func() { f.acquiring.end(want.Node, f.takeInventory(want)) }) {
+			f.acquiring.end(want.Node, false)
+			return
+		}
+	}
+}
+
+// acts reports whether this node is the acting owner of p by its view.
+func (f *Filler) acts(view *ring.View, p place) bool {
+	i, ok := view.Acting(uint64(p))
+	return ok && int(i) == view.SelfIndex()
+}
+
+// Owned reports whether this node is the acting owner of the chunk by its
+// present view, so that its copy is not a borrowed one.
+func (f *Filler) Owned(key storage.ChunkKey) bool {
+	return f.acts(f.cfg.Placement.View(), placeOf(key.Object, key.Index))
+}
+
+// Settled reports whether every other live node has told what it holds of the
+// partitions that this node acts for.
+func (f *Filler) Settled() bool {
+	f.see()
+	return f.book.Settled()
+}
+
+// takeInventory asks want's node; false = not all of it was told.
+func (f *Filler) takeInventory(want holders.Want) bool {
+	told, err := f.inventoryOf(want)
+	result := "ok"
+	switch {
+	case err != nil:
+		result = "failed"
+		f.logger.Debug("node does not tell what it holds", "node", want.Node, "error", err)
+	case told != want.Partitions:
+		result = "partial"
+	}
+	f.metrics.inventories.WithLabelValues(result).Inc()
+	return err == nil && told == want.Partitions
+}
