@@ -20,7 +20,7 @@ func layer(dir string) (height int, ok bool) {
 		height int
 	}{
 		{"proto", 0}, {"ring", 0}, {"storage/httpcache", 1}, {"storage", 2},
-		{"cluster/gossip", 2}, {"cluster/consensus", 2}, {"cluster", 3}, {"peer", 3}, {"gateway", 3},
+		{"cluster/state", 1}, {"cluster/identity", 1}, {"cluster/gossip", 2}, {"cluster/consensus", 2}, {"cluster/wire", 2}, {"cluster", 3}, {"peer", 3}, {"gateway", 3},
 		{"cmd/mccd/node", 4}, {"cmd", 5}, {"test/faultorigin", 1}, {"test", 6},
 	} {
 		if within(dir, room.prefix) {
@@ -94,7 +94,7 @@ func badImports(files []goFile) []string {
 // badContracts returns one line for each import of generated types outside the
 // adapters, which translate them to plain ones.
 func badContracts(files []goFile) []string {
-	adapters := []string{"peer", "cluster", "cluster/gossip", "cluster/admin", "cluster/consensus"}
+	adapters := []string{"peer", "cluster", "cluster/gossip", "cluster/admin", "cluster/consensus", "cluster/state"}
 	var bad []string
 	for _, f := range files {
 		for _, imported := range f.imports {
