@@ -5,68 +5,63 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/mccd/mccd/cluster/gossip"
+	"github.com/mccd/mccd/cluster/state"
+	"github.com/mccd/mccd/cluster/wire"
+	clusterv1 "github.com/mccd/mccd/proto/mccd/cluster/v1"
 	"github.com/mccd/mccd/ring"
 )
 
-// ErrLeft tells that the node has left its cluster and is one of its own until it is
-// restarted.
-var ErrLeft = errors.New("this node has left its cluster: restart it to join one")
-
-// source tells who has a place in the ring. It is the gossiped directory now;
-// a replicated state takes its place.
-type source interface {
-	// Members returns the records with a place, sorted by id.
-	Members() []record
-	// Changed is signalled after a change.
-	Changed() <-chan struct{}
-}
-
-// liveness tells who answers.
-type liveness interface {
-	Members() []gossip.Member
-}
-
-// Cluster publishes Views. All methods are safe for concurrent use.
+// Cluster is a node's part in whatever cluster it is in, of one at first. All
+// methods are safe for concurrent use.
 type Cluster struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *metrics
 	id      string
-	dir     *directory
-	gossip  *gossip.Gossip
-	members source
-	alive   liveness
+	folders folders
+	port    *wire.Port
+	server  *grpc.Server
+	// bind is the gossip's address, with its port once that is bound; it and
+	// incarnation are used by whoever opens a membership.
+	bind        string
+	incarnation uint64
+
+	current atomic.Pointer[membership]
+	changes chan changeRequest
+	// joinSlot is held by the one join in progress.
+	joinSlot  chan struct{}
+	joinState joinState
 
 	view     atomic.Pointer[ring.View]
 	draining atomic.Bool
-	left     atomic.Bool
+	offered  atomic.Pointer[offer]
 	nudged   chan struct{} // of 1: publish again
-
-	// presumed are the members of an earlier run, held for alive until every
-	// known address has been tried. Written before Run; settled tells its end.
-	presumed map[string]bool
-	settled  atomic.Bool
 
 	// publishing is held while a View is made; it guards rings.
 	publishing sync.Mutex
 	rings      []*ring.Ring // the latest few, newest first
 
-	// saving is the one slot for writing the members file; who has it may use
-	// saved, what the file holds.
-	saving chan struct{}
-	saved  string
-
 	subscribers
 }
 
-// New binds the gossip and publishes the first View, made of this node and the
-// members that it knew in its former run; it starts no goroutine. Close, or
-// the end of Run, releases the sockets.
+// changeRequest asks Run to replace the membership.
+type changeRequest struct {
+	of   *membership
+	act  func(context.Context) error
+	done chan error
+}
+
+// New opens the node's membership, or makes it a cluster of one, and publishes
+// the first View; it starts no goroutine. Close, or the end of Run, releases
+// what it took, the Listener included.
 func New(cfg Config) (*Cluster, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
@@ -78,214 +73,223 @@ func New(cfg Config) (*Cluster, error) {
 	if cfg.Name == "" {
 		cfg.Name = id[:8]
 	}
-	kept, err := loadMembers(cfg.DataDir)
-	if err != nil {
-		cfg.Logger.Warn("start without the members of the former run", "err", err)
-	}
 	c := &Cluster{
-		cfg: cfg, log: cfg.Logger, id: id, metrics: newMetrics(cfg.Registerer),
-		nudged: make(chan struct{}, 1), saving: make(chan struct{}, 1), presumed: make(map[string]bool),
+		cfg: cfg, log: cfg.Logger, id: id, metrics: newMetrics(cfg.Registerer), folders: folders{cfg.DataDir},
+		bind: cfg.Bind, changes: make(chan changeRequest), joinSlot: make(chan struct{}, 1), nudged: make(chan struct{}, 1),
 	}
-	incarnation := uint64(max(1, time.Now().UnixMilli()))
-	for _, r := range kept {
-		if r.id == id {
-			incarnation = max(incarnation, min(r.incarnation+1, gossip.MaxIncarnation))
-		} else if !r.left {
-			c.presumed[r.id] = true
-		}
-	}
-	own := record{id: id, name: cfg.Name, zone: cfg.Zone, peerAddr: cfg.PeerAddr, incarnation: incarnation}
-	c.dir = newDirectory(own, kept, time.Now, c.log)
-	c.gossip, err = gossip.New(gossip.Config{
-		NodeID: id, Name: cfg.Name, Zone: cfg.Zone, PeerAddr: cfg.PeerAddr,
-		Incarnation: incarnation, FormatVersion: ring.FormatVersion,
-		Bind: cfg.Bind, Advertise: cfg.Advertise, Label: cfg.Label, Keys: keysOf(cfg.SecretKey),
-		State: c.dir, Known: c.known, Allow: cfg.Allow, Timing: cfg.Timing, Logger: c.log,
-	})
-	if err != nil {
+	if c.port, err = wire.New(wire.Config{
+		Listener: cfg.Listener, Policy: policy{c}, Dial: c.dial, Logger: c.log.With("part", "wire"), Registerer: cfg.Registerer,
+	}); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	c.dir.located(c.gossip.Addr())
-	c.members, c.alive = c.dir, c.gossip
-	if err := c.publish(); err != nil {
-		return nil, errors.Join(fmt.Errorf("cluster: %w", err), c.gossip.Close())
+	if err := c.begin(); err != nil {
+		return nil, errors.Join(fmt.Errorf("cluster: %w", err), c.port.Close())
 	}
+	r := rules()
+	c.server = grpc.NewServer(append([]grpc.ServerOption{
+		grpc.Creds(c.port.ServerCredentials()),
+		grpc.ChainUnaryInterceptor(r.Unary()), grpc.ChainStreamInterceptor(r.Stream()),
+	}, cfg.ServerOptions...)...)
+	clusterv1.RegisterClusterServer(c.server, &service{c: c})
 	return c, nil
 }
+
+func (c *Cluster) begin() error {
+	if err := c.boot(); err != nil {
+		return err
+	}
+	m, err := c.open()
+	if err != nil {
+		return err
+	}
+	c.current.Store(m)
+	if err := c.publish(); err != nil {
+		return errors.Join(err, m.discard())
+	}
+	return nil
+}
+
+// Registrar is the gRPC server of the port between nodes: services are
+// registered before Run.
+func (c *Cluster) Registrar() grpc.ServiceRegistrar { return c.server }
 
 // ID returns the node's id.
 func (c *Cluster) ID() string { return c.id }
 
-// GossipAddr returns the gossip address that others are told: what another
-// node joins.
-func (c *Cluster) GossipAddr() string { return c.gossip.Addr() }
+// GossipAddr returns the gossip address that others are told; empty while this
+// node waits for its cluster to be founded.
+func (c *Cluster) GossipAddr() string {
+	if m := c.current.Load(); m.gossip != nil {
+		return m.gossip.Addr()
+	}
+	return ""
+}
 
-// View returns the present View; it is never nil.
-func (c *Cluster) View() *ring.View { return c.view.Load() }
+// State returns the replicated state as far as this node knows it; never nil.
+// It must not be modified.
+func (c *Cluster) State() *state.State { return c.current.Load().state() }
 
-// Run gossips and publishes Views until ctx is done, and returns nil then.
-// The node keeps its place in the cluster: others see it as failed until it is
-// back. It may be called once.
+// DialNode opens a connection for gRPC to the node id, whose certificate it
+// has checked.
+func (c *Cluster) DialNode(ctx context.Context, id, addr string) (net.Conn, error) {
+	return c.port.DialNode(ctx, wire.ProtocolGRPC, id, addr)
+}
+
+// Port gives the credentials that go with DialNode.
+func (c *Cluster) Port() *wire.Port { return c.port }
+
+func (c *Cluster) dial(ctx context.Context, addr string) (net.Conn, error) {
+	if c.cfg.Allow != nil && !c.cfg.Allow(addr) {
+		return nil, errors.New("address is cut off")
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", addr)
+}
+
+// Run takes part until ctx is done, and returns nil then. The node keeps its
+// place: others see it as failed until it is back. It may be called once, and
+// what is registered at Registrar must have stopped when ctx ends.
 func (c *Cluster) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	gossiped := make(chan error, 1)
-	go func() { gossiped <- c.gossip.Run(ctx) }()
-	err := c.watch(ctx, gossiped)
-	c.save()
+	portCtx, stopPort := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopPort()
+	inner, stopInner := context.WithCancel(ctx)
+	defer stopInner()
+	var wg sync.WaitGroup
+	ended := make(chan error, 3)
+	wg.Go(func() { ended <- part(portCtx, "port between nodes", c.port.Run) })
+	wg.Go(func() {
+		ended <- part(portCtx, "server for nodes", func(context.Context) error { return c.server.Serve(c.port.GRPC()) })
+	})
+	wg.Go(func() { c.handRaft(portCtx) })
+	wg.Go(func() { c.watch(inner) })
+	wg.Go(func() {
+		c.resumeLeave(inner)
+		c.resume(inner)
+	})
+	lived := make(chan error, 1)
+	go func() { lived <- c.live(inner) }()
+	var err error
+	select {
+	case err = <-lived:
+		lived <- nil
+	case err = <-ended:
+	}
+	stopInner()
+	err = errors.Join(err, <-lived) // hands leadership on, over the port
+	c.server.Stop()
+	stopPort()
+	wg.Wait()
 	return err
 }
 
-// Close releases the sockets of a Cluster whose Run was never called; after
-// Run it does nothing.
-func (c *Cluster) Close() error { return c.gossip.Close() }
+func part(ctx context.Context, name string, run func(context.Context) error) error {
+	err := run(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, errors.Join(err, errors.New("it ended by itself")))
+}
 
-// watch publishes until the gossip has ended and ctx is done.
-func (c *Cluster) watch(ctx context.Context, gossiped <-chan error) error {
-	tick := max(time.Millisecond, min(c.cfg.ForgetAfter/8, 10*time.Minute))
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	var (
-		settled = c.gossip.Settled()
-		done    = ctx.Done()
-		gather  <-chan time.Time // set while events are gathered
-		ticked  = time.Now()
-	)
+// live runs one membership after the other until ctx is done.
+func (c *Cluster) live(ctx context.Context) error {
 	for {
-		select {
-		case err := <-gossiped:
-			gossiped = nil
-			if err != nil {
+		m := c.current.Load()
+		mctx, cancel := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		go func() { done <- m.run(mctx) }()
+		var req changeRequest
+		for req.act == nil {
+			select {
+			case err := <-done:
+				cancel()
+				if ctx.Err() != nil {
+					err = nil
+				}
 				return err
+			case r := <-c.changes:
+				if r.of != m {
+					r.done <- errors.New("this node's cluster has changed meanwhile")
+					continue
+				}
+				req = r
 			}
-			if done == nil {
-				return nil
-			}
-			continue
-		case <-done:
-			if done = nil; gossiped == nil {
-				return nil
-			}
-			continue // the gossip ends too
-		case <-settled:
-			settled = nil
-			c.settled.Store(true)
-		case <-c.gossip.Changes():
-		case <-c.members.Changed():
-		case <-c.nudged:
-		case <-ticker.C:
-			now := time.Now()
-			c.forget(min(now.Sub(ticked), 2*tick))
-			ticked = now
-			c.save()
-			continue
-		case <-gather:
-			gather = nil
-			if err := c.publish(); err != nil {
-				c.log.Error("keep the former view", "err", err)
-			}
-			c.save()
-			continue
 		}
-		if gather == nil {
-			gather = time.After(c.cfg.Settle)
+		cancel()
+		err := errors.Join(<-done, ctx.Err())
+		if err == nil {
+			err = req.act(ctx)
 		}
+		next, oerr := c.open()
+		if oerr != nil {
+			req.done <- errors.Join(err, oerr)
+			return fmt.Errorf("open membership: %w", oerr)
+		}
+		c.current.Store(next)
+		c.offered.Store(nil)
+		if perr := c.publish(); perr != nil {
+			c.log.Error("keep the former view", "err", perr)
+		}
+		req.done <- err
 	}
 }
 
-// known returns the addresses that the rejoin loop tries.
-func (c *Cluster) known() []string {
-	var addrs []string
-	for _, r := range c.dir.Members() {
-		if r.id != c.id {
-			addrs = append(addrs, r.gossipAddr)
-		}
+// change stops membership m, has act change its folder, and starts what is
+// there then.
+func (c *Cluster) change(ctx context.Context, m *membership, act func(context.Context) error) error {
+	req := changeRequest{of: m, act: act, done: make(chan error, 1)}
+	select {
+	case c.changes <- req:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	if len(c.gossip.Members()) <= 1 {
-		addrs = append(addrs, c.cfg.Seeds...)
-	}
-	return addrs
+	return <-req.done // once begun, it is finished
 }
 
-// forget takes the place of members that were missed for very long. Only a
-// node that sees more than half of the members alive does: one that is cut off
-// would forget all others, and bring that back with it.
-func (c *Cluster) forget(elapsed time.Duration) {
-	if c.left.Load() {
-		return
-	}
-	alive := make(map[string]bool)
-	for _, m := range c.alive.Members() {
-		alive[m.ID] = true
-	}
-	members, seen := c.dir.Members(), 0
-	for _, r := range members {
-		if alive[r.id] {
-			seen++
+// handRaft gives Raft's streams to the present membership.
+func (c *Cluster) handRaft(ctx context.Context) {
+	for {
+		conn, err := c.port.AcceptRaft(ctx)
+		if err != nil {
+			return
 		}
+		go c.current.Load().stream.take(conn)
 	}
-	c.dir.miss(alive, elapsed, c.cfg.ForgetAfter, 2*seen > len(members))
+}
+
+// Close releases what a Cluster holds whose Run was never called.
+func (c *Cluster) Close() error {
+	return errors.Join(c.current.Load().discard(), c.port.Close())
+}
+
+// nextIncarnation returns one that is higher than any of an earlier start.
+func (c *Cluster) nextIncarnation(b *book) uint64 {
+	n := max(c.incarnation+1, uint64(max(1, time.Now().UnixMilli())))
+	if p, ok := b.of(c.id); ok {
+		n = max(n, min(p.Incarnation+1, gossip.MaxIncarnation))
+	}
+	c.incarnation = n
+	return n
 }
 
 // SetDraining tells all nodes whether this one's successors are to act for it.
 // It does not wait.
 func (c *Cluster) SetDraining(draining bool) {
 	c.draining.Store(draining)
-	c.gossip.SetDraining(draining)
+	if m := c.current.Load(); m.gossip != nil {
+		m.gossip.SetDraining(draining)
+	}
 	c.nudge()
 }
 
-func (c *Cluster) nudge() {
+func (c *Cluster) nudge() { nudge(c.nudged) }
+
+// nudge leaves a signal in a channel of 1.
+func nudge(c chan struct{}) {
 	select {
-	case c.nudged <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-// Join makes this node's cluster and that of a peer one; addrs are gossip
-// addresses of peers, "host" or "host:port", of which one that answers is
-// enough. When it returns, View shows the result. Run must have begun, or
-// begin before ctx ends.
-func (c *Cluster) Join(ctx context.Context, addrs []string) error {
-	if c.left.Load() {
-		return ErrLeft
-	}
-	if len(addrs) == 0 {
-		return errors.New("join: no peer named: give the gossip address of a running node, host or host:7946")
-	}
-	n, err := c.gossip.Join(ctx, addrs)
-	if err != nil {
-		return fmt.Errorf("join: %w; check that mccd runs there, that the port is its gossip port (gossip_listen, 7946 unless set), and that nothing between blocks TCP and UDP", err)
-	}
-	c.log.Info("joined", "answered", n)
-	c.settled.Store(true)
-	if err := c.publish(); err != nil {
-		return fmt.Errorf("join: %w", err)
-	}
-	return nil
-}
-
-// Leave gives this node's place in the ring away and tells the others. When it
-// returns, the node is a cluster of one, gossips no more and knows nobody;
-// Run goes on until its ctx is done. The error says that the others could not
-// be told in time: they see the node as failed until they forget it.
-func (c *Cluster) Leave(ctx context.Context) error {
-	if !c.left.CompareAndSwap(false, true) {
-		return ErrLeft
-	}
-	c.dir.leave()
-	err := c.gossip.Leave(ctx)
-	c.dir.alone()
-	if perr := c.publish(); perr != nil {
-		err = errors.Join(err, perr)
-	}
-	c.save()
-	return err
-}
-
-func keysOf(key []byte) [][]byte {
-	if len(key) == 0 {
-		return nil
-	}
-	return [][]byte{key}
-}
+// Sever cuts the connections of the gRPC server between nodes at once.
+func (c *Cluster) Sever() { c.server.Stop() }

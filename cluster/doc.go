@@ -1,5 +1,4 @@
-// Package cluster knows who is in the cluster and who is alive, and publishes
-// both as immutable ring.Views. Every node is a cluster, of one at first.
-// Members keep their place in the ring while they are dead: only leaving, or a
-// very long absence, takes it away. See DESIGN.md in this folder.
+// Package cluster puts together who is in the cluster (the replicated state),
+// who is alive (gossip) and who may speak (identity), and publishes the result
+// as immutable Views; see DESIGN.md.
 package cluster

@@ -1,70 +1,98 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
-	"sync"
+	"strings"
+	"time"
 
+	"github.com/mccd/mccd/cluster/gossip"
+	"github.com/mccd/mccd/cluster/state"
 	"github.com/mccd/mccd/ring"
 )
 
-// ringsKept is how many rings are kept: a member that leaves and comes back
-// costs no new one.
+// ringsKept is how many rings are kept, so that a change that is undone, or
+// offered before it is applied, is not computed again.
 const ringsKept = 4
 
-// publish makes a View of what is known now and publishes it, if it differs
-// from the present one.
+// offer is a placement that a peer has told, newer than this node's state.
+type offer struct {
+	epoch   ring.Epoch
+	members []ring.Member
+	nodes   []ring.Node
+}
+
+// Learn takes in a newer placement that another node has told. It is the View
+// until this node has applied the state that it is of; nodes name the members
+// and where they are.
+func (c *Cluster) Learn(epoch ring.Epoch, members []ring.Member, nodes []ring.Node) {
+	st := c.State()
+	own := st.Epoch()
+	if st.ClusterID == "" || !epoch.Newer(own) {
+		return
+	}
+	if old := c.offered.Load(); old != nil && !epoch.Newer(old.epoch) {
+		return
+	}
+	c.log.Info("a node told a newer placement", "epoch", epoch.String(), "own", own.String())
+	c.offered.Store(&offer{epoch: epoch, members: members, nodes: nodes})
+	if err := c.publish(); err != nil {
+		c.log.Warn("a told placement is of no use", "err", err)
+		c.offered.Store(nil)
+	}
+}
+
+// View returns the present View; it is never nil.
+func (c *Cluster) View() *ring.View { return c.view.Load() }
+
+// watch publishes until ctx is done; events are gathered for Settle.
+func (c *Cluster) watch(ctx context.Context) {
+	var gather <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.nudged:
+			if gather == nil {
+				gather = time.After(c.cfg.Settle)
+			}
+		case <-gather:
+			gather = nil
+			if err := c.publish(); err != nil {
+				c.log.Error("keep the former view", "err", err)
+			}
+		}
+	}
+}
+
+// publish makes a View of what is known now.
 func (c *Cluster) publish() error {
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
-
-	answering := c.alive.Members()
-	if c.left.Load() {
-		answering = nil
-	} else {
-		c.dir.observe(answering, c.gossip.TakeDeparted())
-		c.gossip.SetIncarnation(c.dir.own().incarnation)
-	}
-	states := make(map[string]ring.State, len(answering))
-	for _, m := range answering {
-		states[m.ID] = ring.Alive
-		if m.Draining {
-			states[m.ID] = ring.Draining
+	m := c.current.Load()
+	epoch, members, nodes := c.placement(m)
+	alive := make(map[string]gossip.Member)
+	if m.gossip != nil {
+		for _, g := range m.gossip.Members() {
+			alive[g.ID] = g
 		}
 	}
-	records := c.members.Members()
-	places := make([]ring.Member, 0, len(records))
-	nodes := make([]ring.Node, 0, len(records))
-	for _, r := range records {
-		state, answers := states[r.id]
-		switch {
-		case r.id == c.id:
-			state = ring.Alive
-			if c.draining.Load() {
-				state = ring.Draining
-			}
-		case answers:
-		case c.presumed[r.id] && !c.settled.Load():
-			state = ring.Alive
-		default:
-			state = ring.Failed
-		}
-		places = append(places, ring.Member{ID: r.id, Zone: r.zone, Weight: 1})
-		nodes = append(nodes, ring.Node{ID: r.id, Name: r.name, Zone: r.zone, PeerAddr: r.peerAddr, State: state})
+	for i := range nodes {
+		c.settleNode(m, &nodes[i], alive)
 	}
-	r, err := c.ringOf(places)
+	r, err := c.ringOf(members)
 	if err != nil {
-		return fmt.Errorf("place %d members: %w", len(places), err)
+		return fmt.Errorf("place %d members: %w", len(members), err)
 	}
 	serial := uint64(1)
 	if old := c.view.Load(); old != nil {
-		if old.Digest() == r.Digest() && slices.Equal(old.Nodes(), nodes) {
+		serial = old.Serial + 1
+		if old.Digest() == r.Digest() && old.Epoch == epoch && slices.Equal(old.Nodes(), nodes) {
 			return nil
 		}
-		serial = old.Serial + 1
 	}
-	v := ring.NewView(c.id, serial, r, nodes)
+	v := ring.NewView(c.id, serial, r, nodes).At(epoch)
 	c.logChange(c.view.Load(), v)
 	c.view.Store(v)
 	c.metrics.published(v)
@@ -72,15 +100,70 @@ func (c *Cluster) publish() error {
 	return nil
 }
 
-// ringOf returns the ring of places, which are sorted, from those that are
-// kept if it is there.
-func (c *Cluster) ringOf(places []ring.Member) (*ring.Ring, error) {
+// placement returns who has a place: by the state, by a newer one that a peer
+// told, or this node alone where it is in no cluster (yet, or any more).
+func (c *Cluster) placement(m *membership) (ring.Epoch, []ring.Member, []ring.Node) {
+	st := m.state()
+	own, known := st.Node(c.id)
+	if st.ClusterID == "" || known && own.State == state.Left {
+		return ring.Epoch{}, []ring.Member{{ID: c.id, Zone: c.cfg.Zone, Weight: max(1, c.cfg.Weight)}},
+			[]ring.Node{{ID: c.id, Name: c.cfg.Name, Zone: c.cfg.Zone}}
+	}
+	epoch := st.Epoch()
+	if o := c.offered.Load(); o != nil {
+		if o.epoch.Newer(epoch) {
+			return o.epoch, slices.Clone(o.members), slices.Clone(o.nodes)
+		}
+		c.offered.CompareAndSwap(o, nil)
+	}
+	var members []ring.Member
+	var nodes []ring.Node
+	for _, n := range st.Members() {
+		members = append(members, ring.Member{ID: n.ID, Zone: n.Zone, Weight: n.Weight})
+		node := ring.Node{ID: n.ID, Name: n.Name, Zone: n.Zone, PeerAddr: n.PeerAddr}
+		if n.State == state.Draining {
+			node.State = ring.Draining
+		}
+		nodes = append(nodes, node)
+	}
+	return epoch, members, nodes
+}
+
+// settleNode fills in where n is and whether it lives.
+func (c *Cluster) settleNode(m *membership, n *ring.Node, alive map[string]gossip.Member) {
+	if p, ok := m.book.of(n.ID); ok {
+		n.PeerAddr = p.Peer
+	}
+	if n.ID == c.id {
+		n.PeerAddr, n.Incarnation = c.cfg.PeerAddr, c.incarnation
+		if c.draining.Load() {
+			n.State = ring.Draining
+		}
+		return
+	}
+	g, answers := alive[n.ID]
+	switch {
+	case answers:
+		n.PeerAddr, n.Incarnation = g.PeerAddr, g.Incarnation
+		if g.Draining {
+			n.State = ring.Draining
+		}
+	case m.presumed[n.ID] && !m.settled.Load():
+		// As in the former run, until it has been tried.
+	default:
+		n.State = ring.Failed
+	}
+}
+
+// ringOf returns the ring of members from those that are kept if it is there.
+func (c *Cluster) ringOf(members []ring.Member) (*ring.Ring, error) {
+	slices.SortFunc(members, func(a, b ring.Member) int { return strings.Compare(a.ID, b.ID) })
 	for _, r := range c.rings {
-		if slices.Equal(r.Members(), places) {
+		if slices.Equal(r.Members(), members) {
 			return r, nil
 		}
 	}
-	r, err := ring.New(places)
+	r, err := ring.New(members)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +181,6 @@ func (c *Cluster) logChange(old, v *ring.View) {
 		switch {
 		case !ok:
 			c.log.Info("node is a member", "node", n.Name, "id", n.ID, "state", n.State.String(), "peer", n.PeerAddr)
-			c.warnOfNamesake(v, n)
 		case was.State != n.State:
 			c.log.Info("node changed", "node", n.Name, "id", n.ID, "state", n.State.String(), "was", was.State.String())
 		}
@@ -110,77 +192,5 @@ func (c *Cluster) logChange(old, v *ring.View) {
 	}
 	if old.Digest() != v.Digest() {
 		c.log.Info("ring changed", "members", len(v.Nodes()), "digest", fmt.Sprintf("%016x", v.Digest()))
-	}
-}
-
-// warnOfNamesake tells of a member with the name of n, which is new. Nodes are
-// told apart by their ids, but people and Cache-Status know only names.
-func (c *Cluster) warnOfNamesake(v *ring.View, n ring.Node) {
-	for _, other := range v.Nodes() {
-		if other.Name == n.Name && other.ID != n.ID {
-			c.log.Warn("two members have one name: give each a name of its own",
-				"node", n.Name, "id", n.ID, "other", other.ID, "state", other.State.String())
-		}
-	}
-}
-
-// save writes the members file if what it holds has changed. One save follows
-// the other, so that the file never goes back.
-func (c *Cluster) save() {
-	c.saving <- struct{}{}
-	defer func() { <-c.saving }()
-	b := sealMembers(c.dir.snapshot())
-	if string(b) == c.saved {
-		return
-	}
-	if err := writeAtomic(filepath.Join(c.cfg.DataDir, membersFile), b); err != nil {
-		c.log.Error("keep known members", "err", err)
-		return
-	}
-	c.saved = string(b)
-}
-
-// subscribers are told of every View, the latest at least.
-type subscribers struct {
-	mu   sync.Mutex
-	all  map[int]chan *ring.View
-	next int
-}
-
-// Subscribe returns a channel that gives the present View at once and then
-// each new one; a reader that is slow gets the latest. cancel ends it; the
-// channel is not closed.
-func (c *Cluster) Subscribe() (views <-chan *ring.View, cancel func()) {
-	// publishing, so that no View falls between the first and the next.
-	c.publishing.Lock()
-	defer c.publishing.Unlock()
-	ch := make(chan *ring.View, 1)
-	ch <- c.View()
-	s := &c.subscribers
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all == nil {
-		s.all = make(map[int]chan *ring.View)
-	}
-	s.next++
-	id := s.next
-	s.all[id] = ch
-	return ch, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.all, id)
-	}
-}
-
-// publish gives v to all; it is called by one goroutine at a time.
-func (s *subscribers) publish(v *ring.View) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, ch := range s.all {
-		select {
-		case <-ch:
-		default:
-		}
-		ch <- v
 	}
 }

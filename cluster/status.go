@@ -1,79 +1,153 @@
 package cluster
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
+	"context"
+	"fmt"
+	"sync"
+	"time"
 
+	"github.com/mccd/mccd/cluster/state"
 	"github.com/mccd/mccd/ring"
 )
 
-// NodeStatus is a member with what only status shows.
-type NodeStatus struct {
-	ring.Node
-	// GossipAddr is "host:port" of its gossip.
-	GossipAddr string
-	// Self tells that it is this node.
-	Self bool
-	// Owned is its share of the partitions, between 0 and 1.
-	Owned float64
+// joinState is what status tells of a join in progress.
+type joinState struct {
+	mu      sync.Mutex
+	active  bool
+	peers   []string
+	now     string
+	last    string
+	started time.Time
 }
 
-// Nodes returns the members of the present View, in its order.
-func (c *Cluster) Nodes() []NodeStatus {
-	v := c.View()
-	owned := make([]int, len(v.Nodes()))
+func (j *joinState) begin(peers []string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.active {
+		j.started, j.last = time.Now(), ""
+	}
+	j.active, j.peers, j.now = true, peers, "starting"
+}
+
+func (j *joinState) step(what string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.now = what
+}
+
+func (j *joinState) end(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err == nil {
+		j.active = false
+		return
+	}
+	j.now, j.last = "waiting to try again", err.Error()
+}
+
+func (j *joinState) stop() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.active = false
+}
+
+func (j *joinState) status() *state.JoinStatus {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.active {
+		return nil
+	}
+	return &state.JoinStatus{Peers: j.peers, Step: j.now, Error: j.last, For: time.Since(j.started)}
+}
+
+// ClusterStatus tells how the cluster is, as this node sees it.
+func (c *Cluster) ClusterStatus(context.Context) (state.ClusterStatus, error) {
+	m, v := c.current.Load(), c.View()
+	st := m.state()
+	s := state.ClusterStatus{
+		ClusterID: st.ClusterID, Epoch: v.Epoch, Role: state.RoleNone, AppliedIndex: st.Index,
+		ConfigRevision: st.Config.Revision, Join: c.joinState.status(),
+	}
+	voters := make(map[string]bool)
+	if m.raft == nil {
+		s.Quorum.Reason = "it waits for its cluster to be founded by the first of the names that it was told to join"
+		s.Warnings = append(s.Warnings, "this node is in no cluster yet: "+s.Quorum.Reason)
+	} else {
+		m.raftStatus(st, &s, voters)
+	}
+	owned := ownedShares(v)
+	for _, n := range st.Nodes {
+		ns := state.NodeStatus{Node: n, Self: n.ID == c.id, Voter: voters[n.ID], Leader: n.ID != "" && n.ID == s.LeaderID, Owned: owned[n.ID]}
+		if seen, ok := v.ByID(n.ID); ok {
+			ns.Alive, ns.Node.PeerAddr = seen.State.String(), seen.PeerAddr
+		}
+		if p, ok := m.book.of(n.ID); ok {
+			ns.Node.PeerAddr, ns.Node.GossipAddr = p.Peer, p.Gossip
+		}
+		s.Nodes = append(s.Nodes, ns)
+	}
+	if why := m.refused.Load(); why != nil {
+		s.Warnings = append(s.Warnings, "the cluster refuses this node: "+*why)
+	}
+	if own, ok := st.Node(c.id); ok && own.State == state.Left {
+		s.Warnings = append(s.Warnings, "this node was removed from its cluster and serves alone: join again with a new token, or leave for good with mccd leave")
+	}
+	if !s.Quorum.OK && m.raft != nil {
+		s.Warnings = append(s.Warnings, "nothing can be written to the cluster's configuration: "+s.Quorum.Reason+"; downloads go on")
+	}
+	return s, nil
+}
+
+// raftStatus fills in what Raft knows.
+func (m *membership) raftStatus(st *state.State, s *state.ClusterStatus, voters map[string]bool) {
+	q := m.raft.Quorum()
+	for _, id := range q.Voters {
+		voters[id] = true
+	}
+	for _, server := range q.Servers {
+		if server.ID == m.c.id {
+			s.Role = state.RoleFollower
+		}
+	}
+	switch {
+	case m.raft.IsLeader():
+		s.Role = state.RoleLeader
+	case voters[m.c.id]:
+		s.Role = state.RoleVoter
+	}
+	if q.HasLeader {
+		s.LeaderID, s.Quorum.OK = q.Leader, true
+		if n, ok := st.Node(q.Leader); ok {
+			s.LeaderName = n.Name
+		}
+	} else {
+		alive := 0
+		for id := range voters {
+			if m.alive(id) {
+				alive++
+			}
+		}
+		s.Quorum.For = q.Since
+		s.Quorum.Reason = fmt.Sprintf("no leader: %d of %d voters answer this node", alive, len(voters))
+	}
+	if q.Halted != nil {
+		s.Quorum.OK = false
+		s.Quorum.Reason = fmt.Sprintf("this node has stopped following the configuration: %v", q.Halted)
+		s.Warnings = append(s.Warnings, s.Quorum.Reason)
+	}
+}
+
+// ownedShares returns each member's share of the partitions.
+func ownedShares(v *ring.View) map[string]float64 {
+	count := make([]int, len(v.Nodes()))
 	for p := range ring.Partitions {
 		if order := v.Ring.At(p); len(order) > 0 {
-			owned[order[0]]++
+			count[order[0]]++
 		}
 	}
-	addrs := make(map[string]string)
-	for _, r := range c.dir.snapshot() {
-		addrs[r.id] = r.gossipAddr
-	}
-	nodes := make([]NodeStatus, len(v.Nodes()))
+	shares := make(map[string]float64, len(count))
 	for i, n := range v.Nodes() {
-		nodes[i] = NodeStatus{
-			Node: n, GossipAddr: addrs[n.ID], Self: n.ID == c.id, Owned: float64(owned[i]) / ring.Partitions,
-		}
+		shares[n.ID] = float64(count[i]) / ring.Partitions
 	}
-	return nodes
-}
-
-type metrics struct {
-	nodes *prometheus.GaugeVec
-	views prometheus.Counter
-	rings prometheus.Counter
-	last  uint64 // digest of the last View
-}
-
-func newMetrics(reg prometheus.Registerer) *metrics {
-	f := promauto.With(reg)
-	return &metrics{
-		nodes: f.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "mccd_cluster_nodes", Help: "Members of the cluster as this node sees them, by state.",
-		}, []string{"state"}),
-		views: f.NewCounter(prometheus.CounterOpts{
-			Name: "mccd_cluster_views_total", Help: "Views published since the start.",
-		}),
-		rings: f.NewCounter(prometheus.CounterOpts{
-			Name: "mccd_cluster_ring_changes_total", Help: "Changes of placement since the start, the first ring included.",
-		}),
-	}
-}
-
-// published is called by one goroutine at a time.
-func (m *metrics) published(v *ring.View) {
-	counts := make(map[ring.State]int)
-	for _, n := range v.Nodes() {
-		counts[n.State]++
-	}
-	for _, s := range []ring.State{ring.Alive, ring.Draining, ring.Failed} {
-		m.nodes.WithLabelValues(s.String()).Set(float64(counts[s]))
-	}
-	m.views.Inc()
-	if v.Digest() != m.last {
-		m.last = v.Digest()
-		m.rings.Inc()
-	}
+	return shares
 }

@@ -20,15 +20,6 @@ const DefaultPort = 7946
 // gossip has no keys.
 var ErrNotLoopback = errors.New("not a loopback address: gossip without keys is refused anywhere else")
 
-// State is the part of the cluster's state that travels with every push/pull.
-// Both methods are called from memberlist's goroutines and must not block.
-type State interface {
-	// LocalState returns what is sent to the other side.
-	LocalState() []byte
-	// MergeRemoteState takes in what the other side sent; b is not kept.
-	MergeRemoteState(b []byte)
-}
-
 // Config is all that a Gossip needs.
 type Config struct {
 	// NodeID is 32 lower-case hexadecimal digits.
@@ -55,8 +46,6 @@ type Config struct {
 	// Admit tells whether the node id may be let in; nil = every one may. It
 	// is called under memberlist's locks and must not block.
 	Admit func(id string) error
-	// State travels with every push/pull; nil = nothing does.
-	State State
 	// Known returns the gossip addresses that the rejoin loop tries while
 	// nobody answers there; nil = none. It is called from one goroutine.
 	Known func() []string

@@ -10,9 +10,6 @@ import (
 // while it does, so nothing here blocks or calls it.
 type delegate Gossip
 
-// maxDeparted bounds what waits for TakeDeparted.
-const maxDeparted = 4096
-
 // NodeMeta returns what this node says of itself.
 func (d *delegate) NodeMeta(int) []byte {
 	d.mu.Lock()
@@ -26,20 +23,11 @@ func (d *delegate) NotifyMsg([]byte) {}
 // GetBroadcasts has none.
 func (d *delegate) GetBroadcasts(int, int) [][]byte { return nil }
 
-// LocalState returns what a push/pull sends.
-func (d *delegate) LocalState(bool) []byte {
-	if d.cfg.State == nil {
-		return nil
-	}
-	return d.cfg.State.LocalState()
-}
+// LocalState sends nothing with a push/pull.
+func (d *delegate) LocalState(bool) []byte { return nil }
 
-// MergeRemoteState takes what a push/pull brought.
-func (d *delegate) MergeRemoteState(b []byte, _ bool) {
-	if d.cfg.State != nil && len(b) > 0 {
-		d.cfg.State.MergeRemoteState(b)
-	}
-}
+// MergeRemoteState takes nothing.
+func (d *delegate) MergeRemoteState([]byte, bool) {}
 
 // NotifyAlive refuses a node that says unusable things of itself: it is not
 // let in, and the library logs the reason.
@@ -82,9 +70,6 @@ func (d *delegate) learn(n *memberlist.Node) {
 	} else {
 		m.GossipAddr = n.Address()
 		d.members[n.Name] = m
-		if m.Leaving && len(d.departed) < maxDeparted {
-			d.departed[m.ID] = max(d.departed[m.ID], m.Incarnation)
-		}
 	}
 	d.mu.Unlock()
 	nudge(d.changes)

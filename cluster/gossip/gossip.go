@@ -31,10 +31,9 @@ type Gossip struct {
 	dirty   chan struct{} // of 1: own metadata changed
 	started chan struct{} // closed once ml is set
 	settled chan struct{} // closed after the first rejoin pass
-	left    chan struct{} // closed by Leave
 	stopped chan struct{} // closed when Run or Close ends it
 	running atomic.Bool
-	once    struct{ settled, left, stopped sync.Once }
+	once    struct{ settled, stopped sync.Once }
 	ml      *memberlist.Memberlist
 
 	mu sync.Mutex
@@ -43,16 +42,9 @@ type Gossip struct {
 	meta []byte
 	// members are the nodes that answer, by memberlist's name.
 	members map[string]Member
-	// departed are the incarnations that said that they leave for good.
-	departed map[string]uint64
 	// calls counts joins in progress; none may begin once closing is set.
 	calls   sync.WaitGroup
 	closing bool
-
-	// ending keeps the library's Leave and Shutdown apart (Leave after
-	// Shutdown panics); down tells that Shutdown was called.
-	ending sync.Mutex
-	down   bool
 }
 
 // New checks cfg and binds; it starts no goroutine. Close, or the end of Run,
@@ -85,8 +77,8 @@ func New(cfg Config) (*Gossip, error) {
 	g := &Gossip{
 		cfg: cfg, log: cfg.Logger, keys: keys,
 		changes: make(chan struct{}, 1), lost: make(chan struct{}, 1), dirty: make(chan struct{}, 1),
-		started: make(chan struct{}), settled: make(chan struct{}), left: make(chan struct{}), stopped: make(chan struct{}),
-		members: make(map[string]Member), departed: make(map[string]uint64),
+		started: make(chan struct{}), settled: make(chan struct{}), stopped: make(chan struct{}),
+		members: make(map[string]Member),
 		self: Member{
 			ID: cfg.NodeID, Name: cfg.Name, Zone: cfg.Zone, PeerAddr: cfg.PeerAddr,
 			Incarnation: cfg.Incarnation, FormatVersion: cfg.FormatVersion, Started: time.Now(),
@@ -105,9 +97,11 @@ func New(cfg Config) (*Gossip, error) {
 // Addr returns the "ip:port" that others are told.
 func (g *Gossip) Addr() string { return g.tr.advertise.String() }
 
-// Run gossips until ctx is done, or until Leave has been called, and returns
-// nil then. Others see a node that ends without Leave as failed. It may be
-// called once.
+// Bound returns the "ip:port" of the sockets.
+func (g *Gossip) Bound() string { return g.tr.bound().String() }
+
+// Run gossips until ctx is done, and returns nil then; others see the node as
+// failed. It may be called once.
 func (g *Gossip) Run(ctx context.Context) error {
 	if !g.running.CompareAndSwap(false, true) {
 		return ErrStopped
@@ -127,16 +121,10 @@ func (g *Gossip) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { g.rejoin(ctx) })
 	wg.Go(func() { g.publishMeta(ctx) })
-	select {
-	case <-ctx.Done():
-	case <-g.left:
-	}
+	<-ctx.Done()
 	cancel()
 	g.stop()
-	g.ending.Lock()
-	g.down = true
 	err = ml.Shutdown()
-	g.ending.Unlock()
 	wg.Wait()
 	g.calls.Wait()
 	if err != nil {
@@ -193,36 +181,16 @@ func (g *Gossip) Members() []Member {
 	return ms
 }
 
-// Changes is signalled when Members, or what TakeDeparted gives, may have
-// changed; several changes may give one signal. It is never closed.
+// Changes is signalled when Members may have changed; several changes may give one signal. It is never closed.
 func (g *Gossip) Changes() <-chan struct{} { return g.changes }
 
 // Settled is closed once every known address has been tried for the first
 // time after the start: from then on, who is not in Members does not answer.
 func (g *Gossip) Settled() <-chan struct{} { return g.settled }
 
-// TakeDeparted returns the nodes that said, since the last call, that they
-// leave for good: id and incarnation.
-func (g *Gossip) TakeDeparted() map[string]uint64 {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.departed) == 0 {
-		return nil
-	}
-	d := g.departed
-	g.departed = make(map[string]uint64)
-	return d
-}
-
 // SetDraining tells all others whether this node drains. It does not wait.
 func (g *Gossip) SetDraining(draining bool) {
 	g.change(func(m *Member) { m.Draining = draining })
-}
-
-// SetIncarnation raises what this node says of its incarnation, at most to
-// MaxIncarnation; a lower one changes nothing. It does not wait.
-func (g *Gossip) SetIncarnation(n uint64) {
-	g.change(func(m *Member) { m.Incarnation = max(m.Incarnation, min(n, MaxIncarnation)) })
 }
 
 // Told is what a node tells all others of its knowledge.
@@ -296,61 +264,6 @@ func (g *Gossip) enter(ctx context.Context) error {
 	}
 	g.calls.Add(1)
 	return nil
-}
-
-// Leave tells the others that this node leaves for good, and makes Run return.
-// State is exchanged with a few of them first, so that it does not hang on a
-// lost packet. It returns an error where nobody could be told in time; the
-// node has stopped gossiping all the same.
-func (g *Gossip) Leave(ctx context.Context) error {
-	if err := g.enter(ctx); err != nil {
-		return err
-	}
-	defer g.calls.Done()
-	first := false
-	g.change(func(m *Member) { first, m.Leaving = !m.Leaving, true })
-	if !first {
-		return ErrStopped
-	}
-	defer g.once.left.Do(func() { close(g.left) })
-
-	var others []string
-	for _, m := range g.Members() {
-		if m.ID != g.cfg.NodeID {
-			others = append(others, m.GossipAddr)
-		}
-	}
-	if len(others) == 0 {
-		return nil
-	}
-	told := make(chan error, 1)
-	g.calls.Add(1) // under the one of enter, so Run still waits
-	go func() {
-		defer g.calls.Done()
-		n, err := g.ml.Join(others[:min(3, len(others))])
-		g.broadcast()
-		g.ending.Lock()
-		defer g.ending.Unlock()
-		if g.down {
-			told <- ErrStopped
-			return
-		}
-		lerr := g.ml.Leave(g.cfg.Timing.Stream)
-		if n > 0 || lerr == nil {
-			told <- nil
-			return
-		}
-		told <- errors.Join(err, lerr)
-	}()
-	select {
-	case err := <-told:
-		if err != nil {
-			return fmt.Errorf("leave cluster: %w", err)
-		}
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("leave cluster: %w", ctx.Err())
-	}
 }
 
 // nudge leaves a signal in a channel of 1.

@@ -20,34 +20,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 30 * time.Second
 
-// box is a State that collects what others say.
-type box struct {
-	mu   sync.Mutex
-	say  string
-	seen map[string]bool
-}
-
-func (b *box) LocalState() []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return []byte(b.say)
-}
-
-func (b *box) MergeRemoteState(s []byte) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.seen == nil {
-		b.seen = make(map[string]bool)
-	}
-	b.seen[string(s)] = true
-}
-
-func (b *box) has(s string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.seen[s]
-}
-
 func config(id byte) Config {
 	return Config{
 		NodeID: strings.Repeat(fmt.Sprintf("%02x", id), 16), Name: fmt.Sprint("n", id), PeerAddr: "127.0.0.1:1",
@@ -118,28 +90,6 @@ func has(id string, incarnation uint64) func([]Member) bool {
 
 func size(n int) func([]Member) bool { return func(ms []Member) bool { return len(ms) == n } }
 
-func TestStateTravels(t *testing.T) {
-	a, b := &box{say: "from a"}, &box{say: "from b"}
-	ca, cb := config(1), config(2)
-	ca.State, cb.State = a, b
-	ga, _ := start(t, ca)
-	gb, _ := start(t, cb)
-	join(t, gb, ga)
-	await(t, ga, "two", size(2))
-	await(t, gb, "two", size(2))
-	if !b.has("from a") {
-		t.Error("the joining side did not get the other's state")
-	}
-	deadline := time.After(patience)
-	for !a.has("from b") { // merged by a's own goroutine, shortly after
-		select {
-		case <-time.After(time.Millisecond):
-		case <-deadline:
-			t.Fatal("the joined side did not get the other's state")
-		}
-	}
-}
-
 // TestNewRunReplacesTheOld: while the old run still counts as alive, the node
 // is back on another address, and is one member, the newer.
 func TestNewRunReplacesTheOld(t *testing.T) {
@@ -165,38 +115,10 @@ func TestOwnChangesTravel(t *testing.T) {
 	gb, _ := start(t, config(2))
 	join(t, gb, ga)
 	gb.SetDraining(true)
-	gb.SetIncarnation(9)
-	gb.SetIncarnation(3) // lower: nothing
+	gb.Tell(Told{Keyring: 9, Applied: 7})
 	await(t, ga, "draining at 9", func(ms []Member) bool {
-		return len(ms) == 2 && ms[1].Draining && ms[1].Incarnation == 9
+		return len(ms) == 2 && ms[1].Draining && ms[1].Keyring == 9 && ms[1].Applied == 7
 	})
-}
-
-func TestLeaveIsToldApartFromFailure(t *testing.T) {
-	ga, _ := start(t, config(1))
-	gb, _ := start(t, config(2))
-	gc, endC := start(t, config(3))
-	join(t, gb, ga)
-	join(t, gc, ga)
-	await(t, ga, "three", size(3))
-	await(t, gb, "three", size(3))
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := gb.Leave(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := gb.Leave(ctx); !errors.Is(err, ErrStopped) {
-		t.Errorf("second Leave: %v", err)
-	}
-	endC()
-	await(t, ga, "alone", size(1))
-	d := ga.TakeDeparted()
-	if len(d) != 1 || d[config(2).NodeID] != 1 {
-		t.Errorf("departed: %v; only the one that left is", d)
-	}
-	if ga.TakeDeparted() != nil {
-		t.Error("departures are given twice")
-	}
 }
 
 // TestHostileMetaIsNotLetIn: a member whose metadata is not ours never becomes
@@ -333,9 +255,6 @@ func TestLifeCycle(t *testing.T) {
 	g, end := start(t, cfg)
 	<-g.Settled()
 	end()
-	if err := g.Leave(t.Context()); !errors.Is(err, ErrStopped) {
-		t.Fatalf("Leave after Run: %v", err)
-	}
 }
 
 func TestJoinBeforeRunWaits(t *testing.T) {

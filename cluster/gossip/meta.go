@@ -31,8 +31,6 @@ type Member struct {
 	PeerAddr, GossipAddr string
 	// Draining: it answers, but its successors are to act for it.
 	Draining bool
-	// Leaving: it leaves for good.
-	Leaving bool
 	// Incarnation orders what is known of one id.
 	Incarnation uint64
 	// FormatVersion is the ring format that it computes.
@@ -51,7 +49,6 @@ func encodeMeta(m Member) ([]byte, error) {
 		Zone:          m.Zone,
 		PeerAddr:      m.PeerAddr,
 		Draining:      m.Draining,
-		Leaving:       m.Leaving,
 		FormatVersion: m.FormatVersion,
 		Incarnation:   m.Incarnation,
 		StartTimeMs:   m.Started.UnixMilli(),
@@ -84,7 +81,6 @@ func decodeMeta(b []byte) (Member, error) {
 		Zone:          p.GetZone(),
 		PeerAddr:      p.GetPeerAddr(),
 		Draining:      p.GetDraining(),
-		Leaving:       p.GetLeaving(),
 		FormatVersion: p.GetFormatVersion(),
 		Incarnation:   p.GetIncarnation(),
 		Started:       time.UnixMilli(p.GetStartTimeMs()),

@@ -16,7 +16,7 @@ const testID = "0123456789abcdef0123456789abcdef"
 
 func testMember() Member {
 	return Member{
-		ID: testID, Name: "a", Zone: "z", PeerAddr: "127.0.0.1:7947", Draining: true, Leaving: true,
+		ID: testID, Name: "a", Zone: "z", PeerAddr: "127.0.0.1:7947", Draining: true, Told: Told{Keyring: 3, ViewDigest: 1 << 63, Applied: 5},
 		Incarnation: 5, FormatVersion: 1, Started: time.UnixMilli(1700000000000),
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mccd/mccd/cluster/state"
 	"github.com/mccd/mccd/cmd/mccd/node"
 	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
@@ -74,6 +75,7 @@ func New(t testing.TB, cfg Config) *Cluster {
 				// The race detector and two cores make honest nodes slow.
 				GossipProbe: 2 * time.Second, PeerSilence: 5 * time.Second, PeerHeartbeat: 100 * time.Millisecond,
 				BreakerOpen: 500 * time.Millisecond, ShutdownGrace: 5 * time.Second,
+				RaftHeartbeat: 500 * time.Millisecond,
 			},
 			Logger: slog.New(slog.NewTextHandler(n.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		}
@@ -82,13 +84,38 @@ func New(t testing.TB, cfg Config) *Cluster {
 			cfg.Edit(i, &n.cfg)
 		}
 		if i > 0 {
-			n.cfg.Join = []string{c.Nodes[0].GossipAddr()}
+			n.cfg.Join, n.cfg.Token = []string{c.Nodes[0].PeerAddr()}, c.Token()
 		}
 		n.start()
+		if i == 0 {
+			t.Cleanup(c.stop)
+		}
 	}
-	t.Cleanup(c.stop)
 	c.AwaitState(ring.Alive, c.Nodes...)
 	return c
+}
+
+// Token returns a token of the cluster, good for any number of nodes, made by
+// the first node that runs.
+func (c *Cluster) Token() string {
+	c.t.Helper()
+	for _, n := range c.Nodes {
+		if !n.Running() {
+			continue
+		}
+		deadline := time.Now().Add(30 * time.Second)
+		for {
+			token, _, err := n.Cluster().CreateToken(context.Background(), state.TokenSpec{Uses: -1, TTL: time.Hour})
+			if err == nil {
+				return token
+			}
+			if time.Now().After(deadline) {
+				c.t.Fatalf("make a token: %v", err)
+			}
+		}
+	}
+	c.t.Fatal("no node runs")
+	return ""
 }
 
 func (c *Cluster) stop() {

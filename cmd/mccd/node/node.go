@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/mccd/mccd/cluster"
 	"github.com/mccd/mccd/cluster/admin"
+	"github.com/mccd/mccd/cluster/consensus"
 	"github.com/mccd/mccd/cluster/gossip"
 	"github.com/mccd/mccd/gateway"
 	"github.com/mccd/mccd/gateway/ops"
@@ -134,13 +134,27 @@ func (n *Node) buildCluster() error {
 	if err != nil {
 		return err
 	}
-	n.peerAddr = l.Addr().String()
-	if n.cfg.PeerAdvertise != "" {
-		n.peerAddr = n.cfg.PeerAdvertise
+	if n.peerAddr, err = advertised(n.cfg.PeerAdvertise, l.Addr().String(), net.InterfaceAddrs); err != nil {
+		return fmt.Errorf("peer_advertise: %w", err)
+	}
+	gossipAdvertise, err := n.gossipAdvertise()
+	if err != nil {
+		return err
+	}
+	token, secret, err := n.credentials()
+	if err != nil {
+		return err
+	}
+	var drives int64
+	for _, d := range n.cfg.Drives {
+		drives += d.Size
 	}
 	n.cluster, err = cluster.New(cluster.Config{
-		DataDir: n.cfg.DataDir, Name: n.cfg.Name, Zone: n.cfg.Zone, PeerAddr: n.peerAddr,
-		Bind: n.cfg.GossipListen, Advertise: n.cfg.GossipAdvertise, Seeds: n.cfg.Join,
+		DataDir: n.cfg.DataDir, Name: n.cfg.Name, Zone: n.cfg.Zone, Weight: n.cfg.Weight, DriveBytes: drives,
+		Release: n.cfg.Version, Listener: l, PeerAddr: n.peerAddr,
+		Bind: n.cfg.GossipListen, Advertise: gossipAdvertise, Join: n.cfg.Join, Token: token, JoinSecret: secret,
+		CertLife: n.cfg.CertLife, ServerOptions: peer.ServerOptions(), HandOver: n.handOver,
+		Raft:   consensus.Timing{Heartbeat: n.cfg.Timeouts.RaftHeartbeat, Election: n.cfg.Timeouts.RaftElection},
 		Timing: gossip.Timing{Probe: n.cfg.Timeouts.GossipProbe}, Allow: n.cfg.Allow,
 		Logger: n.log.With("part", "cluster"), Registerer: n.registry,
 	})
@@ -155,7 +169,8 @@ func (n *Node) buildCluster() error {
 	n.onClose(n.origin.Close)
 	n.filler, err = peer.New(peer.Config{
 		Store: n.store, Records: n.store, Origin: n.origin, Placement: n.cluster, Catalogue: n.catalogue,
-		Listener: l, Dial: n.peerDialer(),
+		Registrar: n.cluster.Registrar(), Sever: n.cluster.Sever,
+		Dial: n.cluster.DialNode, ClientCredentials: n.cluster.Port().DialCredentials(),
 		Silence: n.cfg.Timeouts.PeerSilence, Heartbeat: n.cfg.Timeouts.PeerHeartbeat,
 		BreakerOpen: n.cfg.Timeouts.BreakerOpen, Flights: n.cfg.Limits.Flights,
 		FillsPerPeer: n.cfg.Limits.FillsPerPeer, ReadAhead: n.cfg.Limits.ReadAhead,
@@ -166,18 +181,4 @@ func (n *Node) buildCluster() error {
 	}
 	n.onClose(func() error { n.filler.Close(); return nil })
 	return nil
-}
-
-// peerDialer is nil but in tests that partition a cluster.
-func (n *Node) peerDialer() func(context.Context, string) (net.Conn, error) {
-	if n.cfg.Allow == nil {
-		return nil
-	}
-	return func(ctx context.Context, addr string) (net.Conn, error) {
-		if !n.cfg.Allow(addr) {
-			return nil, errors.New("partitioned")
-		}
-		var d net.Dialer
-		return d.DialContext(ctx, "tcp", addr)
-	}
 }

@@ -21,8 +21,9 @@ type part struct {
 func (n *Node) parts() []part {
 	parts := []part{
 		{"disk", n.store.Run, 5 * time.Second},
+		// The port between nodes stays open until the fill has drained.
+		{"cluster", n.cluster.Run, 10 * time.Second},
 		{"peer", n.filler.Run, 15 * time.Second},
-		{"cluster", n.cluster.Run, 5 * time.Second},
 		{"views", n.followViews, time.Second},
 	}
 	if n.ops != nil {

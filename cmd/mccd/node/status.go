@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mccd/mccd/cluster"
 	"github.com/mccd/mccd/cluster/admin"
 	"github.com/mccd/mccd/gateway/ops"
 	"github.com/mccd/mccd/ring"
@@ -29,14 +30,17 @@ func (n *Node) OpsAddr() string {
 	return n.ops.Addr().String()
 }
 
-// GossipAddr returns the address that others join.
+// Cluster returns the node's part in its cluster.
+func (n *Node) Cluster() *cluster.Cluster { return n.cluster }
+
+// GossipAddr returns the address of the node's gossip.
 func (n *Node) GossipAddr() string { return n.cluster.GossipAddr() }
 
-// PeerAddr returns the address that other nodes fill from.
+// PeerAddr returns the address between nodes: what others join and fill from.
 func (n *Node) PeerAddr() string { return n.peerAddr }
 
 // Status tells how the node is, for the admin service.
-func (n *Node) Status(context.Context) (admin.Status, error) {
+func (n *Node) Status(ctx context.Context) (admin.Status, error) {
 	view := n.cluster.View()
 	totals := n.gateway.Totals()
 	stats := n.store.Stats()
@@ -58,12 +62,11 @@ func (n *Node) Status(context.Context) (admin.Status, error) {
 	if n.admin != nil {
 		s.Addresses = append(s.Addresses, admin.Address{Purpose: "admin", Address: n.cfg.AdminSocket})
 	}
-	for _, m := range n.cluster.Nodes() {
-		s.Nodes = append(s.Nodes, admin.Node{
-			ID: m.ID, Name: m.Name, Zone: m.Zone, PeerAddr: m.PeerAddr, GossipAddr: m.GossipAddr,
-			State: m.State.String(), Self: m.ID == view.Self, Owned: m.Owned,
-		})
+	cs, err := n.cluster.ClusterStatus(ctx)
+	if err != nil {
+		return s, err
 	}
+	s.Cluster, s.Nodes = admin.FromCluster(cs)
 	for _, d := range stats.Drives {
 		drive := admin.Drive{Path: d.Path, Size: d.Limit, Used: d.Bytes, Chunks: d.Chunks, State: d.State.String()}
 		if d.Cause != nil {
@@ -71,7 +74,7 @@ func (n *Node) Status(context.Context) (admin.Status, error) {
 		}
 		s.Drives = append(s.Drives, drive)
 	}
-	s.Warnings = n.warnings(stats, s.Nodes)
+	s.Warnings = append(n.warnings(stats, s.Nodes), cs.Warnings...)
 	return s, nil
 }
 

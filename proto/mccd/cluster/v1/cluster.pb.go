@@ -24,59 +24,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Membership says whether a node has a place in the ring.
-type Membership int32
-
-const (
-	// Not valid.
-	Membership_MEMBERSHIP_UNSPECIFIED Membership = 0
-	// It has a place, alive or not.
-	Membership_MEMBERSHIP_MEMBER Membership = 1
-	// It left, or was forgotten after a long absence.
-	Membership_MEMBERSHIP_LEFT Membership = 2
-)
-
-// Enum value maps for Membership.
-var (
-	Membership_name = map[int32]string{
-		0: "MEMBERSHIP_UNSPECIFIED",
-		1: "MEMBERSHIP_MEMBER",
-		2: "MEMBERSHIP_LEFT",
-	}
-	Membership_value = map[string]int32{
-		"MEMBERSHIP_UNSPECIFIED": 0,
-		"MEMBERSHIP_MEMBER":      1,
-		"MEMBERSHIP_LEFT":        2,
-	}
-)
-
-func (x Membership) Enum() *Membership {
-	p := new(Membership)
-	*p = x
-	return p
-}
-
-func (x Membership) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Membership) Descriptor() protoreflect.EnumDescriptor {
-	return file_mccd_cluster_v1_cluster_proto_enumTypes[0].Descriptor()
-}
-
-func (Membership) Type() protoreflect.EnumType {
-	return &file_mccd_cluster_v1_cluster_proto_enumTypes[0]
-}
-
-func (x Membership) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Membership.Descriptor instead.
-func (Membership) EnumDescriptor() ([]byte, []int) {
-	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{0}
-}
-
 // NodeMeta is what a node says of itself in every gossip message about it. It
 // has at most 512 bytes encoded.
 type NodeMeta struct {
@@ -92,8 +39,6 @@ type NodeMeta struct {
 	PeerAddr string `protobuf:"bytes,4,opt,name=peer_addr,json=peerAddr,proto3" json:"peer_addr,omitempty"`
 	// The node still answers, but its successors are to act for it.
 	Draining bool `protobuf:"varint,5,opt,name=draining,proto3" json:"draining,omitempty"`
-	// The node is leaving the cluster for good.
-	Leaving bool `protobuf:"varint,6,opt,name=leaving,proto3" json:"leaving,omitempty"`
 	// The ring format that the node computes.
 	FormatVersion uint32 `protobuf:"varint,7,opt,name=format_version,json=formatVersion,proto3" json:"format_version,omitempty"`
 	// Orders what is known of one id: higher is newer. It rises with every start
@@ -172,13 +117,6 @@ func (x *NodeMeta) GetPeerAddr() string {
 func (x *NodeMeta) GetDraining() bool {
 	if x != nil {
 		return x.Draining
-	}
-	return false
-}
-
-func (x *NodeMeta) GetLeaving() bool {
-	if x != nil {
-		return x.Leaving
 	}
 	return false
 }
@@ -582,9 +520,11 @@ func (x *JoinResponse) GetIdentity() *Identity {
 	return nil
 }
 
-// RenewRequest is empty: the certificate says who asks.
+// RenewRequest asks for the caller's identity; its certificate says who it is.
 type RenewRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's public key, Ed25519: the one that it has shown.
+	PublicKey     []byte `protobuf:"bytes,1,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -617,6 +557,13 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
 	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RenewRequest) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
 }
 
 // RenewResponse has the identity anew.
@@ -1224,193 +1171,17 @@ func (x *StatsResponse) GetVoter() bool {
 	return false
 }
 
-// MemberRecord is what is known of one node, living or not.
-type MemberRecord struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The node's id.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The name that people use.
-	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// Where the node stands, empty for no zone.
-	Zone string `protobuf:"bytes,3,opt,name=zone,proto3" json:"zone,omitempty"`
-	// "host:port" of its port for peers.
-	PeerAddr string `protobuf:"bytes,4,opt,name=peer_addr,json=peerAddr,proto3" json:"peer_addr,omitempty"`
-	// "host:port" of its gossip.
-	GossipAddr string `protobuf:"bytes,5,opt,name=gossip_addr,json=gossipAddr,proto3" json:"gossip_addr,omitempty"`
-	// The incarnation that this record is of.
-	Incarnation uint64 `protobuf:"varint,6,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	// Whether it has a place in the ring.
-	Membership Membership `protobuf:"varint,7,opt,name=membership,proto3,enum=mccd.cluster.v1.Membership" json:"membership,omitempty"`
-	// When it left, in seconds since 1970, UTC; 0 for a member.
-	LeftUnix int64 `protobuf:"varint,8,opt,name=left_unix,json=leftUnix,proto3" json:"left_unix,omitempty"`
-	// For how long the keeper of this record has missed the node, in seconds of
-	// the keeper's own running time. Only in files: 0 between nodes.
-	AbsentSeconds int64 `protobuf:"varint,9,opt,name=absent_seconds,json=absentSeconds,proto3" json:"absent_seconds,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *MemberRecord) Reset() {
-	*x = MemberRecord{}
-	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[17]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *MemberRecord) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*MemberRecord) ProtoMessage() {}
-
-func (x *MemberRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[17]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
-func (*MemberRecord) Descriptor() ([]byte, []int) {
-	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{17}
-}
-
-func (x *MemberRecord) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *MemberRecord) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *MemberRecord) GetZone() string {
-	if x != nil {
-		return x.Zone
-	}
-	return ""
-}
-
-func (x *MemberRecord) GetPeerAddr() string {
-	if x != nil {
-		return x.PeerAddr
-	}
-	return ""
-}
-
-func (x *MemberRecord) GetGossipAddr() string {
-	if x != nil {
-		return x.GossipAddr
-	}
-	return ""
-}
-
-func (x *MemberRecord) GetIncarnation() uint64 {
-	if x != nil {
-		return x.Incarnation
-	}
-	return 0
-}
-
-func (x *MemberRecord) GetMembership() Membership {
-	if x != nil {
-		return x.Membership
-	}
-	return Membership_MEMBERSHIP_UNSPECIFIED
-}
-
-func (x *MemberRecord) GetLeftUnix() int64 {
-	if x != nil {
-		return x.LeftUnix
-	}
-	return 0
-}
-
-func (x *MemberRecord) GetAbsentSeconds() int64 {
-	if x != nil {
-		return x.AbsentSeconds
-	}
-	return 0
-}
-
-// Directory is all members that a node knows. It is exchanged at every
-// push/pull of the gossip and kept in the data directory.
-type Directory struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The version of this message's meaning: 1.
-	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	// The records, sorted by id.
-	Records       []*MemberRecord `protobuf:"bytes,2,rep,name=records,proto3" json:"records,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Directory) Reset() {
-	*x = Directory{}
-	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[18]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Directory) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Directory) ProtoMessage() {}
-
-func (x *Directory) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[18]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Directory.ProtoReflect.Descriptor instead.
-func (*Directory) Descriptor() ([]byte, []int) {
-	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{18}
-}
-
-func (x *Directory) GetVersion() uint32 {
-	if x != nil {
-		return x.Version
-	}
-	return 0
-}
-
-func (x *Directory) GetRecords() []*MemberRecord {
-	if x != nil {
-		return x.Records
-	}
-	return nil
-}
-
 var File_mccd_cluster_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\x1dmccd/cluster/v1/cluster.proto\x12\x0fmccd.cluster.v1\"\xd7\x02\n" +
+	"\x1dmccd/cluster/v1/cluster.proto\x12\x0fmccd.cluster.v1\"\xc3\x02\n" +
 	"\bNodeMeta\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04zone\x18\x03 \x01(\tR\x04zone\x12\x1b\n" +
 	"\tpeer_addr\x18\x04 \x01(\tR\bpeerAddr\x12\x1a\n" +
-	"\bdraining\x18\x05 \x01(\bR\bdraining\x12\x18\n" +
-	"\aleaving\x18\x06 \x01(\bR\aleaving\x12%\n" +
+	"\bdraining\x18\x05 \x01(\bR\bdraining\x12%\n" +
 	"\x0eformat_version\x18\a \x01(\rR\rformatVersion\x12 \n" +
 	"\vincarnation\x18\b \x01(\x04R\vincarnation\x12\"\n" +
 	"\rstart_time_ms\x18\t \x01(\x03R\vstartTimeMs\x12\x18\n" +
@@ -1418,7 +1189,7 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	" \x01(\x04R\akeyring\x12\x1f\n" +
 	"\vview_digest\x18\v \x01(\x06R\n" +
 	"viewDigest\x12\x18\n" +
-	"\aapplied\x18\f \x01(\x04R\aapplied\"y\n" +
+	"\aapplied\x18\f \x01(\x04R\aappliedJ\x04\b\x06\x10\a\"y\n" +
 	"\aAddress\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\tpeer_addr\x18\x02 \x01(\tR\bpeerAddr\x12\x1f\n" +
@@ -1454,8 +1225,10 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x05state\x18\x05 \x01(\fR\x05state\x126\n" +
 	"\taddresses\x18\x06 \x03(\v2\x18.mccd.cluster.v1.AddressR\taddresses\"E\n" +
 	"\fJoinResponse\x125\n" +
-	"\bidentity\x18\x01 \x01(\v2\x19.mccd.cluster.v1.IdentityR\bidentity\"\x0e\n" +
-	"\fRenewRequest\"F\n" +
+	"\bidentity\x18\x01 \x01(\v2\x19.mccd.cluster.v1.IdentityR\bidentity\"-\n" +
+	"\fRenewRequest\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x01 \x01(\fR\tpublicKey\"F\n" +
 	"\rRenewResponse\x125\n" +
 	"\bidentity\x18\x01 \x01(\v2\x19.mccd.cluster.v1.IdentityR\bidentity\"\x84\x01\n" +
 	"\x0fAnnounceRequest\x122\n" +
@@ -1498,28 +1271,7 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x04 \x01(\rR\n" +
 	"generation\x12\x14\n" +
-	"\x05voter\x18\x05 \x01(\bR\x05voter\"\xa7\x02\n" +
-	"\fMemberRecord\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04zone\x18\x03 \x01(\tR\x04zone\x12\x1b\n" +
-	"\tpeer_addr\x18\x04 \x01(\tR\bpeerAddr\x12\x1f\n" +
-	"\vgossip_addr\x18\x05 \x01(\tR\n" +
-	"gossipAddr\x12 \n" +
-	"\vincarnation\x18\x06 \x01(\x04R\vincarnation\x12;\n" +
-	"\n" +
-	"membership\x18\a \x01(\x0e2\x1b.mccd.cluster.v1.MembershipR\n" +
-	"membership\x12\x1b\n" +
-	"\tleft_unix\x18\b \x01(\x03R\bleftUnix\x12%\n" +
-	"\x0eabsent_seconds\x18\t \x01(\x03R\rabsentSeconds\"^\n" +
-	"\tDirectory\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\rR\aversion\x127\n" +
-	"\arecords\x18\x02 \x03(\v2\x1d.mccd.cluster.v1.MemberRecordR\arecords*T\n" +
-	"\n" +
-	"Membership\x12\x1a\n" +
-	"\x16MEMBERSHIP_UNSPECIFIED\x10\x00\x12\x15\n" +
-	"\x11MEMBERSHIP_MEMBER\x10\x01\x12\x13\n" +
-	"\x0fMEMBERSHIP_LEFT\x10\x022\x87\x04\n" +
+	"\x05voter\x18\x05 \x01(\bR\x05voter2\x87\x04\n" +
 	"\aCluster\x12C\n" +
 	"\x04Join\x12\x1c.mccd.cluster.v1.JoinRequest\x1a\x1d.mccd.cluster.v1.JoinResponse\x12F\n" +
 	"\x05Renew\x12\x1d.mccd.cluster.v1.RenewRequest\x1a\x1e.mccd.cluster.v1.RenewResponse\x12O\n" +
@@ -1541,58 +1293,52 @@ func file_mccd_cluster_v1_cluster_proto_rawDescGZIP() []byte {
 	return file_mccd_cluster_v1_cluster_proto_rawDescData
 }
 
-var file_mccd_cluster_v1_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_mccd_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_mccd_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_mccd_cluster_v1_cluster_proto_goTypes = []any{
-	(Membership)(0),          // 0: mccd.cluster.v1.Membership
-	(*NodeMeta)(nil),         // 1: mccd.cluster.v1.NodeMeta
-	(*Address)(nil),          // 2: mccd.cluster.v1.Address
-	(*JoinRequest)(nil),      // 3: mccd.cluster.v1.JoinRequest
-	(*Identity)(nil),         // 4: mccd.cluster.v1.Identity
-	(*JoinResponse)(nil),     // 5: mccd.cluster.v1.JoinResponse
-	(*RenewRequest)(nil),     // 6: mccd.cluster.v1.RenewRequest
-	(*RenewResponse)(nil),    // 7: mccd.cluster.v1.RenewResponse
-	(*AnnounceRequest)(nil),  // 8: mccd.cluster.v1.AnnounceRequest
-	(*AnnounceResponse)(nil), // 9: mccd.cluster.v1.AnnounceResponse
-	(*SubmitRequest)(nil),    // 10: mccd.cluster.v1.SubmitRequest
-	(*SubmitResponse)(nil),   // 11: mccd.cluster.v1.SubmitResponse
-	(*ReadRequest)(nil),      // 12: mccd.cluster.v1.ReadRequest
-	(*ReadResponse)(nil),     // 13: mccd.cluster.v1.ReadResponse
-	(*StageRequest)(nil),     // 14: mccd.cluster.v1.StageRequest
-	(*StageResponse)(nil),    // 15: mccd.cluster.v1.StageResponse
-	(*StatsRequest)(nil),     // 16: mccd.cluster.v1.StatsRequest
-	(*StatsResponse)(nil),    // 17: mccd.cluster.v1.StatsResponse
-	(*MemberRecord)(nil),     // 18: mccd.cluster.v1.MemberRecord
-	(*Directory)(nil),        // 19: mccd.cluster.v1.Directory
+	(*NodeMeta)(nil),         // 0: mccd.cluster.v1.NodeMeta
+	(*Address)(nil),          // 1: mccd.cluster.v1.Address
+	(*JoinRequest)(nil),      // 2: mccd.cluster.v1.JoinRequest
+	(*Identity)(nil),         // 3: mccd.cluster.v1.Identity
+	(*JoinResponse)(nil),     // 4: mccd.cluster.v1.JoinResponse
+	(*RenewRequest)(nil),     // 5: mccd.cluster.v1.RenewRequest
+	(*RenewResponse)(nil),    // 6: mccd.cluster.v1.RenewResponse
+	(*AnnounceRequest)(nil),  // 7: mccd.cluster.v1.AnnounceRequest
+	(*AnnounceResponse)(nil), // 8: mccd.cluster.v1.AnnounceResponse
+	(*SubmitRequest)(nil),    // 9: mccd.cluster.v1.SubmitRequest
+	(*SubmitResponse)(nil),   // 10: mccd.cluster.v1.SubmitResponse
+	(*ReadRequest)(nil),      // 11: mccd.cluster.v1.ReadRequest
+	(*ReadResponse)(nil),     // 12: mccd.cluster.v1.ReadResponse
+	(*StageRequest)(nil),     // 13: mccd.cluster.v1.StageRequest
+	(*StageResponse)(nil),    // 14: mccd.cluster.v1.StageResponse
+	(*StatsRequest)(nil),     // 15: mccd.cluster.v1.StatsRequest
+	(*StatsResponse)(nil),    // 16: mccd.cluster.v1.StatsResponse
 }
 var file_mccd_cluster_v1_cluster_proto_depIdxs = []int32{
-	2,  // 0: mccd.cluster.v1.JoinRequest.address:type_name -> mccd.cluster.v1.Address
-	2,  // 1: mccd.cluster.v1.Identity.addresses:type_name -> mccd.cluster.v1.Address
-	4,  // 2: mccd.cluster.v1.JoinResponse.identity:type_name -> mccd.cluster.v1.Identity
-	4,  // 3: mccd.cluster.v1.RenewResponse.identity:type_name -> mccd.cluster.v1.Identity
-	2,  // 4: mccd.cluster.v1.AnnounceRequest.address:type_name -> mccd.cluster.v1.Address
-	2,  // 5: mccd.cluster.v1.AnnounceResponse.addresses:type_name -> mccd.cluster.v1.Address
-	0,  // 6: mccd.cluster.v1.MemberRecord.membership:type_name -> mccd.cluster.v1.Membership
-	18, // 7: mccd.cluster.v1.Directory.records:type_name -> mccd.cluster.v1.MemberRecord
-	3,  // 8: mccd.cluster.v1.Cluster.Join:input_type -> mccd.cluster.v1.JoinRequest
-	6,  // 9: mccd.cluster.v1.Cluster.Renew:input_type -> mccd.cluster.v1.RenewRequest
-	8,  // 10: mccd.cluster.v1.Cluster.Announce:input_type -> mccd.cluster.v1.AnnounceRequest
-	10, // 11: mccd.cluster.v1.Cluster.Submit:input_type -> mccd.cluster.v1.SubmitRequest
-	12, // 12: mccd.cluster.v1.Cluster.Read:input_type -> mccd.cluster.v1.ReadRequest
-	14, // 13: mccd.cluster.v1.Cluster.Stage:input_type -> mccd.cluster.v1.StageRequest
-	16, // 14: mccd.cluster.v1.Cluster.Stats:input_type -> mccd.cluster.v1.StatsRequest
-	5,  // 15: mccd.cluster.v1.Cluster.Join:output_type -> mccd.cluster.v1.JoinResponse
-	7,  // 16: mccd.cluster.v1.Cluster.Renew:output_type -> mccd.cluster.v1.RenewResponse
-	9,  // 17: mccd.cluster.v1.Cluster.Announce:output_type -> mccd.cluster.v1.AnnounceResponse
-	11, // 18: mccd.cluster.v1.Cluster.Submit:output_type -> mccd.cluster.v1.SubmitResponse
-	13, // 19: mccd.cluster.v1.Cluster.Read:output_type -> mccd.cluster.v1.ReadResponse
-	15, // 20: mccd.cluster.v1.Cluster.Stage:output_type -> mccd.cluster.v1.StageResponse
-	17, // 21: mccd.cluster.v1.Cluster.Stats:output_type -> mccd.cluster.v1.StatsResponse
-	15, // [15:22] is the sub-list for method output_type
-	8,  // [8:15] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	1,  // 0: mccd.cluster.v1.JoinRequest.address:type_name -> mccd.cluster.v1.Address
+	1,  // 1: mccd.cluster.v1.Identity.addresses:type_name -> mccd.cluster.v1.Address
+	3,  // 2: mccd.cluster.v1.JoinResponse.identity:type_name -> mccd.cluster.v1.Identity
+	3,  // 3: mccd.cluster.v1.RenewResponse.identity:type_name -> mccd.cluster.v1.Identity
+	1,  // 4: mccd.cluster.v1.AnnounceRequest.address:type_name -> mccd.cluster.v1.Address
+	1,  // 5: mccd.cluster.v1.AnnounceResponse.addresses:type_name -> mccd.cluster.v1.Address
+	2,  // 6: mccd.cluster.v1.Cluster.Join:input_type -> mccd.cluster.v1.JoinRequest
+	5,  // 7: mccd.cluster.v1.Cluster.Renew:input_type -> mccd.cluster.v1.RenewRequest
+	7,  // 8: mccd.cluster.v1.Cluster.Announce:input_type -> mccd.cluster.v1.AnnounceRequest
+	9,  // 9: mccd.cluster.v1.Cluster.Submit:input_type -> mccd.cluster.v1.SubmitRequest
+	11, // 10: mccd.cluster.v1.Cluster.Read:input_type -> mccd.cluster.v1.ReadRequest
+	13, // 11: mccd.cluster.v1.Cluster.Stage:input_type -> mccd.cluster.v1.StageRequest
+	15, // 12: mccd.cluster.v1.Cluster.Stats:input_type -> mccd.cluster.v1.StatsRequest
+	4,  // 13: mccd.cluster.v1.Cluster.Join:output_type -> mccd.cluster.v1.JoinResponse
+	6,  // 14: mccd.cluster.v1.Cluster.Renew:output_type -> mccd.cluster.v1.RenewResponse
+	8,  // 15: mccd.cluster.v1.Cluster.Announce:output_type -> mccd.cluster.v1.AnnounceResponse
+	10, // 16: mccd.cluster.v1.Cluster.Submit:output_type -> mccd.cluster.v1.SubmitResponse
+	12, // 17: mccd.cluster.v1.Cluster.Read:output_type -> mccd.cluster.v1.ReadResponse
+	14, // 18: mccd.cluster.v1.Cluster.Stage:output_type -> mccd.cluster.v1.StageResponse
+	16, // 19: mccd.cluster.v1.Cluster.Stats:output_type -> mccd.cluster.v1.StatsResponse
+	13, // [13:20] is the sub-list for method output_type
+	6,  // [6:13] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_mccd_cluster_v1_cluster_proto_init() }
@@ -1605,14 +1351,13 @@ func file_mccd_cluster_v1_cluster_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mccd_cluster_v1_cluster_proto_rawDesc), len(file_mccd_cluster_v1_cluster_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   19,
+			NumEnums:      0,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_mccd_cluster_v1_cluster_proto_goTypes,
 		DependencyIndexes: file_mccd_cluster_v1_cluster_proto_depIdxs,
-		EnumInfos:         file_mccd_cluster_v1_cluster_proto_enumTypes,
 		MessageInfos:      file_mccd_cluster_v1_cluster_proto_msgTypes,
 	}.Build()
 	File_mccd_cluster_v1_cluster_proto = out.File

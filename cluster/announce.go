@@ -1,0 +1,152 @@
+package cluster
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	clusterv1 "github.com/mccd/mccd/proto/mccd/cluster/v1"
+)
+
+// The waits of the announcing loop.
+const (
+	announceMin, announceMax = time.Second, 30 * time.Second
+	announceTimeout          = 3 * time.Second
+	announceAtOnce           = 8
+)
+
+// announce tells other nodes over the port between nodes where this one is,
+// and learns where they are, while a member does not answer by gossip: after a
+// start on other addresses, after keys were rotated while it was away, after a
+// long partition. It goes on, more and more rarely, until ctx is done.
+func (m *membership) announce(ctx context.Context) {
+	wait := announceMin
+	for {
+		missing := m.missing()
+		if len(missing) == 0 {
+			wait = announceMin
+		} else if m.announceTo(ctx, missing) > 0 {
+			wait = min(wait, 2*announceMin)
+		}
+		timer := time.NewTimer(wait + rand.N(wait/10))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		wait = min(wait*3/2, announceMax)
+	}
+}
+
+// missing returns where to ask for members that do not answer by gossip: their
+// last addresses, and the names that the operator gave. Nothing is missing
+// while everybody is there.
+func (m *membership) missing() []callee {
+	var out []callee
+	alone := true
+	for _, id := range m.others() {
+		if m.alive(id) {
+			alone = false
+			continue
+		}
+		if addr, ok := m.where(id); ok {
+			out = append(out, callee{id, addr})
+		}
+	}
+	rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	out = out[:min(len(out), announceAtOnce)]
+	if alone && (len(out) > 0 || m.joining.Load()) {
+		for _, seed := range m.c.cfg.Join {
+			if addr, err := withPort(seed); err == nil {
+				out = append(out, callee{"", addr})
+			}
+		}
+	}
+	return out
+}
+
+// announceTo tells the nodes at to, and returns how many answered.
+func (m *membership) announceTo(ctx context.Context, to []callee) (answered int) {
+	results := make(chan bool, len(to))
+	for _, at := range to {
+		go func() { results <- m.announceOne(ctx, at) }()
+	}
+	for range to {
+		if <-results {
+			answered++
+		}
+	}
+	if answered > 0 {
+		m.book.save()
+		m.wake()
+	}
+	return answered
+}
+
+func (m *membership) announceOne(ctx context.Context, at callee) bool {
+	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
+	defer cancel()
+	client, err := m.calls.to(at.id, at.addr)
+	if err != nil {
+		return false
+	}
+	answer, err := client.Announce(ctx, &clusterv1.AnnounceRequest{
+		Address: addressToProto(m.c.id, m.own()), ClusterId: m.id.Load().ClusterID, Generation: m.state().Generation,
+	})
+	if err != nil {
+		m.noteRefusal(err)
+		m.c.log.Debug("announce this node", "at", at.addr, "err", err)
+		return false
+	}
+	if answer.GetId() == m.c.id || answer.GetClusterId() != m.id.Load().ClusterID {
+		return false
+	}
+	m.refused.Store(nil)
+	m.sawGeneration(answer.GetGeneration())
+	var gossipAddrs []string
+	for _, a := range answer.GetAddresses() {
+		if a.GetId() == m.c.id {
+			continue
+		}
+		m.book.put(a.GetId(), placeFromProto(a))
+		if a.GetId() == answer.GetId() {
+			gossipAddrs = append(gossipAddrs, a.GetGossipAddr())
+		}
+	}
+	if m.gossip != nil && len(gossipAddrs) > 0 {
+		if _, err := m.gossip.Join(ctx, gossipAddrs); err != nil {
+			m.c.log.Debug("gossip with the node that answered", "at", gossipAddrs, "err", err)
+		}
+	}
+	return true
+}
+
+// noteRefusal remembers that the cluster does not know this node any more.
+func (m *membership) noteRefusal(err error) {
+	st := status.Convert(err)
+	if st.Code() != codes.PermissionDenied {
+		return
+	}
+	text := st.Message()
+	if old := m.refused.Swap(&text); old == nil {
+		m.c.log.Error("the cluster refuses this node", "reason", text)
+	}
+}
+
+// sawGeneration has this node begin anew where the cluster was rebuilt while
+// it was away: a log of a former generation must not meet one of a later.
+func (m *membership) sawGeneration(generation uint32) {
+	if m.raft == nil || m.state().ClusterID == "" || generation <= m.state().Generation || !m.outdated.CompareAndSwap(false, true) {
+		return
+	}
+	m.c.log.Warn("the cluster was rebuilt meanwhile; this node takes its configuration anew", "generation", generation, "was", m.state().Generation)
+	go func() {
+		if err := m.c.change(context.Background(), m, func(context.Context) error { return m.c.forgetLog() }); err != nil {
+			m.c.log.Error("begin anew", "err", err)
+		}
+	}()
+}

@@ -1,0 +1,95 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxCredential bounds a token or a secret, in bytes.
+const maxCredential = 4096
+
+// credentials returns the token and the join secret that the configuration
+// names; a missing token file is no fault of a node that is a member already.
+func (n *Node) credentials() (token string, secret []byte, err error) {
+	token = n.cfg.Token
+	if n.cfg.TokenFile != "" && token == "" {
+		b, err := readCredential(n.cfg.TokenFile)
+		switch {
+		case os.IsNotExist(err):
+			n.log.Warn("no token there; this node joins nobody by itself", "token_file", n.cfg.TokenFile)
+		case err != nil:
+			return "", nil, fmt.Errorf("token_file: %w", err)
+		}
+		token = strings.TrimSpace(string(b))
+	}
+	if n.cfg.JoinSecretFile != "" {
+		b, err := readCredential(n.cfg.JoinSecretFile)
+		if err != nil {
+			return "", nil, fmt.Errorf("join_secret: %w", err)
+		}
+		secret = []byte(strings.TrimSpace(string(b)))
+	}
+	return token, secret, nil
+}
+
+// readCredential reads a small file that only its owner may read.
+func readCredential(path string) ([]byte, error) {
+	f, err := os.Open(filepath.Clean(path))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if openToOthers(info.Mode()) {
+		return nil, fmt.Errorf("%s may be read by other users: run chmod 600 %s", path, path)
+	}
+	if info.Size() > maxCredential {
+		return nil, fmt.Errorf("%s has %d bytes, the most is %d", path, info.Size(), maxCredential)
+	}
+	b := make([]byte, info.Size())
+	n, err := f.Read(b)
+	if err != nil && info.Size() > 0 {
+		return nil, err
+	}
+	return b[:n], nil
+}
+
+// gossipAdvertise returns what others are told of the gossip's address: its
+// port is added by the gossip where it is 0.
+func (n *Node) gossipAdvertise() (string, error) {
+	if n.cfg.GossipAdvertise != "" {
+		return n.cfg.GossipAdvertise, nil
+	}
+	host, port, err := net.SplitHostPort(n.cfg.GossipListen)
+	if err != nil {
+		return "", fmt.Errorf("gossip_listen: %w", err)
+	}
+	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return "", nil
+	}
+	addr, err := advertised("", net.JoinHostPort("0.0.0.0", port), net.InterfaceAddrs)
+	if err != nil {
+		return "", fmt.Errorf("gossip_advertise: %w", err)
+	}
+	return addr, nil
+}
+
+// handOver gives what only this node holds to others before it leaves.
+func (n *Node) handOver(ctx context.Context) error {
+	giver, ok := any(n.filler).(interface {
+		HandOver(ctx context.Context, progress func(done, total int64)) error
+	})
+	if !ok {
+		return nil
+	}
+	return giver.HandOver(ctx, func(done, total int64) {
+		n.log.Info("hand over before leaving", "done", done, "total", total)
+	})
+}
