@@ -26,7 +26,7 @@ type offer struct {
 // Learn takes in a newer placement that another node has told. It is the View
 // until this node has applied the state that it is of; nodes name the members
 // and where they are.
-func (c *Cluster) Learn(epoch ring.Epoch, members []ring.Member, nodes []ring.Node) {
+func (c *Cluster) Learn(epoch ring.Epoch, nodes []ring.Node, members []ring.Member) {
 	st := c.State()
 	own := st.Epoch()
 	if st.ClusterID == "" || !epoch.Newer(own) {

@@ -24,6 +24,9 @@ import (
 	"github.com/mccd/mccd/storage/origin"
 )
 
+// The cluster takes a newer placement that a peer tells the fill.
+var _ peer.Learner = (*cluster.Cluster)(nil)
+
 // Node is one running member: every part, built and wired.
 type Node struct {
 	cfg      Config
