@@ -139,6 +139,9 @@ func (c *fillCall) doing(state peerv1.FillResponse_State) error {
 }
 
 func (c *fillCall) serve(ctx context.Context) (err error) {
+	if c.m.GetKey() != nil {
+		return c.serveByKey(ctx)
+	}
 	if c.ref, c.rule, err = c.f.refFromProto(c.m.GetRef()); err != nil {
 		return err
 	}
@@ -156,7 +159,7 @@ func (c *fillCall) serve(ctx context.Context) (err error) {
 		if c.o == nil {
 			return status.Error(codes.InvalidArgument, "no record with HELD")
 		}
-		return c.held(ctx, span)
+		return c.held(ctx, c.o.Key(storage.ChunkOf(span.Off)), span)
 	case peerv1.FillRequest_MODE_FILL:
 		return c.fill(ctx, span)
 	default:
@@ -164,10 +167,20 @@ func (c *fillCall) serve(ctx context.Context) (err error) {
 	}
 }
 
+// serveByKey serves HELD and PROBE of a chunk that the caller names by its key.
+func (c *fillCall) serveByKey(ctx context.Context) error {
+	key, err := keyFromProto(c.m.GetKey())
+	span := storage.Span{Off: c.m.GetOffset(), End: c.m.GetEnd()}
+	if err != nil || c.m.GetMode() == peerv1.FillRequest_MODE_FILL || span.Off < 0 || span.Empty() ||
+		storage.ChunkOf(span.Off) != key.Index || storage.ChunkOf(span.End-1) != key.Index {
+		return status.Error(codes.InvalidArgument, "the chunk is not well named")
+	}
+	return c.held(ctx, key, span)
+}
+
 // held answers with what is on disk, or comes from the origin already, and goes
 // no further.
-func (c *fillCall) held(ctx context.Context, span storage.Span) error {
-	key := c.o.Key(storage.ChunkOf(span.Off))
+func (c *fillCall) held(ctx context.Context, key storage.ChunkKey, span storage.Span) error {
 	chunk, err := c.f.cfg.Store.Lookup(key)
 	if c.m.GetMode() == peerv1.FillRequest_MODE_PROBE {
 		held := c.f.flights.onTheirWay(key)
@@ -180,7 +193,7 @@ func (c *fillCall) held(ctx context.Context, span storage.Span) error {
 		}
 		return c.send(&peerv1.FillResponse{Presence: &peerv1.Presence{Words: held[:]}})
 	}
-	if errors.Is(err, disk.ErrNotHeld) && c.f.flights.sentAt(key, span.Off%storage.ChunkSize) != nil {
+	if errors.Is(err, disk.ErrNotHeld) && c.o != nil && c.f.flights.sentAt(key, span.Off%storage.ChunkSize) != nil {
 		chunk, err = c.f.cfg.Store.Create(ctx, key, c.o.Version) // its flight is about to
 	}
 	if err != nil {
@@ -190,8 +203,8 @@ func (c *fillCall) held(ctx context.Context, span storage.Span) error {
 	if err := c.doing(peerv1.FillResponse_STATE_DISK); err != nil {
 		return err
 	}
-	cs := storage.ChunkSpan(c.o.Size(), key.Index)
-	rel := span.Intersect(cs).Shift(-cs.Off)
+	base := int64(key.Index) * storage.ChunkSize
+	rel := span.Shift(-base).Intersect(storage.Span{End: chunk.Len()})
 	file, fileBase := chunk.File()
 	for rel.Off < rel.End {
 		progress := chunk.Progress()
@@ -205,7 +218,7 @@ func (c *fillCall) held(ctx context.Context, span storage.Span) error {
 			}
 			continue
 		}
-		if err := c.sendRun(storage.Run{File: file, Off: fileBase + rel.Off, Len: n}, cs.Off+rel.Off); err != nil {
+		if err := c.sendRun(storage.Run{File: file, Off: fileBase + rel.Off, Len: n}, base+rel.Off); err != nil {
 			return err
 		}
 		c.f.metrics.served.WithLabelValues("held").Add(float64(n))
@@ -253,7 +266,7 @@ func (c *fillCall) fill(ctx context.Context, span storage.Span) error {
 	acts := c.m.GetRecord().GetWhole() == c.f.self() || c.f.onListOf(ctx, placeOf(c.ref.ID(), index), c.epoch)
 	if !acts {
 		if c.o != nil && c.f.holds(c.o, span) {
-			return c.held(ctx, span)
+			return c.held(ctx, c.o.Key(index), span)
 		}
 		return &errNotOwner{}
 	}
