@@ -32,9 +32,12 @@ type book struct {
 	path string
 	log  *slog.Logger
 
-	mu     sync.Mutex
-	places map[string]place
+	// saving is held while the file is written; it guards saved.
+	saving sync.Mutex
 	saved  []byte
+
+	mu     sync.Mutex // guards places
+	places map[string]place
 }
 
 // openBook reads what is kept in dir; a damaged file counts as empty, since
@@ -102,9 +105,10 @@ func (b *book) all() []*clusterv1.Address {
 	return out
 }
 
-// save writes the book if it has changed. It is called by one goroutine at a
-// time.
+// save writes the book if it has changed.
 func (b *book) save() {
+	b.saving.Lock()
+	defer b.saving.Unlock()
 	b.mu.Lock()
 	raw, err := json.MarshalIndent(b.places, "", " ")
 	b.mu.Unlock()
