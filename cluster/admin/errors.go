@@ -30,6 +30,7 @@ type refusal struct {
 func refusals() []refusal {
 	return []refusal{
 		{state.ErrNoQuorum, codes.Unavailable, "NO_QUORUM"},
+		{state.ErrUnknownOutcome, codes.Unknown, "UNKNOWN_OUTCOME"},
 		{state.ErrConflict, codes.Aborted, "CONFLICT"},
 		{state.ErrTokenUnknown, codes.PermissionDenied, "TOKEN_UNKNOWN"},
 		{state.ErrTokenExpired, codes.PermissionDenied, "TOKEN_EXPIRED"},

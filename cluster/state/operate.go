@@ -12,6 +12,11 @@ import (
 // when; every node goes on serving.
 var ErrNoQuorum = errors.New("the cluster has no quorum")
 
+// ErrUnknownOutcome tells that a command was given to the cluster and that
+// nobody can say whether it was, or will be, applied: read before it is given
+// again.
+var ErrUnknownOutcome = errors.New("it is not known whether the change was made: look before you repeat it")
+
 // ErrRecoverRefused refuses a recovery that could split the cluster.
 var ErrRecoverRefused = errors.New("recovery is refused")
 

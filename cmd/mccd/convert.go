@@ -10,10 +10,17 @@ import (
 )
 
 // nodeConfig turns what people wrote into what the node takes.
-func nodeConfig(c *config.Config, log *slog.Logger, access io.Writer) node.Config {
+func nodeConfig(c *config.Loaded, log *slog.Logger, access io.Writer) node.Config {
 	drives := make([]node.Drive, len(c.Drives))
 	for i, d := range c.Drives {
 		drives[i] = node.Drive{Path: d.Path, Size: int64(d.Size)}
+	}
+	peers := make([]string, len(c.Join))
+	for i, peer := range c.Join {
+		peers[i] = peer
+		if full, err := config.PeerAddress(peer); err == nil {
+			peers[i] = full
+		}
 	}
 	return node.Config{
 		Name:             c.Name,
@@ -28,7 +35,12 @@ func nodeConfig(c *config.Config, log *slog.Logger, access io.Writer) node.Confi
 		GossipListen:     c.GossipListen,
 		GossipAdvertise:  c.GossipAdvertise,
 		AdminSocket:      c.AdminSocket,
-		Join:             c.Join,
+		Join:             peers,
+		Token:            c.Token,
+		TokenFile:        c.TokenFile,
+		JoinSecretFile:   c.JoinSecret,
+		Weight:           c.Weight,
+		CertLife:         time.Duration(c.CertLife),
 		BuiltinCatalogue: c.BuiltinCatalogue,
 		Origins:          c.Rules(),
 		Limits: node.Limits{
@@ -50,6 +62,8 @@ func nodeConfig(c *config.Config, log *slog.Logger, access io.Writer) node.Confi
 			BreakerOpen:     time.Duration(c.Timeouts.BreakerOpen),
 			ShutdownGrace:   time.Duration(c.Timeouts.ShutdownGrace),
 			GossipProbe:     time.Duration(c.Timeouts.GossipProbe),
+			RaftHeartbeat:   time.Duration(c.Timeouts.RaftHeartbeat),
+			RaftElection:    time.Duration(c.Timeouts.RaftElection),
 		},
 		Logger:    log,
 		AccessLog: access,

@@ -54,8 +54,8 @@ func addSettings(cmd *cobra.Command, environ []string, only ...string) *settings
 }
 
 // load merges file, environment and flags. Its errors carry exit codes.
-func (s *settingsFlags) load(extra ...config.Setting) (*config.Loaded, error) {
-	loaded, err := config.Load(config.Sources{File: s.configFile(), Environ: s.environ, Flags: append(s.settings(), extra...)})
+func (s *settingsFlags) load() (*config.Loaded, error) {
+	loaded, err := config.Load(config.Sources{File: s.configFile(), Environ: s.environ, Flags: s.settings()})
 	if err != nil {
 		return nil, badConfig(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,28 +13,35 @@ import (
 	"github.com/mccd/mccd/cmd/mccd/config"
 )
 
-// gossipPort is what a peer without a port is taken to listen on.
-const gossipPort = "7946"
-
 // joinWait bounds how long a daemon may take to join.
-const joinWait = 30 * time.Second
+const joinWait = 2 * time.Minute
 
 func newJoin(environ []string) *cobra.Command {
+	var token string
 	cmd := &cobra.Command{
 		Use:   "join PEER",
-		Short: "Make this node and PEER one cluster",
-		Long: `Make this node and PEER one cluster. PEER is the gossip address of any node of
-it; the port is 7946 unless given.
+		Short: "Make this node one of PEER's cluster",
+		Long: `Make this node one of PEER's cluster. PEER is any node of it: the address of its
+port for peers, 7947 unless given. What this node holds stays and is of use to
+the others.
+
+A token admits it: "mccd token create" at any node of the cluster prints one,
+with the command to type here. The token is taken from --token-file (- is the
+standard input), from MCCD_TOKEN, or asked for at the terminal. --token works,
+too, but other users of this machine see it in the list of processes.
 
 Where a daemon runs on this machine, it is told to join. Where none runs, join
-does what "mccd serve --join PEER" does, and takes the same flags.`,
-		Example: `  mccd join 127.0.0.2
-  mccd join 127.0.0.2:7946 --admin-socket /run/mccd/mccd.sock`,
+does what "mccd serve --join PEER" does, and takes the same flags; the same
+command line then serves for each later start.`,
+		Example: `  mccd join 192.0.2.1 --token-file token
+  mccd token create --quiet | ssh node2 mccd join node1.example --token-file -
+  MCCD_TOKEN=MCCD1-... mccd join 192.0.2.1:7947 --admin-socket /run/mccd/mccd.sock`,
 		Args: cobra.ExactArgs(1),
 	}
 	flags := addSettings(cmd, environ)
+	cmd.Flags().StringVar(&token, "token", "", "the `TOKEN` itself; seen in the list of processes, so prefer --token-file")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		peer, err := peerAddress(args[0])
+		peer, err := config.PeerAddress(args[0])
 		if err != nil {
 			return exit(exitUsage, err)
 		}
@@ -43,36 +49,83 @@ does what "mccd serve --join PEER" does, and takes the same flags.`,
 		if err != nil {
 			return err
 		}
+		if token != "" {
+			loaded.Token = token
+		}
+		if err := chooseToken(cmd, loaded); err != nil {
+			return err
+		}
 		client, socket, err := dialDaemon(cmd.Context(), loaded)
 		if errors.Is(err, admin.ErrUnreachable) && !errors.Is(err, fs.ErrPermission) {
 			fmt.Fprintf(cmd.ErrOrStderr(), "No daemon runs here; starting one that joins %s.\n", peer)
-			joined := append(loaded.Join, peer)
-			return serve(cmd, flags, config.Setting{Source: "join " + args[0], Key: "join", Values: joined})
+			loaded.Join = append([]string{peer}, loaded.Join...)
+			return serve(cmd, loaded)
 		}
 		if err != nil {
 			return exit(exitFailure, err)
 		}
 		defer func() { _ = client.Close() }()
+		if loaded.Token, err = tokenNow(cmd, loaded); err != nil {
+			return err
+		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), joinWait)
 		defer cancel()
-		nodes, err := client.Join(ctx, []string{peer}, "")
+		nodes, err := client.Join(ctx, []string{peer}, loaded.Token)
 		if err != nil {
-			return exit(exitFailure, fmt.Errorf("join %s: %w", peer, err))
+			return daemonError(fmt.Errorf("join %s: %w", peer, err), joinWait)
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "The daemon at %s joined %s. The cluster:\n\n%s\n", socket, peer, nodesTable(nodes))
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "The daemon at %s joined %s. The cluster:\n\n%s\n", socket, peer,
+			nodesTable(nodes, time.Now(), widthOf(cmd.OutOrStdout(), flags.getenv)))
 		return err
 	}
 	return cmd
 }
 
-// peerAddress adds the default port where there is none.
-func peerAddress(peer string) (string, error) {
-	host, port, err := net.SplitHostPort(peer)
+// chooseToken lets --token-file go over MCCD_TOKEN, as flags go over the
+// environment, and reads a token that comes by the standard input: nothing
+// can read that again later.
+func chooseToken(cmd *cobra.Command, loaded *config.Loaded) error {
+	if flag := cmd.Flags().Lookup("token"); flag != nil && flag.Changed {
+		loaded.TokenFile = ""
+		return nil
+	}
+	if loaded.TokenFile != "" && cmd.Flags().Changed("token-file") {
+		loaded.Token = ""
+	}
+	if loaded.TokenFile != "-" {
+		return nil
+	}
+	loaded.TokenFile = ""
+	if loaded.Token != "" {
+		return nil
+	}
+	token, err := readSecret(cmd, "token", "-")
 	if err != nil {
-		host, port = peer, gossipPort
+		return exit(exitUsage, err)
 	}
-	if host == "" || port == "" {
-		return "", fmt.Errorf("%q is not a peer; write HOST or HOST:PORT", peer)
+	loaded.Token = token
+	return nil
+}
+
+// tokenNow returns the token, from its file or the terminal where need be.
+func tokenNow(cmd *cobra.Command, loaded *config.Loaded) (string, error) {
+	if loaded.Token != "" {
+		return loaded.Token, nil
 	}
-	return net.JoinHostPort(host, port), nil
+	if loaded.TokenFile != "" {
+		token, err := readSecret(cmd, "token", loaded.TokenFile)
+		if err != nil {
+			return "", exit(exitFailure, err)
+		}
+		return token, nil
+	}
+	token, _, err := askSecret(cmd, "Token (mccd token create at a node of that cluster prints one): ")
+	if err != nil {
+		return "", exit(exitFailure, err)
+	}
+	if token == "" {
+		return "", exit(exitUsage, errors.New("no token: make one at a node of that cluster by `mccd token create`, "+
+			"then give it by --token-file FILE (- is the standard input) or in "+config.TokenEnv))
+	}
+	return token, nil
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Environ(), os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(context.Background(), os.Environ(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // The exit codes, as the help of mccd documents them.
@@ -32,9 +32,10 @@ func exit(code int, err error) error { return &exitError{code, err} }
 
 // run executes one command line in an environment ("NAME=value" each) and returns the exit code. What a command did
 // not give a code is a fault of the command line.
-func run(ctx context.Context, environ, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, environ, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot(environ)
 	root.SetArgs(args)
+	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)

@@ -13,6 +13,13 @@ from another node, else from the origin: the cluster fetches each byte once.
 Exit codes: 0 success, 1 failure, 2 wrong command line or configuration,
 3 no daemon to be reached.`
 
+// The groups in which the help lists the commands.
+const (
+	groupNode    = "node"
+	groupCluster = "cluster"
+	groupRescue  = "rescue"
+)
+
 // newRoot builds the command tree. environ is what os.Environ returns.
 func newRoot(environ []string) *cobra.Command {
 	root := &cobra.Command{
@@ -22,9 +29,27 @@ func newRoot(environ []string) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Example: `  mccd serve                       run a node with no configuration at all
-  mccd join 127.0.0.1:7946         make this node and that one a cluster
-  mccd status                      what the node serves, holds and sees`,
+  mccd status                      what the node serves, holds and sees
+  mccd token create                let another node join; prints what to type there
+  mccd join 192.0.2.1              make this node one of that node's cluster`,
 	}
-	root.AddCommand(newServe(environ), newJoin(environ), newStatus(environ), newConfig(environ), newVersion())
+	root.AddGroup(
+		&cobra.Group{ID: groupNode, Title: "The node:"},
+		&cobra.Group{ID: groupCluster, Title: "The cluster, through the node that runs here:"},
+		&cobra.Group{ID: groupRescue, Title: "When things were lost:"},
+	)
+	for group, commands := range map[string][]*cobra.Command{
+		groupNode: {newServe(environ), newStatus(environ), newConfig(environ)},
+		groupCluster: {
+			newJoin(environ), newLeave(environ), newToken(environ), newNode(environ), newRemove(environ), newRotate(environ), newPurge(environ),
+		},
+		groupRescue: {newRecover(environ), newBackup(environ), newRestore(environ)},
+	} {
+		for _, cmd := range commands {
+			cmd.GroupID = group
+			root.AddCommand(cmd)
+		}
+	}
+	root.AddCommand(newVersion())
 	return root
 }

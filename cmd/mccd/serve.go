@@ -25,27 +25,34 @@ end (timeouts.shutdown_grace); a second signal ends it at once.
 
 Without any configuration it serves the built-in origins (Windows Update,
 Office, Intune, Teams, Xbox and others) on port 80, or 8080 where it may not
-have 80, and keeps content under its data directory.`,
+have 80, and keeps content under its data directory.
+
+At its first start a node is a cluster of its own, unless --join names nodes and
+a token admits it (mccd join --help); the same command line serves for each
+later start. Nodes find each other again by themselves.`,
 		Example: `  mccd serve
   mccd serve --config /etc/mccd/mccd.yaml
   mccd serve --listen 127.0.0.1:8080 --data-dir ~/mccd --drive /srv/cache=200GiB
-  mccd serve --join 127.0.0.1:7946 --set limits.memory=1GiB`,
+  mccd serve --join 192.0.2.1 --token-file token --set limits.memory=1GiB`,
 		Args: cobra.NoArgs,
 	}
 	flags := addSettings(cmd, environ)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return serve(cmd, flags)
+		loaded, err := flags.load()
+		if err != nil {
+			return err
+		}
+		if err := chooseToken(cmd, loaded); err != nil {
+			return err
+		}
+		return serve(cmd, loaded)
 	}
 	return cmd
 }
 
 // serve runs a node until a signal. A second signal has its default effect: it
 // ends the process.
-func serve(cmd *cobra.Command, flags *settingsFlags, extra ...config.Setting) error {
-	loaded, err := flags.load(extra...)
-	if err != nil {
-		return err
-	}
+func serve(cmd *cobra.Command, loaded *config.Loaded) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
@@ -75,7 +82,7 @@ func runNode(ctx context.Context, loaded *config.Loaded, stdout, stderr io.Write
 		return err
 	}
 	defer closeAccess()
-	n, err := node.New(nodeConfig(loaded.Config, log, access))
+	n, err := node.New(nodeConfig(loaded, log, access))
 	if err != nil {
 		return fmt.Errorf("start node: %w", err)
 	}

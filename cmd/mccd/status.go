@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -20,49 +18,32 @@ func newStatus(environ []string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the running node, its cluster and what it served",
-		Long: `Show the node that runs on this machine: its addresses, the members that it
-sees, its drives, and what it served from where. Exit code 3 where no daemon is
-to be reached.`,
+		Long: `Show the node that runs on this machine: its cluster and whether that can be
+changed, the nodes as this one sees them, its drives, and what it served from
+where. Tables are fitted to the terminal, or to COLUMNS; --output json has all.
+Exit code 3 where no daemon is to be reached.`,
 		Example: `  mccd status
   mccd status --output json | jq '.nodes[] | select(.state != "alive")'
   mccd status --admin-socket /run/mccd/mccd.sock`,
 		Args: cobra.NoArgs,
 	}
 	flags := addSettings(cmd, environ, "data_dir", "admin_socket")
-	cmd.Flags().StringVarP(&format, "output", "o", "table", "`FORMAT` of the output: table or json")
+	addOutput(cmd, &format)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if format != "table" && format != "json" {
-			return exit(exitUsage, fmt.Errorf("--output %q: use table or json", format))
-		}
-		loaded, err := flags.load()
-		if err != nil {
+		if err := checkOutput(format); err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), statusWait)
-		defer cancel()
-		client, _, err := dialDaemon(ctx, loaded)
-		if errors.Is(err, admin.ErrUnreachable) {
-			return exit(exitUnreachable, err)
-		}
-		if err != nil {
-			return exit(exitFailure, err)
-		}
-		defer func() { _ = client.Close() }()
-		r, err := client.Status(ctx)
-		if err != nil {
-			return exit(exitFailure, fmt.Errorf("ask for status: %w", err))
-		}
-		if format == "json" {
-			enc := json.NewEncoder(cmd.OutOrStdout())
-			enc.SetIndent("", "  ")
-			err = enc.Encode(r)
-		} else {
-			_, err = fmt.Fprint(cmd.OutOrStdout(), statusTable(&r, time.Now()))
-		}
-		if err != nil {
-			return exit(exitFailure, err)
-		}
-		return nil
+		return withDaemon(cmd.Context(), flags, statusWait, func(ctx context.Context, client *admin.Client) error {
+			r, err := client.Status(ctx)
+			if err != nil {
+				return fmt.Errorf("ask for status: %w", err)
+			}
+			if format == "json" {
+				return writeJSON(cmd.OutOrStdout(), r)
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), statusTable(&r, time.Now(), widthOf(cmd.OutOrStdout(), flags.getenv)))
+			return err
+		})
 	}
 	return cmd
 }

@@ -2895,7 +2895,7 @@ type PurgeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The origin's host; empty for every host.
 	Host string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
-	// A raw path, with its query where that names the object.
+	// A raw path: whatever query comes with it.
 	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	// Path is a prefix.
 	Prefix        bool `protobuf:"varint,3,opt,name=prefix,proto3" json:"prefix,omitempty"`
