@@ -24,8 +24,12 @@ const (
 func (p *Port) take(ctx context.Context, c net.Conn, e *entry) {
 	raw := newRaw(c, p.corks)
 	conn, reason, err := p.shake(ctx, raw)
-	if err == nil && !p.destination(conn).offer(ctx, conn) {
-		reason, err = reasonUntaken, errors.New("nobody here takes it over")
+	if err == nil {
+		waiting, cancel := context.WithTimeout(ctx, p.cfg.HandshakeTimeout)
+		defer cancel()
+		if !p.destination(conn).offer(waiting, conn) {
+			reason, err = reasonUntaken, errors.New("nobody here takes it over")
+		}
 	}
 	evicted := p.gate.leave(e)
 	if err == nil {
