@@ -39,10 +39,10 @@ func (c *Consensus) steer(ctx context.Context, r *raft.Raft) {
 			if c.await(ctx, r.Barrier(c.cfg.Timing.Apply)) == nil {
 				pilot.Start(ctx)
 				leading = true
-				c.reconcile(ctx, r)
+				c.reconcile(ctx, r, pilot)
 			}
 		default:
-			c.reconcile(ctx, r)
+			c.reconcile(ctx, r, pilot)
 		}
 		select {
 		case <-ctx.Done():
@@ -57,13 +57,10 @@ func (c *Consensus) steer(ctx context.Context, r *raft.Raft) {
 
 // reconcile makes Raft's servers those that the State names: one that joins is
 // added without a vote, one that left is taken out once it has none.
-func (c *Consensus) reconcile(ctx context.Context, r *raft.Raft) {
+func (c *Consensus) reconcile(ctx context.Context, r *raft.Raft, pilot *autopilot.Autopilot) {
 	st, _, halted := c.machine.now()
 	if halted != nil {
-		// Another node may be able to apply: let it lead.
-		if err := c.await(ctx, r.LeadershipTransfer()); err != nil {
-			c.log.Debug("a halted leader found nobody to lead", "err", err)
-		}
+		c.giveWay(ctx, r, pilot)
 		return
 	}
 	if st.ClusterID == "" {
@@ -87,6 +84,20 @@ func (c *Consensus) reconcile(ctx context.Context, r *raft.Raft) {
 		if suffrage == Nonvoter {
 			c.reconfigure(ctx, "remove a server", id, r.RemoveServer(raft.ServerID(id), 0, c.cfg.Timing.Apply))
 		}
+	}
+}
+
+// giveWay hands the leadership of a halted node to a voter that is well, which
+// one that has halted is not.
+func (c *Consensus) giveWay(ctx context.Context, r *raft.Raft, pilot *autopilot.Autopilot) {
+	for id, server := range pilot.GetState().Servers {
+		if string(id) == c.cfg.ID || !server.HasVotingRights() || !server.Health.Healthy {
+			continue
+		}
+		if err := c.await(ctx, r.LeadershipTransferToServer(id, raft.ServerAddress(id))); err != nil {
+			c.log.Info("a halted leader could not hand over", "node", string(id), "err", err)
+		}
+		return
 	}
 }
 

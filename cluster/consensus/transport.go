@@ -1,13 +1,98 @@
 package consensus
 
 import (
+	"context"
+	"io"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-func (c *Consensus) newTransport(l *layer) *raft.NetworkTransport {
-	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: l, MaxPool: poolSize, Timeout: max(3*c.cfg.Timing.Election, 500*time.Millisecond), Logger: c.library.Named("transport"),
-	})
+// patience is how long a failed message waits for its node to be heard again.
+const patience = 5 * time.Minute
+
+func (c *Consensus) newTransport(l *layer) *patient {
+	return &patient{
+		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+			Stream: l, MaxPool: poolSize, Timeout: max(3*c.cfg.Timing.Election, 500*time.Millisecond), Logger: c.library.Named("transport"),
+		}),
+		done: l.ctx, heard: make(map[raft.ServerID]chan struct{}),
+	}
+}
+
+// patient holds messages to a node that does not answer until a heartbeat
+// reaches it. The library would count each failure and, after a dozen, leave a
+// node that is back without entries for 10 s (replication.go, replicateTo);
+// its heartbeats have a shorter bound.
+type patient struct {
+	*raft.NetworkTransport
+	done context.Context //nolint:containedctx // the transport's calls carry none
+
+	mu    sync.Mutex // guards heard
+	heard map[raft.ServerID]chan struct{}
+}
+
+// AppendEntries sends once more when the node is heard again.
+func (p *patient) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	again := p.next(id)
+	err := p.NetworkTransport.AppendEntries(id, target, args, resp)
+	switch {
+	case isHeartbeat(args):
+		if err == nil {
+			p.hear(id)
+		}
+	case err != nil && p.wait(again):
+		return p.NetworkTransport.AppendEntries(id, target, args, resp)
+	}
+	return err
+}
+
+// InstallSnapshot cannot send again: the library does, with the next snapshot.
+func (p *patient) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	again := p.next(id)
+	err := p.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
+	if err != nil {
+		p.wait(again)
+	}
+	return err
+}
+
+// isHeartbeat tells the library's empty messages, which its own transport
+// tells the same way.
+func isHeartbeat(args *raft.AppendEntriesRequest) bool {
+	return args.PrevLogEntry == 0 && args.PrevLogTerm == 0 && len(args.Entries) == 0 && args.LeaderCommitIndex == 0
+}
+
+// next returns what is closed when the node is heard next.
+func (p *patient) next(id raft.ServerID) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.heard[id] == nil {
+		p.heard[id] = make(chan struct{})
+	}
+	return p.heard[id]
+}
+
+func (p *patient) hear(id raft.ServerID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.heard[id] != nil {
+		close(p.heard[id])
+		delete(p.heard, id)
+	}
+}
+
+// wait reports whether the node was heard, rather than Raft stopped or patience
+// lost.
+func (p *patient) wait(again <-chan struct{}) bool {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-again:
+		return true
+	case <-timer.C:
+	case <-p.done.Done():
+	}
+	return false
 }
