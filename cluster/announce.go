@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/mccd/mccd/cluster/state"
 	clusterv1 "github.com/mccd/mccd/proto/mccd/cluster/v1"
 )
 
@@ -106,7 +107,7 @@ func (m *membership) announceOne(ctx context.Context, at callee) bool {
 		return false
 	}
 	m.refused.Store(nil)
-	m.sawGeneration(answer.GetGeneration())
+	m.sawGeneration(answer.GetId(), answer.GetGeneration())
 	var gossipAddrs []string
 	for _, a := range answer.GetAddresses() {
 		if a.GetId() == m.c.id {
@@ -139,8 +140,18 @@ func (m *membership) noteRefusal(err error) {
 
 // sawGeneration has this node begin anew where the cluster was rebuilt while
 // it was away: a log of a former generation must not meet one of a later.
-func (m *membership) sawGeneration(generation uint32) {
-	if m.raft == nil || m.state().ClusterID == "" || generation <= m.state().Generation || !m.outdated.CompareAndSwap(false, true) {
+//
+// Only a node that the state knows, and so by its key, is believed: a copy of
+// the cluster that somebody restored from a backup elsewhere must not take it
+// over.
+func (m *membership) sawGeneration(from string, generation uint32) {
+	if m.raft == nil {
+		return
+	}
+	if n, known := m.state().Node(from); !known || n.State == state.Left {
+		return
+	}
+	if m.state().ClusterID == "" || generation <= m.state().Generation || !m.outdated.CompareAndSwap(false, true) {
 		return
 	}
 	m.c.log.Warn("the cluster was rebuilt meanwhile; this node takes its configuration anew", "generation", generation, "was", m.state().Generation)

@@ -252,7 +252,7 @@ func (c *Cluster) handRaft(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		go c.current.Load().stream.take(conn)
+		go c.current.Load().stream.take(conn, conn.Peer().NodeID)
 	}
 }
 

@@ -84,14 +84,14 @@ func (s *raftStream) Dial(ctx context.Context, id string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.introduce(ctx, conn); err != nil {
+	if err := s.introduce(ctx, conn, id); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("node %s: %w", id, err)
 	}
 	return conn, nil
 }
 
-func (s *raftStream) introduce(ctx context.Context, conn net.Conn) error {
+func (s *raftStream) introduce(ctx context.Context, conn net.Conn, id string) error {
 	deadline := time.Now().Add(prefaceTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
@@ -110,7 +110,7 @@ func (s *raftStream) introduce(ctx context.Context, conn net.Conn) error {
 	case prefaceOK:
 		return conn.SetDeadline(time.Time{})
 	case prefaceGeneration:
-		s.m.sawGeneration(binary.BigEndian.Uint32(verdict[1:]))
+		s.m.sawGeneration(id, binary.BigEndian.Uint32(verdict[1:]))
 		return errGeneration
 	case prefaceOther:
 		return errors.New("it is in another cluster")
@@ -120,8 +120,8 @@ func (s *raftStream) introduce(ctx context.Context, conn net.Conn) error {
 }
 
 // take answers the preface of a stream that came, and hands it to Raft.
-func (s *raftStream) take(conn net.Conn) {
-	err := s.answer(conn)
+func (s *raftStream) take(conn net.Conn, from string) {
+	err := s.answer(conn, from)
 	if err == nil {
 		select {
 		case s.conns <- conn:
@@ -136,7 +136,7 @@ func (s *raftStream) take(conn net.Conn) {
 	}
 }
 
-func (s *raftStream) answer(conn net.Conn) error {
+func (s *raftStream) answer(conn net.Conn, from string) error {
 	if err := conn.SetDeadline(time.Now().Add(prefaceTimeout)); err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (s *raftStream) answer(conn net.Conn) error {
 		// Nothing is applied yet: this node takes what comes.
 	case generation != s.m.state().Generation:
 		verdict, refusal = prefaceGeneration, errGeneration
-		defer s.m.sawGeneration(generation)
+		defer s.m.sawGeneration(from, generation)
 	}
 	if _, err := conn.Write(binary.BigEndian.AppendUint32([]byte{verdict}, s.m.state().Generation)); err != nil {
 		return err

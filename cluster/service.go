@@ -49,7 +49,7 @@ func (s *service) Announce(ctx context.Context, req *clusterv1.AnnounceRequest) 
 	if req.GetClusterId() != own || caller.NodeID != req.GetAddress().GetId() {
 		return answer, nil
 	}
-	m.sawGeneration(req.GetGeneration())
+	m.sawGeneration(caller.NodeID, req.GetGeneration())
 	if m.book.put(caller.NodeID, placeFromProto(req.GetAddress())) {
 		m.wake()
 	}
