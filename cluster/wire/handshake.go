@@ -69,6 +69,7 @@ func (p *Port) shake(ctx context.Context, raw *rawConn) (*Conn, string, error) {
 	t := tls.Server(raw, cfg)
 	if err := t.HandshakeContext(ctx); err != nil {
 		if denied != nil {
+			lingerOver(raw.Conn) // the alert says it
 			return nil, reasonCertificate, denied
 		}
 		return nil, broken(err), err

@@ -12,7 +12,7 @@ const (
 	tlsHandshake = 0x16 // the first byte of a TLS connection
 	plainLine    = "mccd: this port speaks TLS between nodes; clients use port 80\n"
 	plainDrain   = 64 << 10
-	plainPause   = time.Second
+	plainPause   = time.Second // for last words
 )
 
 // turnAway tells a caller without TLS where to go, in its own language where
@@ -28,11 +28,16 @@ func turnAway(c net.Conn, first []byte) {
 	if _, err := io.WriteString(c, answer); err != nil {
 		return
 	}
+	lingerOver(c)
+}
+
+// lingerOver lets the last words reach the other end: a close with unread
+// bytes would reset the connection and lose them.
+func lingerOver(c net.Conn) {
 	half, ok := c.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
+	if !ok || c.SetDeadline(time.Now().Add(plainPause)) != nil || half.CloseWrite() != nil {
 		return
 	}
-	// A close with unread bytes would reset the connection and lose the answer.
 	_, _ = io.CopyN(io.Discard, c, plainDrain)
 }
 

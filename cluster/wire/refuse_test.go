@@ -58,7 +58,8 @@ func TestPlainCallersAreSentAway(t *testing.T) {
 }
 
 func TestBrokenTLS(t *testing.T) {
-	n := start(t, newAuthority(t), "one", func(c *Config) { c.HandshakeTimeout = 200 * time.Millisecond })
+	a := newAuthority(t)
+	n := start(t, a, "one")
 	call(t, n, "\x16\x03\x01\x00\x05hello")
 	n.refused(t, reasonTLS, 1)
 
@@ -102,12 +103,13 @@ func TestBrokenTLS(t *testing.T) {
 	}
 	c.Close()
 	n.refused(t, reasonClosed, 1)
-	slow, err := net.Dial("tcp", n.addr())
+	hasty := start(t, a, "hasty", func(c *Config) { c.HandshakeTimeout = 50 * time.Millisecond })
+	slow, err := net.Dial("tcp", hasty.addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer slow.Close()
-	n.refused(t, reasonTimeout, 1)
+	hasty.refused(t, reasonTimeout, 1)
 	if strings.Contains(n.log.String(), "reason=closed") {
 		t.Error("a probe is worth no line")
 	}
@@ -167,7 +169,7 @@ func TestHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
 
 func TestNobodyTakesItOver(t *testing.T) {
 	a := newAuthority(t)
-	one, two := start(t, a, "one", func(c *Config) { c.HandshakeTimeout = 100 * time.Millisecond }), start(t, a, "two")
+	one, two := start(t, a, "one", func(c *Config) { c.HandshakeTimeout = time.Second }), start(t, a, "two")
 	conn, err := two.dialRaft(t, "one", one)
 	if err != nil {
 		t.Fatal(err)
