@@ -73,17 +73,25 @@ func widest(text string) int {
 	return widest
 }
 
+// cut returns at most n characters of text, and tells where some are missing.
+func cut(text string, n int) string {
+	if utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	return string([]rune(text)[:n-1]) + "…"
+}
+
 // wrap breaks text into lines of at most width columns, the first after
 // prefix, the others below it.
 func wrap(prefix, text string, width int) string {
 	b := &strings.Builder{}
-	line := strings.TrimSuffix(prefix, " ")
+	line, begun := strings.TrimSuffix(prefix, " "), false
 	for word := range strings.FieldsSeq(text) {
-		if utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width && strings.TrimSpace(line) != "" {
+		if utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width && begun {
 			b.WriteString(line + "\n")
 			line = " "
 		}
-		line += " " + word
+		line, begun = line+" "+word, true
 	}
 	b.WriteString(line + "\n")
 	return b.String()

@@ -35,7 +35,7 @@ does what "mccd serve --join PEER" does, and takes the same flags; the same
 command line then serves for each later start.`,
 		Example: `  mccd join 192.0.2.1 --token-file token
   mccd token create --quiet | ssh node2 mccd join node1.example --token-file -
-  MCCD_TOKEN=MCCD1-... mccd join 192.0.2.1:7947 --admin-socket /run/mccd/mccd.sock`,
+  MCCD_TOKEN=MCCD1-... mccd join 192.0.2.1:7947 --admin-socket /run/mccd.sock`,
 		Args: cobra.ExactArgs(1),
 	}
 	flags := addSettings(cmd, environ)

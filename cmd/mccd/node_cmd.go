@@ -15,7 +15,7 @@ import (
 func newNode(environ []string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "node",
-		Short: "Change a node's name, zone or weight, or record a node before it joins",
+		Short: "Change a node's name, zone or weight, or create its record",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -81,9 +81,10 @@ func TestAccessLogIsAppendedTo(t *testing.T) {
 // Every field of node.Config that has a key gets its value: none is forgotten
 // when one is added.
 func TestEveryFieldReachesTheNode(t *testing.T) {
-	c := config.Default()
+	c := &config.Loaded{Config: config.Default(), Token: "t"}
+	c.TokenFile, c.JoinSecret, c.Weight = "/t", "/s", 2
 	c.Name, c.Zone, c.DataDir, c.PeerAdvertise, c.GossipAdvertise, c.AdminSocket = "n", "z", "/d", "p:1", "g:1", "/s"
-	c.Join, c.Drives = []string{"j:1"}, []config.Drive{{Path: "/a", Size: 1 << 30}}
+	c.Join, c.Drives = []string{"j"}, []config.Drive{{Path: "/a", Size: 1 << 30}}
 	c.Origins = []config.Origin{{Name: "o", Profile: "http", Hosts: []string{"o.example"}}}
 	c.Limits.MaxConnections, c.Limits.FreeSpace = 7, 1<<30
 	got := reflect.ValueOf(nodeConfig(c, slog.New(slog.DiscardHandler), &bytes.Buffer{}))
@@ -103,5 +104,8 @@ func TestEveryFieldReachesTheNode(t *testing.T) {
 	zero(got, "")
 	if got.Interface().(node.Config).Drives[0] != (node.Drive{Path: "/a", Size: 1 << 30}) {
 		t.Error("the drive changed")
+	}
+	if join := got.Interface().(node.Config).Join; len(join) != 1 || join[0] != "j:7947" {
+		t.Errorf("join gives %q", join)
 	}
 }

@@ -21,7 +21,7 @@ func newRecover(environ []string) *cobra.Command {
 	var spec state.RecoverSpec
 	cmd := &cobra.Command{
 		Use:   "recover",
-		Short: "Rebuild the cluster from this node when most voters are lost for good",
+		Short: "Rebuild the cluster from this node when most voters are lost",
 		Long: `Rebuild the cluster from this node when so many voters are lost for good that
 nothing can be changed any more. Downloads do not need it: every node serves on
 without. Voters that only stand still are started again instead.

@@ -28,10 +28,10 @@ func newRoot(environ []string) *cobra.Command {
 		Long:          rootLong,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Example: `  mccd serve                       run a node with no configuration at all
-  mccd status                      what the node serves, holds and sees
-  mccd token create                let another node join; prints what to type there
-  mccd join 192.0.2.1              make this node one of that node's cluster`,
+		Example: `  mccd serve                   run a node with no configuration at all
+  mccd status                  what the node serves, holds and sees
+  mccd token create            let another node join; prints what to type there
+  mccd join 192.0.2.1          make this node one of that node's cluster`,
 	}
 	root.AddGroup(
 		&cobra.Group{ID: groupNode, Title: "The node:"},

@@ -17,7 +17,7 @@ import (
 
 // startNode runs one command line that starts a node, on free ports of
 // 127.0.0.1, until the test ends; it then must end with code 0.
-func startNode(t *testing.T, name string, args ...string) (socket string) {
+func startNode(t *testing.T, environ []string, name string, args ...string) (socket string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "mccd") // t.TempDir is too long for a socket
 	if err != nil {
@@ -31,7 +31,7 @@ func startNode(t *testing.T, name string, args ...string) (socket string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var stderr bytes.Buffer
 	done := make(chan int, 1)
-	go func() { done <- run(ctx, nil, args, &bytes.Buffer{}, &stderr) }()
+	go func() { done <- run(ctx, environ, args, &bytes.Buffer{}, &bytes.Buffer{}, &stderr) }()
 	t.Cleanup(func() {
 		cancel()
 		if code := <-done; code != 0 {
@@ -85,7 +85,7 @@ func TestServeAndJoin(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts two nodes")
 	}
-	first := startNode(t, "first", "serve")
+	first := startNode(t, nil, "first", "serve")
 	alone := statusOf(t, first, func(s admin.Status) bool { return len(s.Nodes) == 1 })
 	resp, err := (&http.Client{Timeout: 10 * time.Second}).Get("http://" + address(t, alone, "clients") + "/x?cacheHostOrigin=nobody.example")
 	if err != nil {
@@ -96,7 +96,11 @@ func TestServeAndJoin(t *testing.T) {
 		t.Errorf("a host that is not served got %d", resp.StatusCode)
 	}
 	// No daemon runs at the second socket, so join runs a node.
-	second := startNode(t, "second", "join", address(t, alone, "gossip"))
+	code, token, stderr := mccd(t, "token", "create", "--quiet", "--admin-socket", first)
+	if code != 0 {
+		t.Fatalf("token create: code %d, %s", code, stderr)
+	}
+	second := startNode(t, []string{"MCCD_TOKEN=" + strings.TrimSpace(token)}, "second", "join", address(t, alone, "peers"))
 	both := func(s admin.Status) bool {
 		return len(s.Nodes) == 2 && s.Nodes[0].State == "alive" && s.Nodes[1].State == "alive"
 	}
@@ -133,7 +137,7 @@ func TestServiceManagerIsTold(t *testing.T) {
 		}
 	}
 	t.Run("node", func(t *testing.T) {
-		socket := startNode(t, "told", "serve")
+		socket := startNode(t, nil, "told", "serve")
 		told("READY=1")
 		statusOf(t, socket, func(s admin.Status) bool { return s.Name == "told" })
 	})

@@ -34,7 +34,7 @@ func statusTable(r *admin.Status, now time.Time, width int) string {
 func clusterText(c admin.ClusterInfo, width int) string {
 	b := &strings.Builder{}
 	if c.ID != "" {
-		fmt.Fprintf(b, "Cluster %s, epoch %s, configuration %d, applied %d\n", c.ID, c.Epoch, c.ConfigRevision, c.AppliedIndex)
+		fmt.Fprintf(b, "Cluster %s, epoch %s\n  configuration %d, applied %d\n", c.ID, c.Epoch, c.ConfigRevision, c.AppliedIndex)
 		leader := "no leader"
 		if c.LeaderID != "" {
 			leader = "leader " + strings.TrimSpace(c.LeaderName+" "+short(c.LeaderID))
@@ -78,6 +78,9 @@ func lasted(seconds float64) string {
 	return (time.Duration(seconds*1000) * time.Millisecond).Round(time.Second).String()
 }
 
+// Below narrow columns names are cut to narrowName.
+const narrow, narrowName = 120, 24
+
 func nodesTable(nodes []admin.Node, now time.Time, width int) string {
 	var rows [][]string
 	gone := 0
@@ -87,6 +90,9 @@ func nodesTable(nodes []admin.Node, now time.Time, width int) string {
 			continue
 		}
 		name := n.Name
+		if width < narrow {
+			name = cut(name, narrowName)
+		}
 		if n.Self {
 			name += " (this)"
 		}
