@@ -111,7 +111,7 @@ type Config struct {
 	// asked for what they hold before the origin is [256].
 	HeldFanout int
 	// Holders bounds the chunks and records of others that are kept in memory,
-	// where this node is the acting owner [1048576]. Each takes about 160 bytes
+	// where this node is the acting owner [1048576]. Each takes about 200 bytes
 	// when it comes to be known.
 	Holders int
 	// RecordsInMemory bounds the records kept in memory [65536].

@@ -25,11 +25,19 @@ func (f *Filler) takeHeld(fl *flight, j *job, s *sink) {
 	view := f.see()
 	found := f.book.Find(fl.key)
 	known, ask := f.whomToAsk(view, j, fl.key.Index, &found)
+	broke := false
 	for _, node := range known {
 		if silence := f.patience(j, node); silence > 0 && !f.answers(node, time.Duration(silence)) {
+			broke = true
 			continue
 		}
-		f.takeFrom(fl, j, s, node, found.Known[node.ID])
+		err := f.takeFrom(fl, j, s, node, found.Known[node.ID])
+		broke = broke || err != nil && !errors.Is(err, disk.ErrNotHeld)
+	}
+	if broke {
+		// A holder that is gone may have handed on what it had, and this node
+		// may be the last to learn of it.
+		_, ask = f.whomToAsk(f.see(), j, fl.key.Index, &holders.Finding{})
 	}
 	missing := s.missing(fl.span)
 	if len(missing) == 0 || len(ask) == 0 {
@@ -39,7 +47,7 @@ func (f *Filler) takeHeld(fl *flight, j *job, s *sink) {
 	held := f.probe(j, fl.key.Index, missing, ask)
 	for i, node := range ask {
 		f.book.Learn(node.ID, holders.Held{Key: fl.key, Have: held[i]})
-		f.takeFrom(fl, j, s, node, held[i])
+		_ = f.takeFrom(fl, j, s, node, held[i]) // the next may have it, or the origin
 	}
 }
 
@@ -50,7 +58,7 @@ func (f *Filler) answers(node *ring.Node, within time.Duration) bool {
 }
 
 // takeFrom takes what node has of what is missing.
-func (f *Filler) takeFrom(fl *flight, j *job, s *sink, node *ring.Node, have disk.Bitmap) {
+func (f *Filler) takeFrom(fl *flight, j *job, s *sink, node *ring.Node, have disk.Bitmap) error {
 	for _, span := range heldSpans(have, s.missing(fl.span)) {
 		fl.from.Store(uint32(storage.SourcePeer))
 		x := &exchange{f: f, node: node, sink: s, req: f.heldRequest(j, fl.key.Index, span, peerv1.FillRequest_MODE_HELD)}
@@ -61,9 +69,10 @@ func (f *Filler) takeFrom(fl *flight, j *job, s *sink, node *ring.Node, have dis
 		}
 		if err != nil {
 			f.logger.Debug("holder did not give what it holds", "node", node.ID, "chunk", fl.key.String(), "error", err)
-			return
+			return err
 		}
 	}
+	return nil
 }
 
 // whomToAsk returns the nodes that are known to hold a chunk, those in this

@@ -46,7 +46,10 @@ type links struct {
 
 	mu     sync.Mutex // guards what follows
 	byPeer map[peerKey]*link
-	closed bool
+	// retired are links to nodes that left, until their calls have had time to
+	// end.
+	retired map[*link]*time.Timer
+	closed  bool
 }
 
 // peerKey is a node's id and its address.
@@ -62,7 +65,7 @@ type link struct {
 }
 
 func newLinks(ctx context.Context, cfg Config) *links {
-	return &links{cfg: cfg, ctx: ctx, byPeer: make(map[peerKey]*link)}
+	return &links{cfg: cfg, ctx: ctx, byPeer: make(map[peerKey]*link), retired: make(map[*link]*time.Timer)}
 }
 
 // to returns the link to node, made at first use; it does not wait for a
@@ -148,12 +151,18 @@ func (l *links) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
+	for k, timer := range l.retired {
+		timer.Stop()
+		_ = k.conn.Close()
+	}
 	for _, k := range l.byPeer {
 		_ = k.conn.Close() // nothing is left to lose
 	}
 }
 
-// retain closes the links to nodes and addresses that are no longer in the view.
+// retain gives up the links to nodes and addresses that are no longer in the
+// view. Calls in progress have time to end: a node that leaves in good order
+// still gives what it is giving.
 func (l *links) retain(view *ring.View) {
 	wanted := make(map[peerKey]bool)
 	for _, n := range view.Nodes() {
@@ -164,9 +173,22 @@ func (l *links) retain(view *ring.View) {
 	for peer, k := range l.byPeer {
 		if !wanted[peer] {
 			delete(l.byPeer, peer)
-			_ = k.conn.Close() // its calls end, their flights move on
+			l.retire(k)
 		}
 	}
+}
+
+// retire closes k in a while. l.mu is held.
+func (l *links) retire(k *link) {
+	if l.closed {
+		return
+	}
+	l.retired[k] = time.AfterFunc(drainTime, func() {
+		l.mu.Lock()
+		delete(l.retired, k)
+		l.mu.Unlock()
+		_ = k.conn.Close() // what still runs ends, its flights move on
+	})
 }
 
 // base is the start of the process's monotonic clock for this package.

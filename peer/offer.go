@@ -84,15 +84,23 @@ func (s *service) Offer(m *peerv1.OfferRequest, stream grpc.ServerStreamingServe
 	defer s.f.admitted.give("")
 	var beats beater
 	defer beats.start(s.f.cfg.Heartbeat, func() error { return stream.Send(&peerv1.OfferResponse{}) })()
+	results := make([]peerv1.OfferResponse_Result, 0, len(m.GetChunks()))
 	for _, offered := range m.GetChunks() {
 		result := peerv1.OfferResponse_RESULT_TAKEN
 		if err := s.f.takeOffered(ctx, m.GetCaller(), offered); err != nil {
 			s.f.logger.Debug("offered chunk is not taken", "node", m.GetCaller(), "error", err)
 			result = peerv1.OfferResponse_RESULT_REFUSED
 		}
+		results = append(results, result)
 		if ctx.Err() != nil {
 			return errUnavailable
 		}
+	}
+	// Who acts for them now is to know before the caller may leave.
+	for id, news := range s.f.collect() {
+		s.f.announce(id, news) // what is not told now is told later
+	}
+	for _, result := range results {
 		if err := beats.send(func() error { return stream.Send(&peerv1.OfferResponse{Result: result}) }); err != nil {
 			return err
 		}
@@ -111,6 +119,7 @@ func (f *Filler) takeOffered(ctx context.Context, caller string, m *peerv1.Offer
 	}
 	if m.GetCurrent() {
 		f.cache.Publish(o)
+		f.untoldRecord(o.ID)
 	}
 	if have.Empty() {
 		return nil
@@ -138,5 +147,6 @@ func (f *Filler) takeOffered(ctx context.Context, caller string, m *peerv1.Offer
 			return err
 		}
 	}
+	f.untold(key)
 	return nil
 }

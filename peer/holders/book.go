@@ -70,7 +70,7 @@ type kept struct {
 }
 
 // New returns a Book of at most limit chunks and records. A chunk with one
-// holder takes about 160 bytes, each further holder 24.
+// holder takes about 200 bytes, each further holder 24.
 func New(limit int) *Book {
 	return &Book{
 		limit: limit, peers: make(map[string]*peer), ids: make(map[uint32]string), parts: make(map[int]*part),

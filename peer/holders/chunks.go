@@ -112,16 +112,17 @@ func (b *Book) Forget(node string, key storage.ChunkKey) {
 	}
 }
 
-// Finding is what is known of where a chunk or record is.
+// Finding is what is known of where a chunk or record is. Of the zero value
+// nothing is known.
 type Finding struct {
 	// Known are nodes that are known to have it.
 	Known map[string]disk.Bitmap
-	// unmarked is nil where nobody has to be asked.
+	// unmarked tells who has to be asked; nil = everybody.
 	unmarked func(id string) bool
 }
 
 // MayHold reports whether node id may hold it too, so that it has to be asked.
-func (f *Finding) MayHold(id string) bool { return f.unmarked != nil && f.unmarked(id) }
+func (f *Finding) MayHold(id string) bool { return f.unmarked == nil || f.unmarked(id) }
 
 // Find returns who holds the chunk by all that is known.
 func (b *Book) Find(key storage.ChunkKey) Finding {
