@@ -24,23 +24,36 @@ const (
 func (p *Port) take(ctx context.Context, c net.Conn, e *entry) {
 	raw := newRaw(c, p.corks)
 	conn, reason, err := p.shake(ctx, raw)
-	if err == nil {
-		waiting, cancel := context.WithTimeout(ctx, p.cfg.HandshakeTimeout)
-		defer cancel()
-		if !p.destination(conn).offer(waiting, conn) {
-			reason, err = reasonUntaken, errors.New("nobody here takes it over")
-		}
+	// Out of the gate first: whoever takes it over has it alone.
+	if p.gate.leave(e) {
+		reason, err = reasonCrowded, errors.New("it made room for others")
 	}
-	evicted := p.gate.leave(e)
 	if err == nil {
 		p.metrics.accepted.WithLabelValues(conn.protocol, conn.peer.Role.String()).Inc()
-		return
+		if p.handOver(ctx, conn) {
+			return
+		}
+		reason, err = reasonUntaken, errors.New("nobody here takes it over")
 	}
 	_ = raw.Close() // it is of no use any more
-	if evicted {
-		reason = reasonCrowded
-	}
 	p.refuse(ctx, raw, reason, err)
+}
+
+// handOver waits, with as many others as may shake hands at a time, until the
+// protocol's server takes the connection.
+func (p *Port) handOver(ctx context.Context, conn *Conn) bool {
+	select {
+	case p.waiting <- struct{}{}:
+		defer func() { <-p.waiting }()
+	default:
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.HandshakeTimeout)
+	defer cancel()
+	if conn.protocol == ProtocolRaft {
+		return p.raft.offer(ctx, conn)
+	}
+	return p.grpc.offer(ctx, conn)
 }
 
 // shake does everything up to the hand-over within the time-out.
@@ -130,13 +143,6 @@ func (p *Port) greet(c *Conn) (string, error) {
 		return reasonRole, errors.New("Raft is for members")
 	}
 	return "", nil
-}
-
-func (p *Port) destination(c *Conn) *handOver {
-	if c.protocol == ProtocolRaft {
-		return p.raft
-	}
-	return p.grpc
 }
 
 // refuse counts and tells, once a minute for each address and reason.

@@ -23,6 +23,8 @@ type Port struct {
 	server   *tls.Config
 	grpc     *handOver
 	raft     *handOver
+	// waiting bounds the connections that wait to be taken over.
+	waiting chan struct{}
 	// enforced counts the calls of Enforce.
 	enforced atomic.Uint64
 	running  atomic.Bool
@@ -49,6 +51,7 @@ func New(cfg Config) (*Port, error) {
 		gate:     newGate(cfg.MaxHandshakes),
 		complain: newComplaints(time.Now),
 		corks:    newCorks(),
+		waiting:  make(chan struct{}, cfg.MaxHandshakes),
 		done:     make(chan struct{}),
 		open:     make(map[*Conn]struct{}),
 	}
