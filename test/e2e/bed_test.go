@@ -33,7 +33,9 @@ type setting struct {
 	rate    int64
 	observe func(faultorigin.Event)
 	drive   string
-	amend   func(i int, settings map[string]any)
+	// alone leaves each node a cluster of its own.
+	alone bool
+	amend func(i int, settings map[string]any)
 }
 
 // bed is an origin and the nodes that fetch from it.
@@ -79,7 +81,7 @@ func prepareBed(t *testing.T, want setting) *bed {
 	}
 	t.Cleanup(origin.Close)
 	cluster, err := process.New(process.Config{
-		Bin: os.Getenv(binEnv), Dir: dir, Nodes: want.nodes, DriveSize: want.drive, Amend: want.amend,
+		Bin: os.Getenv(binEnv), Dir: dir, Nodes: want.nodes, DriveSize: want.drive, Alone: want.alone, Amend: want.amend,
 		Origins: []process.Origin{{
 			Name: "test-cdn", Hosts: []string{cdn}, Profile: "do", Connect: origin.Addr(), AllowPrivate: true,
 		}},

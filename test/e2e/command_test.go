@@ -14,55 +14,12 @@ import (
 	"github.com/mccd/mccd/test/process"
 )
 
-// TestJoinRunningDaemon: `mccd join` makes two clusters of one a cluster of
-// two; what either held needs no second trip to the origin.
-func TestJoinRunningDaemon(t *testing.T) {
-	b := prepareBed(t, setting{nodes: 2, amend: func(_ int, settings map[string]any) { delete(settings, "join") }})
-	for _, n := range b.Nodes {
-		if err := n.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if err := n.Ready(b.ctx); err != nil {
-			t.Fatal(err)
-		}
-		if err := n.Members(b.ctx, 1); err != nil {
-			t.Fatal(err)
-		}
-	}
-	o := b.object("/filestreamingservice/files/join", 24*mib)
-	b.read(o, 0, o.Whole())
-	out, code, err := b.Nodes[1].Command(b.ctx, "join", b.Nodes[0].Gossip, "--admin-socket", b.Nodes[1].Socket)
-	if err != nil || code != 0 {
-		t.Fatalf("join: exit code %d, %v: %s", code, err, out)
-	}
-	if err := b.Together(b.ctx); err != nil {
-		t.Fatal(err)
-	}
-	b.read(o, 1, o.Whole())
-	b.once(o)
-}
-
-// TestJoinStartsNode: where no daemon runs, `mccd join` is one.
-func TestJoinWithoutDaemon(t *testing.T) {
-	b := prepareBed(t, setting{nodes: 2, amend: func(_ int, settings map[string]any) { delete(settings, "join") }})
-	if err := b.Nodes[0].Restart(b.ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Nodes[1].StartAs("join", b.Nodes[0].Gossip); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Together(b.ctx); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestSecondProcess: one data directory, one process.
 func TestSecondProcess(t *testing.T) {
 	for what, share := range map[string]string{"data directory": "data_dir", "drive": "drives"} {
 		t.Run(what, func(t *testing.T) {
 			var first any
-			b := prepareBed(t, setting{nodes: 2, amend: func(i int, settings map[string]any) {
-				delete(settings, "join")
+			b := prepareBed(t, setting{nodes: 2, alone: true, amend: func(i int, settings map[string]any) {
 				if i == 0 {
 					first = settings[share]
 				}

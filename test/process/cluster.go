@@ -7,14 +7,18 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
 
-// Cluster is a set of nodes that know one another.
+// Cluster is a set of nodes. Unless Config.Alone is set, the first one founds
+// the cluster and the others join it by a token.
 type Cluster struct {
 	Nodes []*Node
-	cfg   Config
+	// TokenFile is what the nodes' configuration names; Start writes it.
+	TokenFile string
+	cfg       Config
 }
 
 // New makes the directories and configuration files of cfg.Nodes nodes and
@@ -23,85 +27,115 @@ func New(cfg Config) (*Cluster, error) {
 	if cfg.Bin == "" || cfg.Dir == "" {
 		return nil, errors.New("new cluster: Bin and Dir are required")
 	}
-	c := &Cluster{cfg: cfg}
-	var seeds []string
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{cfg: cfg, TokenFile: filepath.Join(dir, "token")}
 	for i := range max(1, cfg.Nodes) {
-		n, err := c.add(i, seeds)
-		if err != nil {
+		if _, err := c.Add(nil); err != nil {
 			return nil, fmt.Errorf("new node %d: %w", i+1, err)
 		}
-		seeds = append(seeds, n.Gossip)
 	}
 	return c, nil
 }
 
-// add makes one node, which joins the seeds at its start.
-func (c *Cluster) add(i int, seeds []string) (*Node, error) {
-	name := fmt.Sprintf("node%d", i+1)
-	addrs, err := freeAddrs(fmt.Sprintf("127.0.0.%d", i+1), 4)
-	if err != nil {
-		return nil, err
+// Add makes one more node, which joins the first one at its start unless the
+// nodes are to be alone, and starts nothing. change may amend its
+// configuration after Config.Amend; nil changes nothing.
+func (c *Cluster) Add(change func(settings map[string]any)) (*Node, error) {
+	i := len(c.Nodes)
+	ip, wrap := fmt.Sprintf("127.0.0.%d", i+1), []string(nil)
+	if c.cfg.Host != nil {
+		ip, wrap = c.cfg.Host(i)
 	}
-	dir, err := filepath.Abs(filepath.Join(c.cfg.Dir, name))
+	dir, err := filepath.Abs(filepath.Join(c.cfg.Dir, fmt.Sprintf("node%d", i+1)))
 	if err != nil {
 		return nil, err
 	}
 	n := &Node{
-		Name: name, Index: i, Dir: dir, Drive: filepath.Join(dir, "cache"),
-		Addr: addrs[0], Ops: addrs[1], Peer: addrs[2], Gossip: addrs[3],
+		Name: filepath.Base(dir), Index: i, Dir: dir, Drive: filepath.Join(dir, "cache"), IP: ip,
 		Socket:     filepath.Join(dir, "mccd.sock"),
 		ConfigFile: filepath.Join(dir, "mccd.yaml"),
 		LogFile:    filepath.Join(dir, "mccd.log"),
-		bin:        c.cfg.Bin,
+		bin:        c.cfg.Bin, wrap: wrap,
+	}
+	if err := n.pickPorts(); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	settings := c.cfg.settings(n, seeds)
-	if c.cfg.Amend != nil {
-		c.cfg.Amend(i, settings)
+	n.settings = c.cfg.settings(n)
+	if i > 0 && !c.cfg.Alone {
+		n.settings["join"] = []string{c.Nodes[0].Peer}
+		n.settings["token_file"] = c.TokenFile
 	}
-	if err := writeConfig(n.ConfigFile, settings); err != nil {
+	if err := n.Configure(func(settings map[string]any) {
+		if c.cfg.Amend != nil {
+			c.cfg.Amend(i, settings)
+		}
+		if change != nil {
+			change(settings)
+		}
+	}); err != nil {
 		return nil, err
 	}
 	c.Nodes = append(c.Nodes, n)
 	return n, nil
 }
 
-// Start starts every node and waits until each is ready and knows all.
+// Start starts every node and waits until each is ready and knows all. The
+// first one founds the cluster and gives the token by which the others join.
 func (c *Cluster) Start(ctx context.Context) error {
-	for _, n := range c.Nodes {
-		if err := n.Start(); err != nil {
+	for i, n := range c.Nodes {
+		if err := n.Restart(ctx); err != nil {
 			return err
 		}
-		// One after the other: a node joins those before it.
-		if err := n.Ready(ctx); err != nil {
+		if i == 0 && len(c.Nodes) > 1 && !c.cfg.Alone {
+			if err := c.writeToken(ctx, n); err != nil {
+				return err
+			}
+		}
+		if c.cfg.Alone {
+			if err := n.Members(ctx, 1); err != nil {
+				return err
+			}
+		}
+	}
+	if c.cfg.Alone {
+		return nil
+	}
+	return c.Together(ctx)
+}
+
+// StartAll starts the nodes that do not run, in the order given (nil = that of
+// Nodes), without waiting in between, and waits until they are together.
+func (c *Cluster) StartAll(ctx context.Context, order []int) error {
+	if order == nil {
+		for i := range c.Nodes {
+			order = append(order, i)
+		}
+	}
+	for _, i := range order {
+		if c.Nodes[i].Running() {
+			continue
+		}
+		if err := c.Nodes[i].Start(); err != nil {
 			return err
 		}
 	}
 	return c.Together(ctx)
 }
 
-// Together waits until every running node counts every running node alive.
-func (c *Cluster) Together(ctx context.Context) error {
-	running := c.Running()
-	for _, n := range running {
-		if err := n.Members(ctx, len(running)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Running returns the nodes whose process runs.
 func (c *Cluster) Running() []*Node {
-	var running []*Node
-	for _, n := range c.Nodes {
-		if n.Running() {
-			running = append(running, n)
-		}
-	}
-	return running
+	return slices.DeleteFunc(slices.Clone(c.Nodes), func(n *Node) bool { return !n.Running() })
+}
+
+// Awake returns the nodes whose process runs and is not paused.
+func (c *Cluster) Awake() []*Node {
+	return slices.DeleteFunc(c.Running(), func(n *Node) bool { return n.paused.Load() })
 }
 
 // Close ends every process: by SIGTERM, and after grace by SIGKILL. It
@@ -113,6 +147,9 @@ func (c *Cluster) Close(grace time.Duration) error {
 	var wg sync.WaitGroup
 	for i, n := range c.Nodes {
 		wg.Go(func() {
+			if client := n.takeClient(); client != nil {
+				_ = client.Close()
+			}
 			if !n.Running() {
 				return
 			}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -26,40 +27,44 @@ type Origin struct {
 type Config struct {
 	// Bin is the program (see Build). Required.
 	Bin string
-	// Dir is where the nodes' directories are made. Required; its path must
+	// Dir is where the nodes' directories and the token's file are made. Required; its path must
 	// be short enough for a Unix socket inside it (about 80 bytes).
 	Dir string
-	// Nodes is how many; 0 = one. Node i stands at 127.0.0.(i+1).
+	// Nodes is how many; 0 = one.
 	Nodes int
 	// Origins are the rules that every node gets.
 	Origins []Origin
 	// DriveSize is the limit of each node's one drive; empty = "4GiB".
 	DriveSize string
+	// Alone leaves each node the cluster of its own that it is at first; else
+	// the first one founds one, which all others join by a token.
+	Alone bool
+	// Host gives node i an address of its own and the command that runs a
+	// process there ("ip netns exec x"); nil = 127.0.0.(i+1) and none.
+	Host func(i int) (ip string, wrap []string)
 	// Amend changes node i's configuration before it is written; may be nil.
 	Amend func(i int, settings map[string]any)
 }
 
 // settings returns what node i's file says.
-func (c Config) settings(n *Node, join []string) map[string]any {
+func (c Config) settings(n *Node) map[string]any {
 	size := c.DriveSize
 	if size == "" {
 		size = "4GiB"
 	}
 	m := map[string]any{
-		"name":          n.Name,
-		"data_dir":      n.Dir,
-		"listen":        n.Addr,
-		"ops_listen":    n.Ops,
-		"peer_listen":   n.Peer,
-		"gossip_listen": n.Gossip,
-		"admin_socket":  n.Socket,
-		"drives":        []map[string]any{{"path": n.Drive, "size": size}},
-		"origins":       c.Origins,
-		"log":           map[string]any{"level": "info", "format": "text"},
-		"access_log":    filepath.Join(n.Dir, "access.log"),
+		"name":         n.Name,
+		"data_dir":     n.Dir,
+		"admin_socket": n.Socket,
+		"drives":       []map[string]any{{"path": n.Drive, "size": size}},
+		"origins":      c.Origins,
+		"log":          map[string]any{"level": "info", "format": "text"},
+		"access_log":   filepath.Join(n.Dir, "access.log"),
+		// Nodes here have no network between them, and tests wait for elections.
+		"timeouts": map[string]any{"raft_heartbeat": "500ms", "raft_election": "500ms"},
 	}
-	if len(join) > 0 {
-		m["join"] = join
+	for key, addr := range n.listens() {
+		m[key] = addr
 	}
 	return m
 }
@@ -76,25 +81,32 @@ func writeConfig(path string, settings map[string]any) error {
 // connections, so that none of those sits on a node's port while it is down.
 const firstPort, lastPort = 20000, 32000
 
-// freeAddrs returns n addresses of ip whose TCP and UDP ports were free a
-// moment ago. All are held until the last is found, so that no two are equal.
-func freeAddrs(ip string, n int) ([]string, error) {
+// freeAddrs returns n addresses of ip, no two equal; with look, ones whose TCP
+// and UDP ports were free a moment ago.
+func freeAddrs(ip string, n int, look bool) ([]string, error) {
 	addrs := make([]string, 0, n)
 	for tries := 0; len(addrs) < n; tries++ {
 		if tries > 64*n {
 			return nil, fmt.Errorf("no free ports at %s", ip)
 		}
 		addr := net.JoinHostPort(ip, strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort)))
+		if slices.Contains(addrs, addr) {
+			continue
+		}
+		if !look {
+			addrs = append(addrs, addr)
+			continue
+		}
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
 			continue // taken by somebody else; the next one
 		}
-		defer func() { _ = l.Close() }()
+		_ = l.Close()
 		u, err := net.ListenPacket("udp", addr)
 		if err != nil {
 			continue
 		}
-		defer func() { _ = u.Close() }()
+		_ = u.Close()
 		addrs = append(addrs, addr)
 	}
 	return addrs, nil

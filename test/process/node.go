@@ -10,7 +10,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
+
+	"github.com/mccd/mccd/cluster/admin"
 )
 
 // ErrNotRunning is the answer to a signal for a node that does not run.
@@ -24,6 +27,8 @@ type Node struct {
 	Index int
 	// Dir is the data directory, Drive the one that holds content.
 	Dir, Drive string
+	// IP is of all its ports.
+	IP string
 	// Addr is where clients ask, Ops the operators' HTTP, Peer and Gossip the
 	// ports between nodes, Socket the admin service.
 	Addr, Ops, Peer, Gossip, Socket string
@@ -32,10 +37,17 @@ type Node struct {
 	ConfigFile, LogFile string
 
 	bin string
+	// wrap is the command that runs the process, nil for none.
+	wrap []string
+	// settings are what the configuration file says.
+	settings map[string]any
+	paused   atomic.Bool
 
-	// mu guards life.
+	// mu guards what follows.
 	mu   sync.Mutex
 	life *life
+	// client of the admin service, nil while it is in use or there is none.
+	client *admin.Client
 }
 
 // life is one process, from its start to its exit.
@@ -55,11 +67,13 @@ func (n *Node) StartAs(command ...string) error {
 	if n.life != nil && !n.life.over() {
 		return fmt.Errorf("start %s: it runs already", n.Name)
 	}
-	l, err := launch(n.LogFile, append(append([]string{n.bin}, command...), "--config", n.ConfigFile)...)
+	argv := slices.Concat(n.wrap, []string{n.bin}, command, []string{"--config", n.ConfigFile})
+	l, err := launch(n.LogFile, argv...)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", n.Name, err)
 	}
 	n.life = l
+	n.paused.Store(false)
 	return nil
 }
 

@@ -2,15 +2,10 @@ package process_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,54 +13,6 @@ import (
 
 	"github.com/mccd/mccd/test/process"
 )
-
-const fakeEnv = "PROCESS_TEST_FAKE"
-
-// TestMain lets the test's own program stand in for mccd.
-func TestMain(m *testing.M) {
-	if os.Getenv(fakeEnv) != "" {
-		fake(os.Args[1:])
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// fake answers as much of mccd's command line as the driver uses. A node
-// counts those alive whose operators' port answers among those it was told of.
-func fake(args []string) {
-	if args[0] == "status" {
-		entry := map[string]any{"name": "x", "state": "alive"}
-		_ = json.NewEncoder(os.Stdout).Encode(map[string]any{"nodes": []any{entry, entry, map[string]any{"state": "failed"}}})
-		return
-	}
-	text, err := os.ReadFile(args[2])
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(2)
-	}
-	var cfg struct {
-		Ops string `yaml:"ops_listen"`
-	}
-	if err := yaml.Unmarshal(text, &cfg); err != nil {
-		fmt.Println(err)
-		os.Exit(2)
-	}
-	term := make(chan os.Signal, 1)
-	signal.Notify(term, syscall.SIGTERM)
-	l, err := net.Listen("tcp", cfg.Ops)
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "# HELP a b\nmccd_x_total{source=\"hit\"} 3\nmccd_x_total{source=\"miss\",rule=\"a b\"} 4\nmccd_x 1e3\nmccd_x_totals 9\nnonsense\n")
-	})
-	go func() { _ = http.Serve(l, mux) }()
-	fmt.Println("serving at", cfg.Ops)
-	<-term
-}
 
 func newCluster(t *testing.T, nodes int) *process.Cluster {
 	t.Helper()
@@ -196,8 +143,11 @@ func TestConfigurationFile(t *testing.T) {
 			t.Errorf("node %d was not amended: %v", i, m["zone"])
 		}
 		joins, _ := m["join"].([]any)
-		if len(joins) != i {
-			t.Errorf("node %d joins %v", i, joins)
+		if i == 0 && (joins != nil || m["token_file"] != nil) {
+			t.Errorf("the first node joins %v by %v", joins, m["token_file"])
+		}
+		if i > 0 && (len(joins) != 1 || joins[0] != c.Nodes[0].Peer || m["token_file"] != c.TokenFile) {
+			t.Errorf("node %d joins %v by %v", i, joins, m["token_file"])
 		}
 		for _, addr := range []string{n.Addr, n.Ops, n.Peer, n.Gossip} {
 			if seen[addr] {
@@ -208,6 +158,61 @@ func TestConfigurationFile(t *testing.T) {
 		if filepath.Dir(n.Drive) != n.Dir {
 			t.Errorf("drive %s is not in %s", n.Drive, n.Dir)
 		}
+	}
+}
+
+func TestStatusOfAll(t *testing.T) {
+	ctx, c := deadline(t), newCluster(t, 2)
+	if err := c.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	leader, err := c.Leader(ctx)
+	if err != nil || leader != c.Nodes[0] {
+		t.Fatalf("leader %v, %v", leader, err)
+	}
+	s, err := c.Nodes[1].Status(ctx)
+	if err != nil || s.Alive() != 2 || s.Active() != 2 || s.Node("node2").ID != "node2" || s.Node("none") != nil {
+		t.Errorf("status %+v, %v", s, err)
+	}
+	// What a dead leader was, nobody is.
+	if err := c.Nodes[0].Kill(); err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	if leader, err := c.Leader(soon); err == nil {
+		t.Errorf("the dead %s leads", leader.Name)
+	}
+	// One that comes back is asked anew, at another place.
+	old := c.Nodes[0].Addr
+	if err := c.Nodes[0].Readdress(); err != nil || c.Nodes[0].Addr == old {
+		t.Fatalf("new address %s, %v", c.Nodes[0].Addr, err)
+	}
+	if err := c.StartAll(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.SameRing(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := c.Nodes[0].Wipe(); err == nil {
+		t.Error("a running node was wiped")
+	}
+}
+
+func TestWipe(t *testing.T) {
+	c := newCluster(t, 1)
+	n := c.Nodes[0]
+	for _, name := range []string{"node-id", "mccd.log"} {
+		if err := os.WriteFile(filepath.Join(n.Dir, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.Wipe(); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(n.Dir)
+	if err != nil || len(entries) != 2 {
+		t.Errorf("kept %v, %v; want the configuration and the log", entries, err)
 	}
 }
 
