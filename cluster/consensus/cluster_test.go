@@ -53,6 +53,9 @@ func TestVotersFollowMembers(t *testing.T) {
 		q := g.leader().Quorum()
 		return g.leader().id != gone && len(q.Servers) == 4
 	})
+	if n, _ := g.nodes[gone].State().Node(gone); n.State != state.Left {
+		t.Errorf("the node that left does not know: %+v", n)
+	}
 	g.stop(gone)
 	g.voters(3)
 	for id := range g.nodes {

@@ -62,6 +62,9 @@ func New(cfg Config) (*Consensus, error) {
 	}
 	c.shown.Store(last)
 	c.machine = newMachine(c.log, c.show, c.changed)
+	if err := raft.ValidateConfig(c.raftConfig()); err != nil {
+		return nil, fmt.Errorf("consensus: %w", err)
+	}
 	if c.store, err = openStore(cfg.Dir, c.library); err != nil {
 		return nil, err
 	}
@@ -103,7 +106,7 @@ func (c *Consensus) bootstrap() error {
 	if err != nil {
 		return fmt.Errorf("found cluster: %w", err)
 	}
-	if further(founded, c.shown.Load()) {
+	if last := c.shown.Load(); last.ClusterID != founded.ClusterID || further(founded, last) {
 		c.shown.Store(founded)
 		return saveState(c.cfg.StateFile, founded)
 	}

@@ -39,7 +39,7 @@ func (c *Consensus) Run(ctx context.Context) error {
 		_, _, halted := c.machine.now()
 		return errors.Join(fmt.Errorf("open raft: %w", err), halted, trans.Close(), c.store.Close())
 	}
-	observer := raft.NewObserver(nil, false, func(*raft.Observation) bool { c.changed(); return false })
+	observer := raft.NewObserver(nil, false, c.observe)
 	r.RegisterObserver(observer)
 	c.raft.Store(r)
 
@@ -59,6 +59,16 @@ func (c *Consensus) Run(ctx context.Context) error {
 	stopSaving()
 	parts.Wait()
 	return errors.Join(err, trans.Close(), saveState(c.cfg.StateFile, c.shown.Load()), c.store.Close())
+}
+
+// observe tells of changes of the leadership and of the servers. Raft calls it
+// from its main loop.
+func (c *Consensus) observe(o *raft.Observation) bool {
+	switch o.Data.(type) {
+	case raft.LeaderObservation, raft.RaftState, raft.PeerObservation:
+		c.changed()
+	}
+	return false
 }
 
 func (c *Consensus) raftConfig() *raft.Config {
@@ -82,7 +92,7 @@ func (c *Consensus) handOver(r *raft.Raft) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*c.cfg.Timing.Election)
 	defer cancel()
-	if err := c.await(ctx, r.LeadershipTransfer()); err != nil {
+	if err := c.transfer(ctx, r); err != nil {
 		c.log.Info("the leadership could not be handed over before the stop", "err", err)
 	}
 }

@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -18,11 +19,12 @@ const trailing = 512
 // applied what its predecessors agreed, autopilot moves the votes and servers
 // come and go as the State says.
 func (c *Consensus) steer(ctx context.Context, r *raft.Raft) {
-	pilot := autopilot.New(r, &delegate{c}, autopilot.WithPromoter(&promoter{c}), autopilot.WithLogger(c.library),
+	pilot := autopilot.New(r, &delegate{c, ctx}, autopilot.WithPromoter(&promoter{c}), autopilot.WithLogger(c.library),
 		autopilot.WithUpdateInterval(c.cfg.Timing.Reconcile/2), autopilot.WithReconcileInterval(c.cfg.Timing.Reconcile))
 	ticker := time.NewTicker(c.cfg.Timing.Reconcile)
 	defer ticker.Stop()
 	leading := false
+	parting := make(map[string]time.Time)
 	stop := func() {
 		if leading {
 			<-pilot.Stop()
@@ -39,10 +41,10 @@ func (c *Consensus) steer(ctx context.Context, r *raft.Raft) {
 			if c.await(ctx, r.Barrier(c.cfg.Timing.Apply)) == nil {
 				pilot.Start(ctx)
 				leading = true
-				c.reconcile(ctx, r, pilot)
+				c.reconcile(ctx, r, pilot, parting)
 			}
 		default:
-			c.reconcile(ctx, r, pilot)
+			c.reconcile(ctx, r, pilot, parting)
 		}
 		select {
 		case <-ctx.Done():
@@ -56,8 +58,10 @@ func (c *Consensus) steer(ctx context.Context, r *raft.Raft) {
 }
 
 // reconcile makes Raft's servers those that the State names: one that joins is
-// added without a vote, one that left is taken out once it has none.
-func (c *Consensus) reconcile(ctx context.Context, r *raft.Raft, pilot *autopilot.Autopilot) {
+// added without a vote, one that left is taken out once it has none, an
+// interval later, so that it learns from the log that it left. parting is since
+// when servers are to go.
+func (c *Consensus) reconcile(ctx context.Context, r *raft.Raft, pilot *autopilot.Autopilot, parting map[string]time.Time) {
 	st, _, halted := c.machine.now()
 	if halted != nil {
 		c.giveWay(ctx, r, pilot)
@@ -79,9 +83,13 @@ func (c *Consensus) reconcile(ctx context.Context, r *raft.Raft, pilot *autopilo
 		}
 		delete(present, n.ID)
 	}
+	maps.DeleteFunc(parting, func(id string, _ time.Time) bool { _, still := present[id]; return !still })
 	for id, suffrage := range present {
+		if parting[id].IsZero() {
+			parting[id] = time.Now()
+		}
 		// A voter loses its vote first, once another has one in its place.
-		if suffrage == Nonvoter {
+		if suffrage == Nonvoter && time.Since(parting[id]) >= c.cfg.Timing.Reconcile {
 			c.reconfigure(ctx, "remove a server", id, r.RemoveServer(raft.ServerID(id), 0, c.cfg.Timing.Apply))
 		}
 	}
@@ -115,14 +123,19 @@ func (c *Consensus) reconfigure(ctx context.Context, what, id string, f raft.Fut
 }
 
 // delegate tells autopilot what it asks.
-type delegate struct{ c *Consensus }
+type delegate struct {
+	c *Consensus
+	// ctx ends with the steering; the library's own is too short for a busy
+	// machine.
+	ctx context.Context //nolint:containedctx // see above
+}
 
 func (d *delegate) AutopilotConfig() *autopilot.Config {
 	t := d.c.cfg.Timing
 	return &autopilot.Config{LastContactThreshold: 2 * t.Heartbeat, MaxTrailingLogs: trailing, ServerStabilizationTime: t.StableFor}
 }
 
-func (d *delegate) NotifyState(*autopilot.State) { notify(d.c.changes) }
+func (d *delegate) NotifyState(*autopilot.State) {}
 
 // KnownServers are the nodes that the State names.
 func (d *delegate) KnownServers() map[raft.ServerID]*autopilot.Server {
@@ -146,7 +159,9 @@ func (d *delegate) KnownServers() map[raft.ServerID]*autopilot.Server {
 
 // FetchServerStats asks all nodes at once. One that does not answer is not
 // well, whatever it said before.
-func (d *delegate) FetchServerStats(ctx context.Context, known map[raft.ServerID]*autopilot.Server) map[raft.ServerID]*autopilot.ServerStats {
+func (d *delegate) FetchServerStats(_ context.Context, known map[raft.ServerID]*autopilot.Server) map[raft.ServerID]*autopilot.ServerStats {
+	ctx, cancel := context.WithTimeout(d.ctx, max(d.c.cfg.Timing.Reconcile, d.c.cfg.Timing.Heartbeat))
+	defer cancel()
 	var mu sync.Mutex
 	var asked sync.WaitGroup
 	all := make(map[raft.ServerID]*autopilot.ServerStats, len(known))

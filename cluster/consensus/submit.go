@@ -118,15 +118,34 @@ func (c *Consensus) IsLeader() bool {
 	return r != nil && r.State() == raft.Leader
 }
 
-// TransferLeadership hands the leadership to the voter whose log is furthest;
-// nil = this node leads no more. *NotLeaderError where it does not lead.
+// TransferLeadership hands the leadership to a voter that answers; nil = this
+// node leads no more. *NotLeaderError where it does not lead.
 func (c *Consensus) TransferLeadership(ctx context.Context) error {
 	r := c.raft.Load()
 	if r == nil || r.State() != raft.Leader {
 		return c.notLeader()
 	}
-	if err := c.await(ctx, r.LeadershipTransfer()); err != nil {
+	if err := c.transfer(ctx, r); err != nil {
 		return fmt.Errorf("hand over the leadership: %w", err)
 	}
 	return nil
+}
+
+// transfer tries the voters that answer, one after the other. The library,
+// left to choose, may wait for a dead one.
+func (c *Consensus) transfer(ctx context.Context, r *raft.Raft) error {
+	err := errors.New("no other voter answers")
+	for _, id := range c.Quorum().Voters {
+		if id == c.cfg.ID || c.cfg.Alive != nil && !c.cfg.Alive(id) {
+			continue
+		}
+		err = c.await(ctx, r.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id)))
+		if err == nil || ctx.Err() != nil || r.State() != raft.Leader {
+			break
+		}
+	}
+	if err != nil && r.State() != raft.Leader {
+		return nil
+	}
+	return err
 }

@@ -62,13 +62,15 @@ func (t *change) again(token, former int, n Node) bool {
 }
 
 // returns says whether the id of a record may be taken by n: one that left
-// may come back, a removed one with a new key only; one that is in the cluster
-// when it shows the same key, or is told to replace itself.
+// may come back, a removed one with a new key only; one that still joins when
+// it shows the same key. Who is a member may have a vote, which a node that
+// comes empty must not use: it is to leave first, or to be told to replace
+// itself by someone who knows that it is dead.
 func (t *change) returns(old, n Node, replaces string) error {
 	switch {
 	case old.State == Left && old.Removed && old.Key == n.Key:
 		return ErrNodeRemoved
-	case old.State == Left, old.Key == n.Key, replaces == n.ID:
+	case old.State == Left, old.State == Joining && old.Key == n.Key, replaces == n.ID:
 		return nil
 	}
 	return fmt.Errorf("node id %s: %w", n.ID, ErrNameTaken)

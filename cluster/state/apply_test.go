@@ -169,8 +169,8 @@ func TestAdmission(t *testing.T) {
 		t.Errorf("got %+v, placement %d", r.Node, b.s.Placement)
 	}
 	// The answer was lost: the same again, though the token is used up.
-	if again := b.same(Admit{TokenHash: hash(2), Node: node(2)}); again.Node != r.Node {
-		t.Errorf("got %+v, want %+v", again.Node, r.Node)
+	if answer := b.same(Admit{TokenHash: hash(2), Node: node(2)}); answer.Node != r.Node {
+		t.Errorf("got %+v, want %+v", answer.Node, r.Node)
 	}
 	b.refused(Admit{TokenHash: hash(2), Node: node(3)}, ErrTokenUsedUp)
 	other := node(2)
@@ -179,7 +179,10 @@ func TestAdmission(t *testing.T) {
 
 	b.must(Activate{ID: id(2)})
 	b.same(Activate{ID: id(2)})
-	if b.s.Placement != b.index-1 || len(b.s.Members()) != 2 {
+	again := node(2)
+	again.JoinKey = "another try"
+	b.refused(Admit{TokenHash: hash(1), Node: again}, ErrNameTaken)
+	if b.s.Placement != b.index-2 || len(b.s.Members()) != 2 {
 		t.Errorf("placement %d, members %v", b.s.Placement, b.s.Members())
 	}
 	b.must(CreateToken{Token: token(3, 2), TTLSeconds: 10})
