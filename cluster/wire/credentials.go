@@ -46,7 +46,7 @@ func (done) ClientHandshake(_ context.Context, _ string, c net.Conn) (net.Conn, 
 }
 
 func (done) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "tls", SecurityVersion: "1.3"}
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 
 func (d done) Clone() credentials.TransportCredentials { return d }

@@ -140,7 +140,7 @@ func (p *Port) greet(c *Conn) (string, error) {
 		return reasonClosed, err
 	}
 	if answer != raftWelcome {
-		return reasonRole, errors.New("Raft is for members")
+		return reasonRole, errors.New("only members take part in Raft")
 	}
 	return "", nil
 }
