@@ -26,11 +26,12 @@ type refusal struct {
 	reason string
 }
 
-// refusals is the one mapping of errors, both ways.
+// refusals is the one mapping of errors, both ways. The first that fits counts:
+// where the outcome is unknown, whatever else is known of it does not.
 func refusals() []refusal {
 	return []refusal{
-		{state.ErrNoQuorum, codes.Unavailable, "NO_QUORUM"},
 		{state.ErrUnknownOutcome, codes.Unknown, "UNKNOWN_OUTCOME"},
+		{state.ErrNoQuorum, codes.Unavailable, "NO_QUORUM"},
 		{state.ErrConflict, codes.Aborted, "CONFLICT"},
 		{state.ErrTokenUnknown, codes.PermissionDenied, "TOKEN_UNKNOWN"},
 		{state.ErrTokenExpired, codes.PermissionDenied, "TOKEN_EXPIRED"},

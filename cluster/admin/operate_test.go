@@ -148,6 +148,10 @@ func TestCodes(t *testing.T) {
 			t.Errorf("%s has no code between nodes", r.reason)
 		}
 	}
+	both := fmt.Errorf("%w: %w", state.ErrUnknownOutcome, state.ErrNoQuorum)
+	if got := plain(wireError(t.Context(), both)); !errors.Is(got, state.ErrUnknownOutcome) || errors.Is(got, state.ErrNoQuorum) {
+		t.Errorf("an unknown outcome became %v", got)
+	}
 	if wireError(t.Context(), nil) != nil {
 		t.Error("no error became one")
 	}

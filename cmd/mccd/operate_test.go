@@ -184,6 +184,18 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 	}
 }
 
+func FuzzPurgeSpec(f *testing.F) {
+	for _, seed := range []string{"http://h/p", "https://[::1]:8/%20?q#f", "/p", "http://h", "x"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		spec, err := purgeSpec(text)
+		if err == nil && (!strings.HasPrefix(spec.Path, "/") || strings.ContainsAny(spec.Path, "?#") || strings.ContainsAny(spec.Host, "/@?#")) {
+			t.Fatalf("%q gives %+v", text, spec)
+		}
+	})
+}
+
 func TestPurgeSpec(t *testing.T) {
 	for _, bad := range []string{"", "x", "//host/x", "http:///x", "ftp://h/x", "http://u:p@h/x", "http://h:x/", "http://"} {
 		if spec, err := purgeSpec(bad); err == nil {

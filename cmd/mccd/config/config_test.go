@@ -90,6 +90,48 @@ func TestVariablesOfOthersAreNoFault(t *testing.T) {
 	}
 }
 
+func TestPeerAddress(t *testing.T) {
+	for peer, want := range map[string]string{
+		"node1.example": "node1.example:7947", "192.0.2.1:7000": "192.0.2.1:7000", "::1": "[::1]:7947", "[::1]": "[::1]:7947",
+		"[fe80::1%eth0]:80": "[fe80::1%eth0]:80",
+	} {
+		if got, err := PeerAddress(peer); err != nil || got != want {
+			t.Errorf("%s: %q, %v, want %q", peer, got, err, want)
+		}
+	}
+	for _, bad := range []string{"", ":7947", "a:", "a:0", "a:x", "a:65536", "a b", "a/b", "u@a", "a:1:2", "MCCD1-abc", "[]"} {
+		if got, err := PeerAddress(bad); err == nil {
+			t.Errorf("%q gives %q", bad, got)
+		}
+	}
+}
+
+func FuzzPeerAddress(f *testing.F) {
+	for _, seed := range []string{"a", "a:1", "::1", "[::1]:2", "[", "MCCD1-x"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, peer string) {
+		full, err := PeerAddress(peer)
+		if err != nil {
+			return
+		}
+		if _, _, err := splitAddress(full); err != nil {
+			t.Fatalf("%q gives %q, which is no address: %v", peer, full, err)
+		}
+		if again, err := PeerAddress(full); err != nil || again != full {
+			t.Fatalf("%q gives %q, and that %q, %v", peer, full, again, err)
+		}
+	})
+}
+
+// A token or a passphrase in the environment is no misspelt key.
+func TestSecretsInTheEnvironment(t *testing.T) {
+	l := mustLoad(t, "", []string{"MCCD_TOKEN= MCCD1-x ", "MCCD_PASSPHRASE=p"})
+	if l.Token != "MCCD1-x" || len(l.Warnings) != 0 {
+		t.Errorf("token %q, warnings %q", l.Token, l.Warnings)
+	}
+}
+
 func TestMissingFile(t *testing.T) {
 	if _, err := Load(Sources{File: filepath.Join(t.TempDir(), "none.yaml")}); err == nil {
 		t.Error("a missing file was accepted")
