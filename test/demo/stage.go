@@ -71,7 +71,7 @@ func show(parent context.Context, s settings, out io.Writer) (*result, error) {
 	if st.content, err = collect(ctx, s.small); err != nil {
 		return nil, err
 	}
-	listener, err := process.ListenOrigin()
+	listener, err := process.ListenOrigin("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}

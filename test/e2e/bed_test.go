@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"slices"
@@ -36,6 +37,11 @@ type setting struct {
 	// alone leaves each node a cluster of its own.
 	alone bool
 	amend func(i int, settings map[string]any)
+	// limit bounds the test; 0 = testLimit.
+	limit time.Duration
+	// host is process.Config's; originIP is where the origin then listens.
+	host     func(i int) (ip string, wrap []string)
+	originIP string
 }
 
 // bed is an origin and the nodes that fetch from it.
@@ -63,7 +69,7 @@ func prepareBed(t *testing.T, want setting) *bed {
 	if testing.Short() {
 		t.Skip("starts processes; not with -short")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(want.limit, testLimit))
 	t.Cleanup(cancel)
 	// Not t.TempDir: a Unix socket's path must be short.
 	dir, err := os.MkdirTemp("", "mccd-e2e-")
@@ -71,7 +77,7 @@ func prepareBed(t *testing.T, want setting) *bed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	listener, err := process.ListenOrigin()
+	listener, err := process.ListenOrigin(cmp.Or(want.originIP, "127.0.0.1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +87,7 @@ func prepareBed(t *testing.T, want setting) *bed {
 	}
 	t.Cleanup(origin.Close)
 	cluster, err := process.New(process.Config{
-		Bin: os.Getenv(binEnv), Dir: dir, Nodes: want.nodes, DriveSize: want.drive, Alone: want.alone, Amend: want.amend,
+		Bin: os.Getenv(binEnv), Dir: dir, Nodes: want.nodes, DriveSize: want.drive, Alone: want.alone, Host: want.host, Amend: want.amend,
 		Origins: []process.Origin{{
 			Name: "test-cdn", Hosts: []string{cdn}, Profile: "do", Connect: origin.Addr(), AllowPrivate: true,
 		}},

@@ -46,7 +46,7 @@ func (b *bed) write(clients int, seed uint64) *writers {
 	ctx, cancel := context.WithCancel(b.ctx)
 	w := &writers{b: b, history: &history{begun: time.Now()}, stop: cancel}
 	w.next.Store(firstValue)
-	cfg, err := configOf(b.ctx, b.Nodes[0])
+	cfg, err := b.Nodes[0].Config(b.ctx, false)
 	if err != nil {
 		b.Fatalf("read the register: %v", err)
 	}
@@ -82,7 +82,9 @@ func (w *writers) run(ctx context.Context, client int, rnd *rand.Rand) {
 // get reads the register at node and notes it.
 func (w *writers) get(client int, node *process.Node) (state.Config, error) {
 	from := w.history.now()
-	cfg, err := configOf(w.b.ctx, node)
+	ctx, cancel := context.WithTimeout(w.b.ctx, callTime)
+	defer cancel()
+	cfg, err := node.Config(ctx, false)
 	if err == nil {
 		w.history.note(client, from, step{}, outcome{value: cfg.Limits.WANBytesPerSecond, revision: cfg.Revision})
 	}

@@ -9,10 +9,10 @@ import (
 // origin's ledger means sent, and not kept by the sender's own kernel.
 const sendBuffer = 128 << 10
 
-// ListenOrigin listens on a free port of 127.0.0.1 for an origin whose ledger
-// counts what was written to its connections.
-func ListenOrigin() (net.Listener, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// ListenOrigin listens on a free port of ip for an origin whose ledger counts
+// what was written to its connections.
+func ListenOrigin(ip string) (net.Listener, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
 	if err != nil {
 		return nil, fmt.Errorf("listen for the origin: %w", err)
 	}
