@@ -285,13 +285,21 @@ func (g *group) leader() *member {
 	return found
 }
 
-// do sends a command to whoever leads, again where nothing was done.
+// do sends a command to whoever leads, again where nothing was done, or
+// perhaps nothing.
 func (g *group) do(cmd state.Command) state.Result {
 	g.t.Helper()
 	var result state.Result
+	unknown := false
 	g.eventually(fmt.Sprintf("%T", cmd), func() bool {
 		var err error
-		result, err = g.leader().Apply(context.Background(), cmd)
+		leader := g.leader()
+		result, err = leader.Apply(context.Background(), cmd)
+		if unknown && errors.Is(err, state.ErrConflict) {
+			result.Revision = leader.State().Config.Revision
+			return true
+		}
+		unknown = unknown || errors.Is(err, ErrUnknownOutcome)
 		if _, elsewhere := errors.AsType[*NotLeaderError](err); elsewhere || errors.Is(err, ErrUnknownOutcome) {
 			return false
 		}

@@ -11,6 +11,9 @@ type candidate struct {
 	id, zone string
 	// member: it has a place in the ring, so that it may vote.
 	member, voter, leader bool
+	// draining: it is about to stop or leave, and votes only while nobody else
+	// can in its place.
+	draining bool
 	// live: it is well now; stable: long enough to get a vote; settled: long
 	// enough to take one from a voter that is well, for the sake of zones.
 	live, stable, settled bool
@@ -64,13 +67,13 @@ func wanted(all []candidate, maxVoters int) int {
 	return max(n, 1)
 }
 
-// chosen returns who is to vote: zones as equal as can be, within that the
-// leader, who votes already, who is well for longest.
+// chosen returns who is to vote: who drains last, then zones as equal as can
+// be, within that the leader, who votes already, who is well for longest.
 func chosen(all []candidate, n int) []candidate {
 	var fit, dead []candidate
 	well := 0
 	for _, c := range all {
-		if c.holds() {
+		if c.holds() && !c.draining {
 			well++
 		}
 	}
@@ -85,7 +88,7 @@ func chosen(all []candidate, n int) []candidate {
 	order := func(zones map[string]int) func(a, b candidate) int {
 		return func(a, b candidate) int {
 			return cmp.Or(
-				yes(b.leader)-yes(a.leader), zones[a.zone]-zones[b.zone], yes(b.voter)-yes(a.voter),
+				yes(a.draining)-yes(b.draining), yes(b.leader)-yes(a.leader), zones[a.zone]-zones[b.zone], yes(b.voter)-yes(a.voter),
 				a.since.Compare(b.since), cmp.Compare(a.id, b.id))
 		}
 	}

@@ -10,13 +10,13 @@ import (
 )
 
 // server reads "name zone flags": M member, V voter, L leader, l live, s
-// stable, S settled, d dead.
+// stable, S settled, d dead, D draining.
 func server(text string) candidate {
 	parts := strings.Split(text, " ")
 	has := func(flag string) bool { return strings.Contains(parts[2], flag) }
 	return candidate{
 		id: parts[0], zone: parts[1], member: has("M"), voter: has("V"), leader: has("L"), live: has("l"),
-		stable: has("s") || has("S"), settled: has("S"), dead: has("d"),
+		stable: has("s") || has("S"), settled: has("S"), dead: has("d"), draining: has("D"),
 	}
 }
 
@@ -52,6 +52,12 @@ func TestPlan(t *testing.T) {
 		{"a better zone, not settled", []string{"a x MVLlS", "b x MVlS", "c x MVlS", "d y Mls"}, 5, moves{}},
 		{"a better zone, settled", []string{"a x MVLlS", "b x MVlS", "c x MVlS", "d y MlS"}, 5, moves{promote: []string{"d"}}},
 		{"and the demotion for it", []string{"a x MVLlS", "b x MVlS", "c x MVlS", "d y MVlS"}, 5, moves{demote: []string{"c"}}},
+		{"who drains gives its vote to another", []string{"a - MVLlS", "b - MVlSD", "c - MVlS", "d - Mls"}, 5, moves{promote: []string{"d"}}},
+		{"and loses it then", []string{"a - MVLlS", "b - MVlSD", "c - MVlS", "d - MVls"}, 5, moves{demote: []string{"b"}}},
+		{"who drains keeps its vote where nobody else can", []string{"a - MVLlS", "b - MVlSD", "c - MVlS"}, 5, moves{}},
+		{"the one voter of two drains", []string{"a - MVLlSD", "b - MlS"}, 5, moves{promote: []string{"b"}}},
+		{"and hands over", []string{"a - MVLlSD", "b - MVlS"}, 5, moves{leader: "b"}},
+		{"all drain", []string{"a - MVLlSD", "b - MVlSD", "c - MVlSD"}, 5, moves{}},
 		{"an equal zone changes nothing", []string{"a x MVLlS", "b x MVlS", "c y MVlS", "d y MlS"}, 3, moves{}},
 	} {
 		var all []candidate
@@ -75,7 +81,7 @@ func TestPlanSettles(t *testing.T) {
 		var all []candidate
 		n, votes := 1+rnd.IntN(7), 0
 		for i := range n {
-			c := candidate{id: fmt.Sprint(i), zone: fmt.Sprint(rnd.IntN(3)), member: rnd.IntN(5) > 0, live: rnd.IntN(4) > 0}
+			c := candidate{id: fmt.Sprint(i), zone: fmt.Sprint(rnd.IntN(3)), member: rnd.IntN(5) > 0, live: rnd.IntN(4) > 0, draining: rnd.IntN(4) == 0}
 			c.voter = i == 0 || votes < 5 && rnd.IntN(2) == 0
 			c.stable, c.settled, c.dead = c.live, c.live, !c.live
 			if i == 0 {

@@ -203,7 +203,7 @@ func (p *promoter) CalculatePromotionsAndDemotions(conf *autopilot.Config, s *au
 		}
 		changed := now.Sub(server.Health.StableSince)
 		all = append(all, candidate{
-			id: string(id), zone: n.Zone, member: n.Member(), voter: server.HasVotingRights(), leader: id == s.Leader,
+			id: string(id), zone: n.Zone, member: n.Member(), draining: n.State == state.Draining, voter: server.HasVotingRights(), leader: id == s.Leader,
 			live: server.Health.Healthy, stable: server.Health.IsStable(now, s.ServerStabilizationTime(conf)),
 			settled: server.Health.IsStable(now, 3*t.DeadAfter), dead: !server.Health.Healthy && changed >= t.DeadAfter,
 			since: server.Health.StableSince,

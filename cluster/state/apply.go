@@ -6,10 +6,11 @@ import (
 )
 
 // Apply applies an encoded command that stands at index in the log to s, which
-// it never modifies: it returns the next State, and s itself where nothing
-// changed. It is a pure function, the same on all nodes: no clock, no chance,
-// no order of a map. A command that is refused changes nothing and says why in
-// Result.Err; one that Decode refuses must not be skipped by a log's reader.
+// it never modifies, and returns the next State, whose Index is index also where
+// the command found all as it wants it. It is a pure function, the same on all
+// nodes: no clock, no chance, no order of a map. A command that is refused gives
+// s itself and says why in Result.Err; one that Decode refuses must not be
+// skipped by a log's reader.
 func Apply(s *State, raw []byte, index uint64) (*State, Result) {
 	c, now, err := Decode(raw)
 	result := Result{Index: index, TimeUnix: now}
@@ -23,10 +24,10 @@ func Apply(s *State, raw []byte, index uint64) (*State, Result) {
 		result.Node, result.Revision = Node{}, 0
 		return s, result
 	}
-	if !t.changed {
-		return s, result
-	}
 	next.Index = index
+	if !t.changed {
+		return &next, result
+	}
 	t.forgetMarks()
 	if placementDiffers(s, &next) {
 		next.Placement = index

@@ -57,10 +57,12 @@ func (b *book) do(c Command) (Result, bool) {
 	if r.Index != b.index || r.TimeUnix != b.now {
 		b.t.Errorf("%T: result %+v", c, r)
 	}
-	changed := next != b.s
-	if changed && (r.Err != nil || next.Index != b.index) {
+	if (next != b.s) != (r.Err == nil) || r.Err == nil && next.Index != b.index {
 		b.t.Errorf("%T: index %d, %v", c, next.Index, r.Err)
 	}
+	former := *b.s
+	former.Index = next.Index
+	changed := !reflect.DeepEqual(&former, next)
 	b.s = next
 	return r, changed
 }
