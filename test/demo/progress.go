@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -16,11 +17,17 @@ const (
 // intro says what is going to happen.
 func (st *stage) intro(s *screen) {
 	agents := (st.clients + 1) / 2
+	var names []string
+	for _, n := range st.cluster.Nodes {
+		names = append(names, n.Name)
+	}
 	s.print(
 		"",
 		fmt.Sprintf("  %s   %s real files of the Go distribution and two generated ones: %s", s.paint(bold, "Origin "), number(st.content.real), size(float64(st.content.bytes))),
 		fmt.Sprintf("            sends %d MiB/s at most, and keeps a ledger of every byte", st.rate),
 		fmt.Sprintf("  %s   %d processes, each with a drive of its own", s.paint(bold, "Nodes  "), nodes),
+		fmt.Sprintf("            %s founded the cluster and made a token; %s joined by it", names[0], strings.Join(names[1:], " and ")),
+		fmt.Sprintf("            (mccd token create, mccd join): ready together after %.1f s", st.formed.Seconds()),
 		fmt.Sprintf("  %s   %d: %d ask for pieces of 1 MiB over two streams, as the Windows agent", s.paint(bold, "Clients"), st.clients, agents),
 		fmt.Sprintf("            does, %d for whole files; each reads everything and checks SHA-256", st.clients-agents),
 		fmt.Sprintf("  %s   %s is killed when half is delivered, and brought back later", s.paint(bold, "Fault  "), st.cluster.Nodes[victim].Name),

@@ -33,7 +33,8 @@ type stage struct {
 	origin  *faultorigin.Server
 	cluster *process.Cluster
 	begun   time.Time
-	want    int64 // bytes that the herd reads in all
+	formed  time.Duration // how long the nodes took to be a cluster
+	want    int64         // bytes that the herd reads in all
 
 	delivered atomic.Int64
 
@@ -86,10 +87,12 @@ func show(parent context.Context, s settings, out io.Writer) (*result, error) {
 		return nil, err
 	}
 	defer func() { _ = st.cluster.Close(stopGrace) }()
+	starting := time.Now()
 	if err := st.cluster.Start(ctx); err != nil {
 		st.cluster.DumpLogs(out)
 		return nil, err
 	}
+	st.formed = time.Since(starting)
 	for i := range st.states {
 		st.states[i] = "serving"
 	}
