@@ -47,7 +47,7 @@ holds no content and no node's own key. The passphrase is taken from
 		return withDaemon(cmd.Context(), flags, recoverWait, func(ctx context.Context, client *admin.Client) error {
 			backup, err := client.Backup(ctx, secret)
 			if err != nil {
-				return fmt.Errorf("back up: %w", err)
+				return err
 			}
 			if name == "-" {
 				_, err = cmd.OutOrStdout().Write(backup)
@@ -137,7 +137,7 @@ or asked for at the terminal.`,
 		}
 		return withDaemon(cmd.Context(), flags, recoverWait, func(ctx context.Context, client *admin.Client) error {
 			if err := client.Restore(ctx, backup, secret); err != nil {
-				return fmt.Errorf("restore: %w", err)
+				return err
 			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "Restored. This node is a cluster of one now; mccd token create lets others join.")
 			return err

@@ -35,7 +35,7 @@ that cannot leave by itself is taken out by "mccd remove" at another one.`,
 				return err
 			}
 			if err := client.Leave(ctx); err != nil {
-				return fmt.Errorf("leave: %w", err)
+				return err
 			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "This node has left its cluster and goes on alone. To bring it back: mccd token create at a node of the cluster, then mccd join here.")
 			return err

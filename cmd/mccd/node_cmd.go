@@ -55,7 +55,7 @@ it is asked for, and nothing is fetched from an origin for that.`,
 		}
 		return withDaemon(cmd.Context(), flags, writeWait, func(ctx context.Context, client *admin.Client) error {
 			if err := client.SetNode(ctx, args[0], s); err != nil {
-				return fmt.Errorf("set %s: %w", args[0], err)
+				return err
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Set %s.\n", args[0])
 			return err
@@ -93,7 +93,7 @@ The node that joins under this name takes them over.`,
 		}
 		return withDaemon(cmd.Context(), flags, writeWait, func(ctx context.Context, client *admin.Client) error {
 			if err := client.PreCreate(ctx, s); err != nil {
-				return fmt.Errorf("create %s: %w", args[0], err)
+				return err
 			}
 			token, info, err := client.CreateToken(ctx, t.spec)
 			if err != nil {

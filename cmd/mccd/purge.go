@@ -39,7 +39,7 @@ path that begins so. Without a host ("/some/path") the path at every host.`,
 		return withDaemon(cmd.Context(), flags, writeWait, func(ctx context.Context, client *admin.Client) error {
 			index, err := client.Purge(ctx, spec)
 			if err != nil {
-				return fmt.Errorf("purge: %w", err)
+				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Purged %s (purge index %d).\n", purged(spec), index)
 			return err

@@ -44,7 +44,7 @@ index is the highest (mccd status).`,
 			trial.DryRun = true
 			report, err := client.Recover(ctx, trial)
 			if err != nil {
-				return fmt.Errorf("recover: %w", err)
+				return err
 			}
 			fmt.Fprint(cmd.OutOrStdout(), reportText(report, names(ctx, client), widthOf(cmd.OutOrStdout(), flags.getenv)))
 			if err := confirm(cmd, yes, "Rebuild the cluster from this node?"); err != nil {
@@ -55,7 +55,7 @@ index is the highest (mccd status).`,
 			defer cancel()
 			done, err := client.Recover(ctx, spec)
 			if err != nil {
-				return fmt.Errorf("recover: %w", err)
+				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The cluster is rebuilt from this node (recovery generation %d). "+
 				"Bring lost nodes back with an empty data directory and a new token, or take them out by mccd remove.\n", done.Generation)

@@ -50,7 +50,7 @@ again only with a new token.`,
 				return err
 			}
 			if err := client.Remove(ctx, node, compromised); err != nil {
-				return fmt.Errorf("remove %s: %w", node, err)
+				return err
 			}
 			said := "The gossip key is being replaced."
 			if compromised {

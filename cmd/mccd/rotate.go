@@ -34,7 +34,7 @@ one whose secrets are known to others, use "mccd remove --compromised".`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return withDaemon(cmd.Context(), flags, rotateWait, func(ctx context.Context, client *admin.Client) error {
 			if err := client.Rotate(ctx, args[0]); err != nil {
-				return fmt.Errorf("rotate %s: %w", args[0], err)
+				return err
 			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), said[args[0]])
 			return err

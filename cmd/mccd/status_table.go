@@ -45,8 +45,8 @@ func clusterText(c admin.ClusterInfo, width int) string {
 		}
 		fmt.Fprintf(b, "  %s, %s, this node: %s\n", quorum, leader, partOf(c.Role))
 		if !c.Quorum.OK {
-			b.WriteString(wrap("No quorum: ", fmt.Sprintf("for %s: %s. Downloads go on; nothing can be changed. "+
-				"Start the missing nodes, or see mccd recover --help.", lasted(c.Quorum.Seconds), strings.TrimSuffix(c.Quorum.Reason, ".")), width))
+			b.WriteString(wrap("No quorum: ", fmt.Sprintf("for %s: %s. Downloads go on; nothing can be changed. %s",
+				lasted(c.Quorum.Seconds), strings.TrimSuffix(c.Quorum.Reason, "."), advice(c)), width))
 		}
 	}
 	if j := c.Join; j != nil {
@@ -60,6 +60,21 @@ func clusterText(c admin.ClusterInfo, width int) string {
 		b.WriteString(wrap("Joining: ", text, width))
 	}
 	return b.String()
+}
+
+// electing is for how many seconds the want of a leader is nothing to worry of.
+const electing = 10
+
+// advice tells what to do without a quorum.
+func advice(c admin.ClusterInfo) string {
+	switch {
+	case c.Role == "none":
+		return "This node is being added to the cluster, or was taken out of it."
+	case c.Quorum.Seconds < electing:
+		return "A new leader may be about to be elected."
+	default:
+		return "Start the missing nodes, or see mccd recover --help."
+	}
 }
 
 // partOf tells a role in Raft in words.

@@ -48,6 +48,19 @@ func TestGoldenStatus(t *testing.T) {
 	}
 }
 
+func TestAdvice(t *testing.T) {
+	for _, c := range []struct {
+		role    string
+		seconds float64
+		want    string
+	}{{"none", 100, "being added"}, {"voter", 2, "elected"}, {"voter", 60, "mccd recover"}, {"follower", 60, "Start the missing nodes"}} {
+		got := clusterText(admin.ClusterInfo{ID: "c", Role: c.role, Quorum: admin.Quorum{Reason: "no leader", Seconds: c.seconds}}, 200)
+		if !strings.Contains(got, c.want) {
+			t.Errorf("%+v: says %q", c, got)
+		}
+	}
+}
+
 func TestWidth(t *testing.T) {
 	for columns, want := range map[string]int{"80": 80, "": defaultWidth, "-3": defaultWidth, "wide": defaultWidth} {
 		if got := widthOf(&strings.Builder{}, func(string) string { return columns }); got != want {

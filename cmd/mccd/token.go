@@ -79,7 +79,7 @@ this once. Whoever has it can become a node, so hand it on like a password.`,
 		return withDaemon(cmd.Context(), flags, writeWait, func(ctx context.Context, client *admin.Client) error {
 			token, info, err := client.CreateToken(ctx, t.spec)
 			if err != nil {
-				return fmt.Errorf("make a token: %w", err)
+				return err
 			}
 			if quiet {
 				_, err = fmt.Fprintln(cmd.OutOrStdout(), token)
@@ -97,7 +97,7 @@ func printJoin(ctx context.Context, out io.Writer, client *admin.Client, token s
 	if addr := ownPeerAddr(ctx, client); addr != "" {
 		peer, remark = addr, ""
 		if host, _, err := net.SplitHostPort(addr); err == nil && net.ParseIP(host).IsLoopback() {
-			remark = addr + " is this machine's own: from another one, name an address that it reaches (peer_advertise).\n"
+			remark = addr + " is this machine's own; from another one name an address\nthat it reaches (peer_advertise).\n"
 		}
 	}
 	_, err := fmt.Fprintf(out, `Token %s admits %s, %s. It is shown only now:
@@ -165,7 +165,7 @@ func newTokenList(environ []string) *cobra.Command {
 		return withDaemon(cmd.Context(), flags, writeWait, func(ctx context.Context, client *admin.Client) error {
 			tokens, err := client.Tokens(ctx)
 			if err != nil {
-				return fmt.Errorf("list tokens: %w", err)
+				return err
 			}
 			if format == "json" {
 				return writeJSON(cmd.OutOrStdout(), tokens)
@@ -222,7 +222,7 @@ token itself. Nodes that joined by it stay.`,
 		}
 		return withDaemon(cmd.Context(), flags, writeWait, func(ctx context.Context, client *admin.Client) error {
 			if err := client.RevokeToken(ctx, id); err != nil {
-				return fmt.Errorf("revoke token %s: %w", id, err)
+				return err
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Token %s admits nobody any more.\n", id)
 			return err
