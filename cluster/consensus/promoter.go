@@ -44,8 +44,9 @@ func largestOdd(n int) int {
 
 // wanted returns how many voters there are to be: 1, 3 or 5 by what is well,
 // but votes of the dead are not given up for less safety. They keep the number
-// as long as those that are well tolerate one more failure, or would have to
-// go down to one voter, whose disk alone would then hold what is acknowledged.
+// as long as those that are well tolerate one more failure, or have a majority
+// and would have to go down to one voter, whose disk alone would then hold what
+// is acknowledged.
 func wanted(all []candidate, maxVoters int) int {
 	var members, votes, fit int
 	for _, c := range all {
@@ -61,7 +62,7 @@ func wanted(all []candidate, maxVoters int) int {
 		}
 	}
 	n, keep := largestOdd(min(fit, maxVoters)), largestOdd(min(votes, maxVoters))
-	if keep > n && (fit > keep/2+1 || n < 3) {
+	if keep > n && (fit > keep/2+1 || n < 3 && fit > keep/2) {
 		n = min(keep, largestOdd(min(members, maxVoters)))
 	}
 	return max(n, 1)

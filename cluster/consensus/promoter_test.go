@@ -57,6 +57,7 @@ func TestPlan(t *testing.T) {
 		{"who drains keeps its vote where nobody else can", []string{"a - MVLlS", "b - MVlSD", "c - MVlS"}, 5, moves{}},
 		{"the one voter of two drains", []string{"a - MVLlSD", "b - MlS"}, 5, moves{promote: []string{"b"}}},
 		{"and hands over", []string{"a - MVLlSD", "b - MVlS"}, 5, moves{leader: "b"}},
+		{"two left, and most others are dead", []string{"a - VlS", "b - MVd", "c - MVd", "d - VlS", "e - MVLlS"}, 5, moves{demote: []string{"b", "c", "a", "d"}}},
 		{"all drain", []string{"a - MVLlSD", "b - MVlSD", "c - MVlSD"}, 5, moves{}},
 		{"an equal zone changes nothing", []string{"a x MVLlS", "b x MVlS", "c y MVlS", "d y MlS"}, 3, moves{}},
 	} {
