@@ -105,11 +105,33 @@ func (a *acquiring) retry() {
 	}
 }
 
-// due returns how long until the next try, at most lastRetry.
+// prune forgets tries that nobody wants any more.
+func (a *acquiring) prune(wants []holders.Want, news map[string]*tidings) {
+	wanted := make(map[string]bool, len(wants)+len(news))
+	for _, w := range wants {
+		wanted[w.Node] = true
+	}
+	for id := range news {
+		wanted[tellKey(id)] = true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for key, t := range a.tries {
+		if !t.running && !wanted[key] {
+			delete(a.tries, key)
+		}
+	}
+}
+
+// due returns how long until the next try, at most lastRetry; the end of a try
+// wakes by itself.
 func (a *acquiring) due() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	next := lastRetry
+	if a.running >= inventoriesAtOnce {
+		return next
+	}
 	for _, t := range a.tries {
 		if !t.running {
 			next = min(next, max(time.Millisecond, time.Duration(t.due-monotonic())))
@@ -150,8 +172,10 @@ func (f *Filler) acquire(ctx context.Context) {
 	for {
 		changed := f.changes.next()
 		f.see()
-		f.askInventories()
-		f.tell()
+		wants, news := f.book.Wants(), f.collect()
+		f.acquiring.prune(wants, news)
+		f.askInventories(wants)
+		f.tell(news)
 		f.metrics.holders.Set(float64(f.book.Entries()))
 		timer.Reset(f.acquiring.due())
 		select {
@@ -167,8 +191,8 @@ func (f *Filler) acquire(ctx context.Context) {
 }
 
 // askInventories starts the inventories that are wanted and due.
-func (f *Filler) askInventories() {
-	for _, want := range f.book.Wants() {
+func (f *Filler) askInventories(wants []holders.Want) {
+	for _, want := range wants {
 		if !f.acquiring.begin(want.Node) {
 			continue
 		}

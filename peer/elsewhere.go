@@ -60,6 +60,7 @@ func (f *Filler) importRecord(ctx context.Context, ref storage.Ref) {
 		return
 	}
 	defer f.imports.end(id, asked)
+	f.metrics.lookups.Add(float64(len(nodes)))
 	var wg sync.WaitGroup
 	for _, node := range nodes {
 		wg.Go(func() {

@@ -163,9 +163,15 @@ func (f *Filler) noticePause() {
 		return
 	}
 	f.paused.Store(now)
+	f.seenDead()
+	f.logger.Warn("this process stood still", "for", time.Duration(now-last))
+}
+
+// seenDead takes back what others have told: some took this node for dead, and
+// others may have acted in its place.
+func (f *Filler) seenDead() {
 	f.book.TakeBack()
 	f.acquiring.poke()
-	f.logger.Warn("this process stood still", "for", time.Duration(now-last))
 }
 
 // stoodStill reports whether others may still pass this node over after a pause

@@ -3,6 +3,8 @@ package peer
 import (
 	"fmt"
 	"math"
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/disk"
+	"github.com/mccd/mccd/storage/origin"
 	"github.com/mccd/mccd/test/faultorigin"
 )
 
@@ -59,6 +62,11 @@ func TestSettledClusterAsksNobody(t *testing.T) {
 	}
 	if got := c.asked(); got != 0 {
 		t.Errorf("%v PROBEs were sent", got)
+	}
+	for _, n := range c.nodes {
+		if got := testutil.ToFloat64(n.metrics.lookups); got != 0 {
+			t.Errorf("%s asked others for %v records", n.id, got)
+		}
 	}
 	if got := c.origin.Ledger().MaxTimes(path); got != 1 {
 		t.Errorf("a byte was fetched %d times", got)
@@ -272,3 +280,50 @@ type unindexed struct{ Store }
 
 // Indexed implements Lister.
 func (unindexed) Indexed() <-chan struct{} { return nil }
+
+// A home that returns with an older record takes the newer one from who was
+// home meanwhile, and asks no origin.
+func TestReturnedHome(t *testing.T) {
+	var skew atomic.Int64
+	clock := func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }
+	skewed := func(_ *node, cfg *Config) {
+		cdn, err := origin.New(origin.Config{Now: clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cdn.Close() })
+		cfg.Now, cfg.Origin = clock, cdn
+	}
+	c := newCluster(t, 3, skewed)
+	path := c.path(0, 1, 2)
+	c.origin.Add(faultorigin.Object{
+		Path: path, Size: 100_000, Header: http.Header{"Date": nil, "Cache-Control": {"max-age=60"}},
+	})
+	ctx := within(t, 60*time.Second)
+	req := c.request(path, storage.Span{End: 100_000})
+	for i := range 3 {
+		if _, err := c.nodes[i].read(ctx, req, "1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.kill(0)
+	c.see(0, ring.Failed)
+	skew.Store(int64(2 * time.Minute))
+	c.origin.SetVersion(path, "2")
+	if _, err := c.nodes[1].read(ctx, req, "2"); err != nil {
+		t.Fatal(err)
+	}
+	before := len(c.origin.Ledger().Requests(path))
+	n := c.nodes[0]
+	n.listen(n.addr)
+	n.start(skewed)
+	c.see(0, ring.Alive)
+	for i := range 3 {
+		if _, err := c.nodes[i].read(ctx, req, "2"); err != nil {
+			t.Errorf("node %d: %v", i, err)
+		}
+	}
+	if got := len(c.origin.Ledger().Requests(path)) - before; got != 0 {
+		t.Errorf("the origin was asked %d times for what a node knows", got)
+	}
+}

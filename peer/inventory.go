@@ -133,7 +133,7 @@ func (s *service) Inventory(m *peerv1.InventoryRequest, stream grpc.ServerStream
 	var beats beater
 	stop := beats.start(s.f.cfg.Heartbeat, func() error { return stream.Send(&peerv1.InventoryResponse{}) })
 	defer stop()
-	c := &inventoryCall{f: s.f, send: func(m *peerv1.InventoryResponse) error {
+	c := &inventoryCall{f: s.f, batch: new(peerv1.InventoryResponse), send: func(m *peerv1.InventoryResponse) error {
 		return beats.send(func() error { return stream.Send(m) })
 	}}
 	err = c.serve(ctx, m.GetCaller(), epochFromProto(m.GetEpoch()), wanted)
@@ -150,7 +150,7 @@ func (s *service) Inventory(m *peerv1.InventoryRequest, stream grpc.ServerStream
 type inventoryCall struct {
 	f     *Filler
 	send  func(*peerv1.InventoryResponse) error
-	batch peerv1.InventoryResponse
+	batch *peerv1.InventoryResponse
 }
 
 func (c *inventoryCall) serve(ctx context.Context, caller string, epoch ring.Epoch, wanted holders.Set) error {
@@ -177,7 +177,7 @@ func (c *inventoryCall) serve(ctx context.Context, caller string, epoch ring.Epo
 		}
 	}
 	c.batch.Done, c.batch.Marked = true, marked.Bytes()
-	return c.send(&c.batch)
+	return c.send(c.batch)
 }
 
 // actingOf returns what of wanted node is the acting owner of.
@@ -233,9 +233,9 @@ func (c *inventoryCall) flush() error {
 	if len(c.batch.Chunks)+len(c.batch.Records) < inventoryBatch {
 		return nil
 	}
-	err := c.send(&c.batch)
-	c.batch.Reset()
-	return err
+	full := c.batch
+	c.batch = new(peerv1.InventoryResponse)
+	return c.send(full)
 }
 
 // blocksOf returns have with the blocks of span.

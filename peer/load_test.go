@@ -28,7 +28,7 @@ func (c *cluster) stagger(rnd *rand.Rand, index uint64, members ...int) {
 // meanwhile is fetched once.
 func TestChangesUnderLoad(t *testing.T) {
 	const (
-		objects = 24
+		objects = 16
 		size    = 1 << 20
 	)
 	for _, tc := range []struct {

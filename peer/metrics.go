@@ -17,6 +17,7 @@ type metrics struct {
 	holders       prometheus.Gauge
 	probes        prometheus.Counter
 	unmarkedAsks  prometheus.Counter
+	lookups       prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -48,6 +49,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		unmarkedAsks: f.NewCounter(prometheus.CounterOpts{
 			Name: "mccd_peer_unmarked_asks_total", Help: "Misses for which not all live nodes had told what they hold.",
+		}),
+		lookups: f.NewCounter(prometheus.CounterOpts{
+			Name: "mccd_peer_lookups_total", Help: "Nodes asked, by a home, for the record of an object.",
 		}),
 		resolves: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_resolves_total", Help: "Questions about the current version of an object, by how they ended.",

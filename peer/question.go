@@ -249,6 +249,7 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 			// Those who wait for the rest start a flight of their own, which
 			// knows the version and goes through all candidates.
 			f.flights.end(fl, handedOn(err))
+			f.gotFrom(node, fl.key, x.stored)
 		}
 		ended <- err
 	})

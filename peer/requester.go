@@ -166,10 +166,20 @@ func (f *Filler) askFor(fl *flight, j *job, s *sink, r *route, node *ring.Node, 
 	}
 	err := x.run(f.ctx, ref, 0)
 	f.metrics.fillBytes.WithLabelValues("peer").Add(float64(x.stored))
+	f.gotFrom(node, fl.key, x.stored)
 	if errors.Is(err, storage.ErrVersionGone) {
 		f.refute(j.o)
 	}
 	return x.stored, err
+}
+
+// gotFrom notes that node, asked as owner, gave stored bytes of a chunk. Where by
+// this node's view another acts for it, that one does not know of this copy.
+func (f *Filler) gotFrom(node *ring.Node, key storage.ChunkKey, stored int64) {
+	view := f.cfg.Placement.View()
+	if i, ok := view.Acting(uint64(placeOf(key.Object, key.Index))); ok && stored > 0 && nodeID(view, i) != node.ID {
+		f.untold(key)
+	}
 }
 
 // ownAfter fills the rest of fl as acting owner on this node, after the others

@@ -59,10 +59,13 @@ type tidings struct {
 // tidingsMost bounds what one message tells.
 const tidingsMost = 1024
 
+// tellKey names the tries to tell node id; those to ask it go by its id.
+func tellKey(id string) string { return "tell " + id }
+
 // tell starts to tell what is untold and due.
-func (f *Filler) tell() {
-	for id, news := range f.collect() {
-		key := "tell " + id
+func (f *Filler) tell(all map[string]*tidings) {
+	for id, news := range all {
+		key := tellKey(id)
 		if !f.acquiring.begin(key) {
 			continue
 		}
