@@ -106,7 +106,7 @@ func TestErrorsKeepTextAndIdentity(t *testing.T) {
 					t.Errorf("%s: got %v", o.name, err)
 				}
 				for _, other := range refusals() {
-					if other.err != r.err && errors.Is(err, other.err) {
+					if !errors.Is(other.err, r.err) && errors.Is(err, other.err) {
 						t.Errorf("%s: it is %v, too", o.name, other.err)
 					}
 				}

@@ -62,8 +62,7 @@ func daemonError(err error, wait time.Duration) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return exit(exitFailure, fmt.Errorf("%w; the node has not answered within %s, and may still be at it: look at mccd status", err, wait))
 	case errors.Is(err, state.ErrNoQuorum):
-		return exit(exitFailure, fmt.Errorf("%w; nothing was changed; downloads go on. "+
-			"Start the missing nodes; if they are lost for good, see mccd recover --help", err))
+		return exit(exitFailure, fmt.Errorf("%w (nothing was changed; mccd status tells more)", err))
 	default:
 		return exit(exitFailure, err)
 	}

@@ -72,7 +72,7 @@ command line then serves for each later start.`,
 		defer cancel()
 		nodes, err := client.Join(ctx, []string{peer}, loaded.Token)
 		if err != nil {
-			return daemonError(fmt.Errorf("join %s: %w", peer, err), joinWait)
+			return daemonError(err, joinWait)
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "The daemon at %s joined %s. The cluster:\n\n%s\n", socket, peer,
 			nodesTable(nodes, time.Now(), widthOf(cmd.OutOrStdout(), flags.getenv)))

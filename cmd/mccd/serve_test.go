@@ -86,7 +86,7 @@ func TestServeAndJoin(t *testing.T) {
 		t.Skip("starts two nodes")
 	}
 	first := startNode(t, nil, "first", "serve")
-	alone := statusOf(t, first, func(s admin.Status) bool { return len(s.Nodes) == 1 })
+	alone := statusOf(t, first, func(s admin.Status) bool { return len(s.Nodes) == 1 && s.Cluster.Quorum.OK })
 	resp, err := (&http.Client{Timeout: 10 * time.Second}).Get("http://" + address(t, alone, "clients") + "/x?cacheHostOrigin=nobody.example")
 	if err != nil {
 		t.Fatal(err)
