@@ -164,7 +164,7 @@ func (w *writers) end() {
 	result := porcupine.CheckOperationsTimeout(registerFrom(w.start), calls, judgeTime)
 	w.b.Logf("linearizable: %s, judged in %v", result, time.Since(begun).Round(time.Millisecond))
 	if result != porcupine.Ok {
-		w.b.Errorf("the register is not linearizable: %s\n%s", result, describe(calls))
+		w.b.Errorf("the register is not linearizable: %s; the history's end:\n%s", result, lastLines(describe(calls), 100))
 	}
 }
 
@@ -177,4 +177,10 @@ func describe(calls []porcupine.Operation) string {
 		fmt.Fprintf(&text, "%d [%v %v] %+v %+v\n", c.ClientId, time.Duration(c.Call), time.Duration(c.Return), c.Input, c.Output)
 	}
 	return text.String()
+}
+
+// lastLines returns at most n lines from the end of text.
+func lastLines(text string, n int) string {
+	lines := strings.SplitAfter(text, "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "")
 }
