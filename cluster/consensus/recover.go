@@ -24,7 +24,7 @@ type RecoverConfig struct {
 type Report struct {
 	// Applied is the index of the last command that this node knew to be
 	// agreed, LastIndex that of its log's last entry. Uncommitted commands lie
-	// between them that change the State: they are kept, and may or may not
+	// between them that are not refused: they are kept, and may or may not
 	// have been acknowledged.
 	Applied, LastIndex uint64
 	Uncommitted        int
@@ -98,7 +98,7 @@ type found struct {
 }
 
 // replay applies the newest snapshot that can be read and the whole log behind
-// it, and counts the commands behind kept that change something.
+// it, and counts the commands behind kept that are not refused.
 func (s *store) replay(kept *state.State) (found, error) {
 	f := found{state: &state.State{}}
 	var configuration raft.Configuration
