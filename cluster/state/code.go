@@ -15,7 +15,8 @@ type code struct {
 
 func codes() []code {
 	return []code{
-		{"no_cluster", ErrNoCluster}, {"in_cluster", ErrInCluster}, {"token_unknown", ErrTokenUnknown}, {"token_expired", ErrTokenExpired},
+		// An unknown outcome outranks what it was caused by.
+		{"unknown_outcome", ErrUnknownOutcome}, {"no_cluster", ErrNoCluster}, {"in_cluster", ErrInCluster}, {"token_unknown", ErrTokenUnknown}, {"token_expired", ErrTokenExpired},
 		{"token_used_up", ErrTokenUsedUp}, {"token_revoked", ErrTokenRevoked}, {"node_unknown", ErrNodeUnknown}, {"node_removed", ErrNodeRemoved},
 		{"name_taken", ErrNameTaken}, {"conflict", ErrConflict}, {"version", ErrVersion}, {"incompatible", ErrIncompatible},
 		{"no_quorum", ErrNoQuorum}, {"recover_refused", ErrRecoverRefused}, {"passphrase", ErrPassphrase},
