@@ -120,9 +120,11 @@ func (l *load) comesUp(nodes ...*process.Node) {
 	}
 }
 
+// excuses reports whether the node was down at some time of the request: a slow
+// client reads on for a moment what the dead node had sent.
 func (l *load) excuses(f herd.Failure) bool {
 	return slices.ContainsFunc(l.down[f.Addr], func(o outage) bool {
-		return !f.At.Before(o.from) && (o.to.IsZero() || !f.At.After(o.to))
+		return !f.At.Before(o.from) && (o.to.IsZero() || !f.Began.After(o.to))
 	})
 }
 

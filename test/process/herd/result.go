@@ -12,8 +12,9 @@ type Failure struct {
 	// Addr is the node asked, Span what was still wanted of it.
 	Addr string
 	Span storage.Span
-	At   time.Time
-	Err  error
+	// Began is when the request was sent, At when it failed.
+	Began, At time.Time
+	Err       error
 }
 
 // Error says which request failed and how.

@@ -79,6 +79,7 @@ func (s *stream) span(ctx context.Context, span storage.Span, check Check) bool 
 	}
 	for failed := 0; failed < tries && ctx.Err() == nil; {
 		addr := s.client.Nodes[s.node%len(s.client.Nodes)]
+		began := time.Now()
 		n, err := s.request(ctx, addr, span, check)
 		span.Off += n
 		if err == nil {
@@ -87,7 +88,7 @@ func (s *stream) span(ctx context.Context, span storage.Span, check Check) bool 
 		if ctx.Err() != nil {
 			break
 		}
-		s.result.Failures = append(s.result.Failures, Failure{Addr: addr, Span: span, At: time.Now(), Err: err})
+		s.result.Failures = append(s.result.Failures, Failure{Addr: addr, Span: span, Began: began, At: time.Now(), Err: err})
 		s.node++
 		failed++
 		if n > 0 {
