@@ -27,7 +27,9 @@ func (f *Filler) newVersion(j *job, resp *origin.Response) {
 			f.cache.Publish(known) // another node has told the home already
 			return
 		}
-		f.cache.Publish(hs.register(o))
+		if o := hs.register(o); o != nil {
+			f.cache.Publish(o)
+		}
 	})
 }
 
@@ -72,7 +74,7 @@ func (f *Filler) accept(ref storage.Ref, rule *storage.Rule, resp *origin.Respon
 // acceptWhole asks again without a range, since answers of this origin cannot
 // be joined.
 func (f *Filler) acceptWhole(ref storage.Ref, rule *storage.Rule) (*storage.Object, error) {
-	resp, err := f.request(origin.Request{Ref: ref, Rule: rule, Whole: true})
+	resp, err := f.request(origin.Request{Ref: ref, Rule: rule, Whole: true}, nil)
 	if err != nil {
 		return nil, err
 	}

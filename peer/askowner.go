@@ -20,7 +20,7 @@ func (f *Filler) askAsOwner(q question) (*storage.Object, error) {
 	defer hs.close()
 	grant := hs.grant()
 	if grant.Record != nil {
-		return f.cache.Publish(grant.Record), nil
+		return f.publish(grant.Record)
 	}
 	if grant.Stale != nil && (q.stale == nil || grant.Stale.Registration > q.stale.Registration) {
 		q.stale = grant.Stale
@@ -32,25 +32,28 @@ func (f *Filler) askAsOwner(q question) (*storage.Object, error) {
 		} // else the next who waits asks: this node's trouble and a refused token are not the object's state
 		return nil, err
 	}
-	return f.cache.Publish(hs.register(o)), nil
+	return f.publish(hs.register(o))
 }
 
 // askOrigin asks the origin for the version and the first wanted bytes; where
 // the bytes are held already, only whether the version is still current.
 func (f *Filler) askOrigin(q question) (*storage.Object, error) {
 	req := origin.Request{Ref: q.ref, Rule: q.rule, Span: q.span()}
+	if q.stale != nil {
+		q.stale = f.judge(q.stale, false) // a condition on what was purged would bring it back
+	}
 	if o := q.stale; o != nil && o.Version.ID() != q.refuted && (q.recordOnly || f.holds(o, q.span())) {
 		req.Revalidate = &o.Version
 	}
-	resp, err := f.request(req)
+	resp, err := f.request(req, q.stale)
 	if status, ok := errors.AsType[*storage.StatusError](err); ok && status.Code == http.StatusRequestedRangeNotSatisfiable {
 		// The object ends before the wanted range: learn it by its beginning,
 		// whole if it is empty or small.
 		req.Span, req.Revalidate = storage.Span{End: storage.PieceSize}, nil
-		resp, err = f.request(req)
+		resp, err = f.request(req, q.stale)
 		if status, ok := errors.AsType[*storage.StatusError](err); ok && status.Code == http.StatusRequestedRangeNotSatisfiable {
 			req.Whole = true
-			resp, err = f.request(req)
+			resp, err = f.request(req, q.stale)
 		}
 	}
 	if err != nil {

@@ -62,6 +62,9 @@ type Config struct {
 	Origin    Origin
 	Placement Placement
 	Catalogue Catalogue
+	// Purges returns the purges in force; it never blocks. They only grow
+	// newer, but for another cluster's. nil = there are none. See Filler.Purged.
+	Purges func() *storage.Purges
 
 	// Registrar takes the service that other nodes call: a server of the
 	// owner's, made with ServerOptions and shared with other services. It may
@@ -129,6 +132,8 @@ type Records interface {
 	Record(id storage.ObjectID) (*storage.Object, error)
 	// PutRecord keeps o.
 	PutRecord(o *storage.Object) error
+	// DropRecord removes what is kept of object id.
+	DropRecord(id storage.ObjectID) error
 }
 
 func (c Config) withDefaults() Config {

@@ -18,18 +18,31 @@ func refToProto(r storage.Ref) *peerv1.Ref {
 func versionToProto(v storage.Version) *peerv1.Version {
 	return &peerv1.Version{
 		Kind: uint32(v.Kind), Etag: v.ETag, LastModified: v.LastModified,
-		Size: v.Size, Nonce: v.Nonce, Variant: v.Variant,
+		Size: v.Size, Nonce: v.Nonce, Variant: v.Variant, Mark: v.Mark,
 	}
 }
 
 func versionFromProto(v *peerv1.Version) (storage.Version, error) {
-	if v == nil || v.GetKind() > uint32(storage.ValidatorImmutable) || v.GetSize() < 0 || v.GetSize() > maxOffset {
+	if v == nil || v.GetKind() > uint32(storage.ValidatorImmutable) || v.GetSize() < 0 || v.GetSize() > maxOffset || !isMark(v.GetMark()) {
 		return storage.Version{}, errBadMessage
 	}
 	return storage.Version{
 		Kind: storage.ValidatorKind(v.GetKind()), ETag: v.GetEtag(), LastModified: v.GetLastModified(),
-		Size: v.GetSize(), Nonce: v.GetNonce(), Variant: v.GetVariant(),
+		Size: v.GetSize(), Nonce: v.GetNonce(), Variant: v.GetVariant(), Mark: v.GetMark(),
 	}, nil
+}
+
+// isMark reports whether s names a purge mark, or none.
+func isMark(s string) bool {
+	if len(s) != 0 && len(s) != 16 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
 }
 
 func headersToProto(h http.Header) []*peerv1.Header {
@@ -56,7 +69,8 @@ func recordToProto(o *storage.Object, now time.Time) *peerv1.Record {
 	return &peerv1.Record{
 		Version: versionToProto(o.Version), Headers: headersToProto(o.Header),
 		AgeNanos: int64(max(0, now.Sub(o.ValidatedAt))), FreshNanos: int64(o.FreshFor),
-		Whole: o.Whole, Registration: o.Registration, PurgeIndex: o.PurgeIndex,
+		Whole: o.Whole, Registration: o.Registration,
+		PurgeIndex: o.Stamp.Index, PurgeCluster: o.Stamp.Cluster, PurgeGeneration: o.Stamp.Generation,
 	}
 }
 
@@ -68,6 +82,7 @@ func recordFromProto(ref storage.Ref, r *peerv1.Record, now time.Time) (*storage
 	return &storage.Object{
 		ID: ref.ID(), Host: ref.Host, Path: ref.Path, Version: v, Header: headersFromProto(r.GetHeaders()),
 		ValidatedAt: now.Add(-time.Duration(r.GetAgeNanos())), FreshFor: time.Duration(r.GetFreshNanos()),
-		Whole: r.GetWhole(), Registration: r.GetRegistration(), PurgeIndex: r.GetPurgeIndex(),
+		Whole: r.GetWhole(), Registration: r.GetRegistration(),
+		Stamp: storage.Stamp{Cluster: r.GetPurgeCluster(), Generation: r.GetPurgeGeneration(), Index: r.GetPurgeIndex()},
 	}, nil
 }

@@ -69,6 +69,12 @@ type Filler struct {
 	refuted  *lru.Cache[storage.ObjectID, uint64]
 	refuting sync.Mutex // lets refuted only grow
 
+	// keyed are the purges in force, as of the last look; judged is the stamp
+	// by which all that is kept was judged.
+	keyed   atomic.Pointer[keyedPurges]
+	judged  atomic.Pointer[storage.Stamp]
+	sweeper Sweeper
+
 	// ctx ends all detached work.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -88,10 +94,16 @@ func New(cfg Config) (*Filler, error) {
 	f := &Filler{
 		cfg: cfg, logger: cfg.Logger, metrics: newMetrics(cfg.Registerer),
 		ctx: ctx, cancel: cancel, work: work, admitted: newAdmitted(),
-		cache:   resolve.NewCache(cfg.Records, cfg.RecordsInMemory, cfg.Logger),
 		links:   newLinks(ctx, cfg),
 		wholes:  newWholes(),
 		flights: newFlights(cfg.Flights), book: holders.New(cfg.Holders), acquiring: newAcquiring(),
+	}
+	f.cache = resolve.NewCache(cfg.Records, cfg.RecordsInMemory, f.judge, cfg.Logger)
+	f.sweeper, _ = cfg.Store.(Sweeper)
+	if f.sweeper != nil {
+		if at, blank := f.sweeper.Purged(); !blank {
+			f.judged.Store(&at)
+		}
 	}
 	var err error
 	if f.refuted, err = lru.New[storage.ObjectID, uint64](refutedObjects); err != nil {

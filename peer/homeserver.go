@@ -64,6 +64,7 @@ func (s *service) Resolve(stream grpc.BidiStreamingServer[peerv1.ResolveRequest,
 	if caller := epochFromProto(open.GetEpoch()); !s.f.onListOf(ctx, placeOf(ref.ID(), 0), caller) {
 		return c.send(&peerv1.ResolveResponse{NotOwner: s.f.notOwner(caller, "")})
 	}
+	s.f.awaitPurges(ctx, epochFromProto(open.GetEpoch()), open.GetPurgeIndex())
 	return c.serve(ctx, hq)
 }
 
@@ -156,6 +157,9 @@ func (c *homeCall) result(id storage.ObjectID, lease uint64, m *peerv1.ResolveRe
 			return true, status.Error(codes.InvalidArgument, err.Error())
 		}
 		current := c.f.registerHere(m.GetRegister().GetLease(), o)
+		if current == nil {
+			return true, c.send(&peerv1.ResolveResponse{Failure: failureToProto(errPurged)})
+		}
 		return true, c.send(&peerv1.ResolveResponse{Record: recordToProto(current, c.f.cfg.Now())})
 	case m.GetFailure() != nil:
 		c.f.home.Fail(id, lease, failureFromProto(m.GetFailure()))

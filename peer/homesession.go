@@ -19,7 +19,8 @@ import (
 // a lease that ends with register, fail or close.
 type homeSession interface {
 	grant() resolve.Grant
-	// register tells what the origin said and returns the record that counts.
+	// register tells what the origin said and returns the record that counts;
+	// nil = none, a purge has overtaken it.
 	register(o *storage.Object) *storage.Object
 	// fail tells the origin's error to all who wait at the home.
 	fail(err error)
@@ -86,10 +87,13 @@ func (f *Filler) askHome(ctx context.Context, ref storage.Ref, hq resolve.Query)
 	return f.home.Acquire(ctx, ref.ID(), hq)
 }
 
-// registerHere registers o at this node's Home under a lease (0 = none).
+// registerHere registers o at this node's Home under a lease (0 = none); nil = a
+// purge has overtaken it.
 func (f *Filler) registerHere(lease uint64, o *storage.Object) *storage.Object {
 	current := f.home.Register(o.ID, lease, o)
-	f.untoldRecord(o.ID)
+	if current != nil {
+		f.untoldRecord(o.ID)
+	}
 	return current
 }
 
@@ -137,6 +141,7 @@ func (f *Filler) openRemoteHome(ctx context.Context, q question, r *route, node 
 	h.watch = startWatch(k, f.cfg.Silence, cancel)
 	open := &peerv1.ResolveOpen{
 		Ref: refToProto(q.ref), Caller: f.self(), ViewDigest: r.digest, Epoch: epochToProto(r.epoch), PassedOver: r.passed,
+		PurgeIndex: f.purges().Stamp().Index,
 	}
 	hq := homeQuery(&q)
 	open.Registration = hq.Registration
@@ -188,8 +193,14 @@ func (h *remoteHome) await(want func(*peerv1.ResolveResponse) bool) error {
 		now := h.f.cfg.Now()
 		if m.GetRecord() != nil {
 			h.g.Record, err = recordFromProto(h.ref, m.GetRecord(), now)
+			if err == nil && h.f.dead(h.g.Record) {
+				err = errBehind
+			}
 		} else if m.GetStale() != nil {
 			h.g.Stale, err = recordFromProto(h.ref, m.GetStale(), now)
+			if err == nil {
+				h.g.Stale = h.f.judge(h.g.Stale, false)
+			}
 		}
 		return err
 	}

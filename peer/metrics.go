@@ -18,6 +18,7 @@ type metrics struct {
 	probes        prometheus.Counter
 	unmarkedAsks  prometheus.Counter
 	lookups       prometheus.Counter
+	purgedChunks  prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -52,6 +53,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		lookups: f.NewCounter(prometheus.CounterOpts{
 			Name: "mccd_peer_lookups_total", Help: "Nodes asked, by a home, for the record of an object.",
+		}),
+		purgedChunks: f.NewCounter(prometheus.CounterOpts{
+			Name: "mccd_peer_purged_chunks_total", Help: "Chunks looked at because of a purge, and removed unless they were newer.",
 		}),
 		resolves: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_resolves_total", Help: "Questions about the current version of an object, by how they ended.",

@@ -31,6 +31,8 @@ func (f *Filler) offerToProto(key storage.ChunkKey) *peerv1.Offered {
 		o.Host, o.Path = known.Host, known.Path
 		if known.Version.ID() == key.Version {
 			o, current = known, true
+		} else if !f.unmarked(o) {
+			return nil
 		}
 	}
 	return &peerv1.Offered{
@@ -116,6 +118,9 @@ func (f *Filler) takeOffered(ctx context.Context, caller string, m *peerv1.Offer
 	o, have, err := f.offerFromProto(m)
 	if err != nil {
 		return err
+	}
+	if m.GetCurrent() && f.dead(o) || !m.GetCurrent() && !f.unmarked(o) {
+		return errPurged
 	}
 	if m.GetCurrent() {
 		f.cache.Publish(o)

@@ -35,7 +35,7 @@ func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 		}
 		fl.from.Store(uint32(storage.SourceOrigin))
 		fl.sent.Store(true)
-		if f.superseded(j.o) {
+		if f.superseded(j.o) || f.dead(j.o) {
 			return storage.ErrVersionGone
 		}
 		if j.o.Whole != "" {
@@ -83,7 +83,7 @@ func (f *Filler) fetch(fl *flight, j *job, s *sink, span storage.Span) (int64, e
 		query := *fl.query.Load()
 		ref := j.ref
 		ref.Query = query
-		resp, err := f.request(origin.Request{Ref: ref, Rule: j.rule, Span: span.Shift(cs.Off)})
+		resp, err := f.request(origin.Request{Ref: ref, Rule: j.rule, Span: span.Shift(cs.Off)}, j.o)
 		if refused(err) && *fl.query.Load() != query {
 			continue
 		}
@@ -97,11 +97,16 @@ func (f *Filler) fetch(fl *flight, j *job, s *sink, span storage.Span) (int64, e
 // request asks the origin. It waits while the origin's bound is reached, up to
 // Config.Budget, and asks once more where a kept connection was closed
 // under the request, or where the origin confirmed a version that was not asked
-// about.
-func (f *Filler) request(req origin.Request) (*origin.Response, error) {
+// about. An answer with bytes bears the stamp of the purges in force when it was
+// asked for; was is the record that the asker goes by, nil for none.
+func (f *Filler) request(req origin.Request, was *storage.Object) (*origin.Response, error) {
 	deadline := f.cfg.Now().Add(f.cfg.Budget)
 	for again := false; ; {
+		purges := f.purges()
 		resp, err := f.cfg.Origin.Fetch(f.ctx, req)
+		if err == nil && !resp.NotModified {
+			f.mark(&resp.Object, purges, req.Ref, was)
+		}
 		switch {
 		case errors.Is(err, storage.ErrBusy) && f.cfg.Now().Before(deadline):
 			if !f.pause(f.cfg.Heartbeat) {

@@ -119,10 +119,20 @@ func (t *resolving) ownerAt(id storage.ObjectID, chunk uint32) *resolution {
 	return nil
 }
 
+// purgedTries bounds how often a question is asked again whose answer a purge
+// has overtaken.
+const purgedTries = 4
+
 // resolve answers q, with others that ask the same. The question goes on when
 // ctx ends.
 func (f *Filler) resolve(ctx context.Context, q question) (*storage.Object, error) {
 	r, err := f.resolveOnce(ctx, q)
+	for tries := 0; errors.Is(err, errPurged) && tries < purgedTries; tries++ {
+		if q.stale != nil {
+			q.stale = f.cache.Record(q.stale.ID)
+		}
+		r, err = f.resolveOnce(ctx, q)
+	}
 	if refused(err) && r.query != q.ref.Query {
 		r, err = f.resolveOnce(ctx, q) // the token refused was another's
 	}
@@ -195,6 +205,8 @@ func (f *Filler) ask(q question) (*storage.Object, error) {
 			if !f.pause(f.cfg.Heartbeat) {
 				return nil, context.Cause(f.ctx)
 			}
+		case errors.Is(err, errPurged):
+			return nil, err
 		case errors.Is(err, errSilent):
 			r.pass(node.ID, peerv1.PassedOver_REASON_SILENT)
 		default:
@@ -213,16 +225,21 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 	known := make(chan *storage.Object, 1)
 	ended := make(chan error, 1)
 	x := &exchange{f: f, node: node, req: &peerv1.FillRequest{
-		Mode: peerv1.FillRequest_MODE_FILL, Ref: refToProto(q.ref), Record: recordToProto(q.stale, f.cfg.Now()),
+		Mode: peerv1.FillRequest_MODE_FILL, Ref: refToProto(q.ref), Record: recordToProto(f.vouch(q.stale), f.cfg.Now()),
 		Offset: span.Off, End: span.End, Caller: f.self(), ViewDigest: r.digest, Epoch: epochToProto(r.epoch),
 		PassedOver: r.passed, Revalidate: q.stale != nil, RecordOnly: q.recordOnly,
-		Refuted: q.refuted != (storage.VersionID{}),
+		Refuted: q.refuted != (storage.VersionID{}), PurgeIndex: f.purges().Stamp().Index,
 	}}
 	asked := f.detach(func() {
 		var fl *flight
 		var s *sink
 		x.onRecord = func(o *storage.Object) (*sink, error) {
-			o = f.cache.Publish(o)
+			if o = f.cache.Publish(o); o == nil {
+				if f.purges().Stamp().Index != x.req.GetPurgeIndex() {
+					return nil, errPurged
+				}
+				return nil, errBehind
+			}
 			wanted := span.Intersect(storage.Span{End: o.Size()})
 			if q.recordOnly || wanted.Empty() {
 				known <- o

@@ -65,6 +65,9 @@ func (f *Filler) fly(fl *flight, j *job) error {
 	if err := context.Cause(f.ctx); err != nil {
 		return err
 	}
+	if f.dead(j.o) {
+		return storage.ErrVersionGone // what is there may be read to its end
+	}
 	if fl.asOwner {
 		return f.flyAsOwner(fl, j, nil)
 	}
@@ -154,9 +157,10 @@ func (f *Filler) askFor(fl *flight, j *job, s *sink, r *route, node *ring.Node, 
 	ref.Query = query
 	base := j.chunkSpan(fl.key.Index).Off
 	x := &exchange{f: f, node: node, sink: s, req: &peerv1.FillRequest{
-		Mode: peerv1.FillRequest_MODE_FILL, Ref: refToProto(ref), Record: recordToProto(j.o, f.cfg.Now()),
+		Mode: peerv1.FillRequest_MODE_FILL, Ref: refToProto(ref), Record: recordToProto(f.vouch(j.o), f.cfg.Now()),
 		Offset: base + span.Off, End: base + span.End, Caller: f.self(),
 		ViewDigest: r.digest, Epoch: epochToProto(r.epoch), PassedOver: r.passed,
+		PurgeIndex: f.purges().Stamp().Index,
 	}}
 	x.onRecord = func(o *storage.Object) (*sink, error) {
 		// The owner saw another version: it goes on with ours as long as

@@ -149,6 +149,9 @@ func (c *fillCall) serve(ctx context.Context) (err error) {
 		if c.o, err = recordFromProto(c.ref, c.m.GetRecord(), c.f.cfg.Now()); err != nil {
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
+		if err := c.judge(); err != nil {
+			return err
+		}
 	}
 	span := storage.Span{Off: c.m.GetOffset(), End: c.m.GetEnd()}
 	if span.Off < 0 || span.Empty() || storage.ChunkOf(span.Off) != storage.ChunkOf(span.End-1) {
@@ -161,6 +164,7 @@ func (c *fillCall) serve(ctx context.Context) (err error) {
 		}
 		return c.held(ctx, c.o.Key(storage.ChunkOf(span.Off)), span)
 	case peerv1.FillRequest_MODE_FILL:
+		c.f.awaitPurges(ctx, c.epoch, c.m.GetPurgeIndex())
 		return c.fill(ctx, span)
 	default:
 		return status.Error(codes.InvalidArgument, "mode is not known")

@@ -50,14 +50,14 @@ func TestRecordsCrossNodes(t *testing.T) {
 		ID: ref.ID(), Host: ref.Host, Path: ref.Path,
 		Version:     storage.Version{Kind: storage.ValidatorETag, ETag: `"e"`, LastModified: "lm", Size: 99},
 		Header:      http.Header{"Content-Type": {"a/b"}},
-		ValidatedAt: now.Add(-time.Minute), FreshFor: time.Hour, Whole: "n", Registration: 7, PurgeIndex: 3,
+		ValidatedAt: now.Add(-time.Minute), FreshFor: time.Hour, Whole: "n", Registration: 7, Stamp: storage.Stamp{Cluster: "c", Generation: 2, Index: 3},
 	}
 	// The other node's clock is hours off.
 	got, err := recordFromProto(ref, recordToProto(o, now), now.Add(5*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Version != o.Version || got.Whole != "n" || got.Registration != 7 || got.PurgeIndex != 3 ||
+	if got.Version != o.Version || got.Whole != "n" || got.Registration != 7 || got.Stamp != o.Stamp ||
 		got.Header.Get("Content-Type") != "a/b" || got.ID != o.ID {
 		t.Errorf("got %+v", got)
 	}

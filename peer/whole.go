@@ -111,7 +111,7 @@ func (f *Filler) untilPresent(fl *flight, j *job, w *whole) error {
 
 // fetchWhole asks for the object once more, whole.
 func (f *Filler) fetchWhole(j *job) error {
-	resp, err := f.request(origin.Request{Ref: j.ref, Rule: j.rule, Whole: true})
+	resp, err := f.request(origin.Request{Ref: j.ref, Rule: j.rule, Whole: true}, j.o)
 	if err != nil {
 		return f.fetchFailed(j, err)
 	}

@@ -28,9 +28,13 @@ type Object struct {
 	Whole string
 	// Registration is the home's registration counter, which orders records.
 	Registration uint64
-	// PurgeIndex is the purge index sampled before the origin was asked.
-	PurgeIndex uint64
+	// Stamp tells by which purges the object was judged: sampled before the
+	// origin was asked, or newer where it was judged alive since.
+	Stamp Stamp
 }
+
+// Ref returns what names o as far as a record tells: without scheme and query.
+func (o *Object) Ref() Ref { return Ref{Host: o.Host, Path: o.Path} }
 
 // Size returns the object's length in bytes, -1 when unknown.
 func (o *Object) Size() int64 { return o.Version.Size }

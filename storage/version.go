@@ -43,6 +43,10 @@ type Version struct {
 	// Variant is the key of the Vary headers that selected this
 	// representation; empty for none.
 	Variant string
+	// Mark is the ID of the newest purge that hit the object before this
+	// version was fetched; empty for none. So bytes from before a purge are
+	// another version, whatever validator the origin sends.
+	Mark string
 }
 
 // VersionID is a digest of what tells a version apart, for keys and names.
@@ -66,6 +70,9 @@ func (v Version) ID() VersionID {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d,%d:%s,%d:%s,%d,%d,%d:%s", v.Kind, len(etag), etag, len(lastModified), lastModified,
 		v.Size, nonce, len(v.Variant), v.Variant)
+	if v.Mark != "" { // ids from before there were marks stay
+		fmt.Fprintf(h, ",%d:%s", len(v.Mark), v.Mark)
+	}
 	var sum [sha256.Size]byte
 	return VersionID(h.Sum(sum[:0])[:8])
 }

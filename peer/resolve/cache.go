@@ -15,12 +15,20 @@ type Disk interface {
 	Record(id storage.ObjectID) (*storage.Object, error)
 	// PutRecord keeps o in place of what was kept.
 	PutRecord(o *storage.Object) error
+	// DropRecord removes what is kept of object id.
+	DropRecord(id storage.ObjectID) error
 }
+
+// Judge says whether a record counts: it returns o, or a copy that bears a
+// newer stamp, and nil where a purge has killed it. kept tells that o comes
+// from the cache, not from outside. It is called concurrently and does no I/O.
+type Judge func(o *storage.Object, kept bool) *storage.Object
 
 // Cache is a node's records: a bounded number in memory over those on disk. It
 // implements Records and is safe for concurrent use.
 type Cache struct {
 	disk   Disk
+	judge  Judge
 	logger *slog.Logger
 	memory *lru.Cache[storage.ObjectID, *storage.Object]
 	// before holds, by object, the record of the version before the present
@@ -34,7 +42,11 @@ type Cache struct {
 }
 
 // NewCache returns a Cache of at most entries records in memory (0 = 65,536).
-func NewCache(disk Disk, entries int, logger *slog.Logger) *Cache {
+// judge is asked about every record that enters or leaves; nil = all count.
+func NewCache(disk Disk, entries int, judge Judge, logger *slog.Logger) *Cache {
+	if judge == nil {
+		judge = func(o *storage.Object, _ bool) *storage.Object { return o }
+	}
 	if entries <= 0 {
 		entries = 1 << 16
 	}
@@ -46,22 +58,34 @@ func NewCache(disk Disk, entries int, logger *slog.Logger) *Cache {
 	if err != nil {
 		panic(err)
 	}
-	return &Cache{disk: disk, logger: logger, memory: memory, before: before}
+	return &Cache{disk: disk, judge: judge, logger: logger, memory: memory, before: before}
 }
 
-// Record returns what is kept of object id, nil when nothing is.
+// Record returns what is kept of object id, nil when nothing is that counts.
 func (c *Cache) Record(id storage.ObjectID) *storage.Object {
-	if o, ok := c.memory.Get(id); ok {
-		return o
+	o, ok := c.memory.Get(id)
+	if !ok {
+		var err error
+		if o, err = c.disk.Record(id); err != nil {
+			return nil
+		}
 	}
-	o, err := c.disk.Record(id)
-	if err != nil {
+	now := c.judge(o, true)
+	switch {
+	case now == nil:
 		return nil
+	case !ok:
+		if kept, found, _ := c.memory.PeekOrAdd(id, now); found {
+			return c.judge(kept, true)
+		}
+	case now != o:
+		c.mu.Lock()
+		if kept, found := c.memory.Peek(id); found && kept == o {
+			c.memory.Add(id, now)
+		}
+		c.mu.Unlock()
 	}
-	if kept, ok, _ := c.memory.PeekOrAdd(id, o); ok {
-		return kept
-	}
-	return o
+	return now
 }
 
 // Registration returns the registration of the record of id that is in memory, 0
@@ -79,33 +103,79 @@ func (c *Cache) Known() []storage.ObjectID { return c.memory.Keys() }
 // Before returns the record of the version of id that was current before the
 // present one, nil when it is not known.
 func (c *Cache) Before(id storage.ObjectID) *storage.Object {
-	o, _ := c.before.Get(id)
-	return o
+	o, ok := c.before.Get(id)
+	if !ok {
+		return nil
+	}
+	return c.judge(o, true)
 }
 
-// Publish keeps o, unless a record with a newer registration is kept already,
-// and returns what is kept then. A drive that cannot take the record costs its
-// being there after a restart, nothing else.
+// Publish keeps o, unless it does not count or a record with a newer
+// registration is kept already, and returns what is kept then; nil = nothing
+// that counts. A drive that cannot take the record costs its being there after a
+// restart, nothing else.
 func (c *Cache) Publish(o *storage.Object) *storage.Object {
-	old := c.Record(o.ID) // warms the memory, so that the lock covers no read
+	id := o.ID
+	old := c.Record(id) // warms the memory, so that the lock covers no read
+	if o = c.judge(o, false); o == nil {
+		return old
+	}
 	c.mu.Lock()
-	if now, ok := c.memory.Get(o.ID); ok {
-		old = now
+	if now, ok := c.memory.Get(id); ok {
+		old = c.judge(now, true)
 	}
 	if old != nil && newer(old, o) {
 		c.mu.Unlock()
 		return old
 	}
-	c.memory.Add(o.ID, o)
+	c.memory.Add(id, o)
 	if old != nil && old.Version.ID() != o.Version.ID() {
-		c.before.Add(o.ID, old)
+		c.before.Add(id, old)
 	}
 	c.mu.Unlock()
 	if old != nil && sameOnDisk(old, o) {
 		return o
 	}
-	c.store(o.ID)
+	c.store(id)
+	if c.judge(o, true) == nil {
+		// Purged meanwhile, by a purge that may not have found it.
+		c.Forget(id)
+		return nil
+	}
 	return o
+}
+
+// Forget drops what is kept of object id and does not count any more, in memory
+// and on disk.
+func (c *Cache) Forget(id storage.ObjectID) {
+	w := &c.writes[int(id[0])%len(c.writes)]
+	w.Lock()
+	defer w.Unlock()
+	c.forgetMemory(id)
+	o, err := c.disk.Record(id)
+	if err != nil || c.judge(o, true) != nil {
+		return
+	}
+	if err := c.disk.DropRecord(id); err != nil {
+		c.logger.Warn("purged record stays on disk", "object", id.String(), "error", err)
+	}
+}
+
+// ForgetDead drops from memory all that does not count any more.
+func (c *Cache) ForgetDead() {
+	for _, id := range append(c.memory.Keys(), c.before.Keys()...) {
+		c.forgetMemory(id)
+	}
+}
+
+func (c *Cache) forgetMemory(id storage.ObjectID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, kept := range []*lru.Cache[storage.ObjectID, *storage.Object]{c.memory, c.before} {
+		if o, ok := kept.Peek(id); ok && c.judge(o, true) == nil {
+			kept.Remove(id)
+		}
+	}
 }
 
 // store puts the present record of id on disk.
@@ -122,12 +192,13 @@ func (c *Cache) store(id storage.ObjectID) {
 	}
 }
 
-// newer reports whether a is to be kept rather than b: by purge index, then by
+// newer reports whether a is to be kept rather than b, both of which count
+// here: by the purge that one of them knows of and the other does not, then by
 // the home's registration counter, never by clock, but for one and the same
 // registration confirmed again later.
 func newer(a, b *storage.Object) bool {
-	if a.PurgeIndex != b.PurgeIndex {
-		return a.PurgeIndex > b.PurgeIndex
+	if a.Version.Mark != b.Version.Mark && (a.Stamp.Newer(b.Stamp) || b.Stamp.Newer(a.Stamp)) {
+		return a.Stamp.Newer(b.Stamp)
 	}
 	if a.Registration != b.Registration {
 		return a.Registration > b.Registration
@@ -138,6 +209,6 @@ func newer(a, b *storage.Object) bool {
 // sameOnDisk reports whether b says nothing that a restart would need to know
 // beyond a.
 func sameOnDisk(a, b *storage.Object) bool {
-	return a.Registration == b.Registration && a.PurgeIndex == b.PurgeIndex &&
+	return a.Registration == b.Registration && a.Stamp.Cluster == b.Stamp.Cluster &&
 		a.Version.ID() == b.Version.ID() && a.Whole == b.Whole && a.ValidatedAt.Equal(b.ValidatedAt)
 }

@@ -17,8 +17,8 @@ var ErrLost = errors.New("lease lost")
 type Records interface {
 	// Record returns what is kept of object id, nil when nothing is.
 	Record(id storage.ObjectID) *storage.Object
-	// Publish keeps o unless a newer registration is kept already, and
-	// returns what is kept then.
+	// Publish keeps o unless a newer registration is kept already or o does
+	// not count, and returns what is kept then, nil for nothing.
 	Publish(o *storage.Object) *storage.Object
 }
 
@@ -118,7 +118,8 @@ func (h *Home) answers(o *storage.Object, q Query) bool {
 // Register takes what the origin said under lease number n (0 = an observation
 // without a lease) and returns the record that is current from then on. A
 // lease that was lost meanwhile is fenced: what the next holder registered
-// stays.
+// stays. nil = a purge has overtaken the answer: the lease is lost, and the next
+// who waits gets one.
 func (h *Home) Register(id storage.ObjectID, n uint64, o *storage.Object) *storage.Object {
 	before := h.records.Record(id)
 	h.mu.Lock()
@@ -137,6 +138,10 @@ func (h *Home) Register(id storage.ObjectID, n uint64, o *storage.Object) *stora
 		return before // registered after this lease was given
 	}
 	current := h.records.Publish(&registered)
+	if current == nil {
+		h.end(id, n, nil, ErrLost)
+		return nil
+	}
 	if n != 0 {
 		h.end(id, n, current, nil)
 	}

@@ -26,6 +26,11 @@ func (m memoryDisk) PutRecord(o *storage.Object) error {
 	return nil
 }
 
+func (m memoryDisk) DropRecord(id storage.ObjectID) error {
+	delete(m, id)
+	return nil
+}
+
 func object(etag string, fresh time.Duration) *storage.Object {
 	return &storage.Object{
 		ID: storage.ObjectID{1}, ValidatedAt: time.Now(), FreshFor: fresh,
@@ -34,7 +39,7 @@ func object(etag string, fresh time.Duration) *storage.Object {
 }
 
 func newHome() (*resolve.Home, *resolve.Cache) {
-	cache := resolve.NewCache(memoryDisk{}, 0, slog.New(slog.DiscardHandler))
+	cache := resolve.NewCache(memoryDisk{}, 0, nil, slog.New(slog.DiscardHandler))
 	return resolve.NewHome(cache, time.Now), cache
 }
 

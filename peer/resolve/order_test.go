@@ -14,6 +14,7 @@ type noDisk struct{}
 
 func (noDisk) Record(storage.ObjectID) (*storage.Object, error) { return nil, errors.New("none") }
 func (noDisk) PutRecord(*storage.Object) error                  { return nil }
+func (noDisk) DropRecord(storage.ObjectID) error                { return nil }
 
 // A record may come from a home that counts ahead of this one: another node's
 // that started later, or this node's own before its clock was set back. What
@@ -21,7 +22,7 @@ func (noDisk) PutRecord(*storage.Object) error                  { return nil }
 func TestRegisterOverRecordOfHomeThatCountsAhead(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	clock := func() time.Time { return now }
-	cache := NewCache(noDisk{}, 0, slog.New(slog.DiscardHandler))
+	cache := NewCache(noDisk{}, 0, nil, slog.New(slog.DiscardHandler))
 	home := NewHome(cache, clock)
 
 	id := storage.ObjectID{1}

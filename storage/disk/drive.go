@@ -142,7 +142,12 @@ func (d *drive) identify() error {
 	case errors.Is(err, fs.ErrNotExist):
 		_, _ = rand.Read(d.id[:])
 		text := fmt.Sprintf("mccd drive\nformat %d\nid %x\n", formatVersion, d.id)
-		if err := d.writeSmall(OpIdent, "drive", name, []byte(text)); err != nil {
+		// The other way round a crash in between would make a new drive an old one.
+		err := d.savePurged(purgedNothing)
+		if err == nil {
+			err = d.writeSmall(OpIdent, "drive", name, []byte(text))
+		}
+		if err != nil {
 			d.fault(err, false)
 		}
 		return nil

@@ -33,4 +33,6 @@ var (
 	errNewer = errors.New("newer format")
 	// errTooLong: the version's validators do not fit into a header.
 	errTooLong = errors.New("validators too long for a chunk file")
+	// errMark: the ID of a purge mark is not 16 hexadecimal digits.
+	errMark = errors.New("malformed purge mark")
 )

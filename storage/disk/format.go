@@ -46,6 +46,9 @@ func encodeHead(key storage.ChunkKey, v storage.Version) ([]byte, error) {
 	le.PutUint64(b[56:], v.Nonce)
 	b[64] = byte(v.Kind)
 	// 72: catalogue revision, 80: variant key digest; both reserved, zero.
+	if err := encodeMark(b[104:112], v.Mark); err != nil {
+		return nil, err
+	}
 	le.PutUint16(b[96:], uint16(len(v.ETag)))
 	le.PutUint16(b[98:], uint16(len(v.LastModified)))
 	le.PutUint16(b[100:], uint16(len(v.Variant)))
@@ -80,6 +83,7 @@ func decodeHead(b []byte) (storage.ChunkKey, storage.Version, error) {
 	v.Size = int64(le.Uint64(b[48:]))
 	v.Nonce = le.Uint64(b[56:])
 	v.Kind = storage.ValidatorKind(b[64])
+	v.Mark = decodeMark(b[104:112])
 	rest := b[stringsOff:]
 	for _, f := range []struct {
 		s   *string
@@ -96,6 +100,28 @@ func decodeHead(b []byte) (storage.ChunkKey, storage.Version, error) {
 		return key, v, errDamaged
 	}
 	return key, v, nil
+}
+
+// encodeMark writes the ID of a purge mark into 8 bytes; zeros stand for none.
+func encodeMark(b []byte, mark string) error {
+	if mark == "" {
+		return nil
+	}
+	if len(mark) != 2*len(b) {
+		return errMark
+	}
+	if _, err := hex.Decode(b, []byte(mark)); err != nil || decodeMark(b) != mark {
+		return errMark
+	}
+	return nil
+}
+
+// decodeMark is the inverse of encodeMark.
+func decodeMark(b []byte) string {
+	if binary.LittleEndian.Uint64(b) == 0 {
+		return ""
+	}
+	return hex.EncodeToString(b)
 }
 
 // encodeEntry fills the 16 bytes that publish a block. The check binds them to
@@ -155,7 +181,7 @@ func charge(n int64) int64 { return (n + 4095) &^ 4095 }
 
 // sameVersion compares what counts under the kind of validator.
 func sameVersion(a, b storage.Version) bool {
-	if a.Kind != b.Kind || a.Size != b.Size || a.Variant != b.Variant {
+	if a.Kind != b.Kind || a.Size != b.Size || a.Variant != b.Variant || a.Mark != b.Mark {
 		return false
 	}
 	switch a.Kind {

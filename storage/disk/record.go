@@ -23,7 +23,7 @@ const (
 // encodeRecord returns the file of a record, stamped with the time of storing.
 // What follows a question mark in the path, and addresses with a query in the
 // headers, are left out: a query may hold a signed token.
-func encodeRecord(o *storage.Object, stored time.Time) []byte {
+func encodeRecord(o *storage.Object, stored time.Time) ([]byte, error) {
 	le, b := binary.LittleEndian, make([]byte, recordFixed, recordFixed+512)
 	copy(b, recordMagic)
 	le.PutUint32(b[8:], formatVersion)
@@ -35,10 +35,13 @@ func encodeRecord(o *storage.Object, stored time.Time) []byte {
 	le.PutUint64(b[64:], uint64(o.Version.Size))
 	le.PutUint64(b[72:], o.Version.Nonce)
 	le.PutUint64(b[80:], o.Registration)
-	le.PutUint64(b[88:], o.PurgeIndex)
 	b[96] = byte(o.Version.Kind)
-	// Reserved, zero: 104 catalogue revision, 112 cluster id (16), 128
-	// recovery generation, 136 home epoch, 144 variant key digest (16).
+	encodeStamp(b, o.Stamp)
+	if err := encodeMark(b[160:168], o.Version.Mark); err != nil {
+		return nil, err
+	}
+	// Reserved, zero: 104 catalogue revision, 136 home epoch, 144 variant key
+	// digest (16).
 	path, _, _ := strings.Cut(o.Path, "?")
 	for _, s := range []string{o.Host, path, o.Version.ETag, o.Version.LastModified, o.Version.Variant, o.Whole} {
 		b = appendString(b, s)
@@ -63,7 +66,33 @@ func encodeRecord(o *storage.Object, stored time.Time) []byte {
 	le.PutUint32(b[count:], n)
 	le.PutUint64(b[16:], uint64(len(b)))
 	le.PutUint32(b[12:], recordSum(b))
-	return b
+	return b, nil
+}
+
+// encodeStamp writes a stamp into a record. One whose cluster is not 32
+// lower-case hexadecimal digits is left out: it counts as the oldest.
+func encodeStamp(b []byte, s storage.Stamp) {
+	if len(s.Cluster) != 32 {
+		return
+	}
+	var id [16]byte
+	if _, err := hex.Decode(id[:], []byte(s.Cluster)); err != nil || hex.EncodeToString(id[:]) != s.Cluster {
+		return
+	}
+	copy(b[112:], id[:])
+	binary.LittleEndian.PutUint64(b[88:], s.Index)
+	binary.LittleEndian.PutUint32(b[128:], s.Generation)
+}
+
+// decodeStamp is the inverse of encodeStamp.
+func decodeStamp(b []byte) (s storage.Stamp) {
+	if [16]byte(b[112:128]) == [16]byte{} {
+		return s // of a time without clusters
+	}
+	return storage.Stamp{
+		Cluster: hex.EncodeToString(b[112:128]), Generation: binary.LittleEndian.Uint32(b[128:]),
+		Index: binary.LittleEndian.Uint64(b[88:]),
+	}
 }
 
 // decodeRecord is the inverse of encodeRecord.
@@ -83,12 +112,13 @@ func decodeRecord(b []byte) (*storage.Object, time.Time, error) {
 		ValidatedAt:  time.Unix(0, int64(le.Uint64(b[48:]))),
 		FreshFor:     time.Duration(le.Uint64(b[56:])),
 		Registration: le.Uint64(b[80:]),
-		PurgeIndex:   le.Uint64(b[88:]),
+		Stamp:        decodeStamp(b),
 		Header:       http.Header{},
 	}
 	o.Version.Size = int64(le.Uint64(b[64:]))
 	o.Version.Nonce = le.Uint64(b[72:])
 	o.Version.Kind = storage.ValidatorKind(b[96])
+	o.Version.Mark = decodeMark(b[160:168])
 	rest := b[recordFixed:]
 	var ok bool
 	for _, s := range []*string{&o.Host, &o.Path, &o.Version.ETag, &o.Version.LastModified, &o.Version.Variant, &o.Whole} {

@@ -17,7 +17,10 @@ import (
 // readers find the old one or the new one, whole. The object's query is never
 // stored. It fails when no drive takes it; nothing else depends on that.
 func (s *Store) PutRecord(o *storage.Object) error {
-	b := encodeRecord(o, s.now())
+	b, err := encodeRecord(o, s.now())
+	if err != nil {
+		return fmt.Errorf("put record %s: %w", o.ID, err)
+	}
 	if len(b) > maxSmall {
 		return fmt.Errorf("put record %s, %d bytes: %w", o.ID, len(b), errTooLong)
 	}

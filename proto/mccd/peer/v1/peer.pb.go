@@ -643,7 +643,10 @@ type Version struct {
 	// Tells answers apart where there is no validator.
 	Nonce uint64 `protobuf:"varint,5,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	// The key of the Vary headers; empty for none.
-	Variant       string `protobuf:"bytes,6,opt,name=variant,proto3" json:"variant,omitempty"`
+	Variant string `protobuf:"bytes,6,opt,name=variant,proto3" json:"variant,omitempty"`
+	// The id of the newest purge mark that hit the object before this version
+	// was fetched: 16 hexadecimal digits, empty for none.
+	Mark          string `protobuf:"bytes,7,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -720,6 +723,13 @@ func (x *Version) GetVariant() string {
 	return ""
 }
 
+func (x *Version) GetMark() string {
+	if x != nil {
+		return x.Mark
+	}
+	return ""
+}
+
 // Header is one response header of the origin.
 type Header struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -791,10 +801,14 @@ type Record struct {
 	Whole string `protobuf:"bytes,5,opt,name=whole,proto3" json:"whole,omitempty"`
 	// The home's registration counter.
 	Registration uint64 `protobuf:"varint,6,opt,name=registration,proto3" json:"registration,omitempty"`
-	// The purge index sampled before the origin was asked.
-	PurgeIndex    uint64 `protobuf:"varint,7,opt,name=purge_index,json=purgeIndex,proto3" json:"purge_index,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The purge index by which the sender judges the record to be alive.
+	PurgeIndex uint64 `protobuf:"varint,7,opt,name=purge_index,json=purgeIndex,proto3" json:"purge_index,omitempty"`
+	// The cluster of that index; empty = none.
+	PurgeCluster string `protobuf:"bytes,8,opt,name=purge_cluster,json=purgeCluster,proto3" json:"purge_cluster,omitempty"`
+	// The recovery generation of that index.
+	PurgeGeneration uint32 `protobuf:"varint,9,opt,name=purge_generation,json=purgeGeneration,proto3" json:"purge_generation,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Record) Reset() {
@@ -872,6 +886,20 @@ func (x *Record) GetRegistration() uint64 {
 func (x *Record) GetPurgeIndex() uint64 {
 	if x != nil {
 		return x.PurgeIndex
+	}
+	return 0
+}
+
+func (x *Record) GetPurgeCluster() string {
+	if x != nil {
+		return x.PurgeCluster
+	}
+	return ""
+}
+
+func (x *Record) GetPurgeGeneration() uint32 {
+	if x != nil {
+		return x.PurgeGeneration
 	}
 	return 0
 }
@@ -961,7 +989,9 @@ type FillRequest struct {
 	// The epoch of the caller's ring.
 	Epoch *Epoch `protobuf:"bytes,12,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// The chunk, for MODE_HELD and MODE_PROBE without ref and record.
-	Key           *ChunkKey `protobuf:"bytes,13,opt,name=key,proto3" json:"key,omitempty"`
+	Key *ChunkKey `protobuf:"bytes,13,opt,name=key,proto3" json:"key,omitempty"`
+	// The caller's purge index, in the cluster and generation of its epoch.
+	PurgeIndex    uint64 `protobuf:"varint,14,opt,name=purge_index,json=purgeIndex,proto3" json:"purge_index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1085,6 +1115,13 @@ func (x *FillRequest) GetKey() *ChunkKey {
 		return x.Key
 	}
 	return nil
+}
+
+func (x *FillRequest) GetPurgeIndex() uint64 {
+	if x != nil {
+		return x.PurgeIndex
+	}
+	return 0
 }
 
 // FillResponse is one message of a fill. Exactly one of the parts is set; a
@@ -1482,7 +1519,9 @@ type ResolveOpen struct {
 	// Candidates that the caller passed over.
 	PassedOver []*PassedOver `protobuf:"bytes,6,rep,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
 	// The epoch of the caller's ring.
-	Epoch         *Epoch `protobuf:"bytes,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch *Epoch `protobuf:"bytes,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The caller's purge index, in the cluster and generation of its epoch.
+	PurgeIndex    uint64 `protobuf:"varint,8,opt,name=purge_index,json=purgeIndex,proto3" json:"purge_index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1564,6 +1603,13 @@ func (x *ResolveOpen) GetEpoch() *Epoch {
 		return x.Epoch
 	}
 	return nil
+}
+
+func (x *ResolveOpen) GetPurgeIndex() uint64 {
+	if x != nil {
+		return x.PurgeIndex
+	}
+	return 0
 }
 
 // Register gives the home what the origin said.
@@ -2500,17 +2546,18 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x06scheme\x18\x01 \x01(\tR\x06scheme\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\fR\x04path\x12\x14\n" +
-	"\x05query\x18\x04 \x01(\fR\x05query\"\x9a\x01\n" +
+	"\x05query\x18\x04 \x01(\fR\x05query\"\xae\x01\n" +
 	"\aVersion\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12#\n" +
 	"\rlast_modified\x18\x03 \x01(\tR\flastModified\x12\x12\n" +
 	"\x04size\x18\x04 \x01(\x03R\x04size\x12\x14\n" +
 	"\x05nonce\x18\x05 \x01(\x04R\x05nonce\x12\x18\n" +
-	"\avariant\x18\x06 \x01(\tR\avariant\"4\n" +
+	"\avariant\x18\x06 \x01(\tR\avariant\x12\x12\n" +
+	"\x04mark\x18\a \x01(\tR\x04mark\"4\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06values\x18\x02 \x03(\tR\x06values\"\x82\x02\n" +
+	"\x06values\x18\x02 \x03(\tR\x06values\"\xd2\x02\n" +
 	"\x06Record\x12/\n" +
 	"\aversion\x18\x01 \x01(\v2\x15.mccd.peer.v1.VersionR\aversion\x12.\n" +
 	"\aheaders\x18\x02 \x03(\v2\x14.mccd.peer.v1.HeaderR\aheaders\x12\x1b\n" +
@@ -2520,7 +2567,9 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x05whole\x18\x05 \x01(\tR\x05whole\x12\"\n" +
 	"\fregistration\x18\x06 \x01(\x04R\fregistration\x12\x1f\n" +
 	"\vpurge_index\x18\a \x01(\x04R\n" +
-	"purgeIndex\"\xe1\x01\n" +
+	"purgeIndex\x12#\n" +
+	"\rpurge_cluster\x18\b \x01(\tR\fpurgeCluster\x12)\n" +
+	"\x10purge_generation\x18\t \x01(\rR\x0fpurgeGeneration\"\xe1\x01\n" +
 	"\n" +
 	"PassedOver\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x127\n" +
@@ -2531,7 +2580,7 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\rREASON_SILENT\x10\x02\x12\x13\n" +
 	"\x0fREASON_DRAINING\x10\x03\x12\x14\n" +
 	"\x10REASON_NOT_OWNER\x10\x04\x12\x12\n" +
-	"\x0eREASON_TROUBLE\x10\x05\"\xae\x04\n" +
+	"\x0eREASON_TROUBLE\x10\x05\"\xcf\x04\n" +
 	"\vFillRequest\x122\n" +
 	"\x04mode\x18\x01 \x01(\x0e2\x1e.mccd.peer.v1.FillRequest.ModeR\x04mode\x12#\n" +
 	"\x03ref\x18\x02 \x01(\v2\x11.mccd.peer.v1.RefR\x03ref\x12,\n" +
@@ -2551,7 +2600,9 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"recordOnly\x12\x18\n" +
 	"\arefuted\x18\v \x01(\bR\arefuted\x12)\n" +
 	"\x05epoch\x18\f \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12(\n" +
-	"\x03key\x18\r \x01(\v2\x16.mccd.peer.v1.ChunkKeyR\x03key\"J\n" +
+	"\x03key\x18\r \x01(\v2\x16.mccd.peer.v1.ChunkKeyR\x03key\x12\x1f\n" +
+	"\vpurge_index\x18\x0e \x01(\x04R\n" +
+	"purgeIndex\"J\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tMODE_FILL\x10\x01\x12\r\n" +
@@ -2605,7 +2656,7 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x04open\x18\x01 \x01(\v2\x19.mccd.peer.v1.ResolveOpenR\x04open\x122\n" +
 	"\bregister\x18\x02 \x01(\v2\x16.mccd.peer.v1.RegisterR\bregister\x12/\n" +
 	"\afailure\x18\x03 \x01(\v2\x15.mccd.peer.v1.FailureR\afailure\x12\x1c\n" +
-	"\theartbeat\x18\x04 \x01(\bR\theartbeat\"\xa6\x02\n" +
+	"\theartbeat\x18\x04 \x01(\bR\theartbeat\"\xc7\x02\n" +
 	"\vResolveOpen\x12#\n" +
 	"\x03ref\x18\x01 \x01(\v2\x11.mccd.peer.v1.RefR\x03ref\x12\x16\n" +
 	"\x06caller\x18\x02 \x01(\tR\x06caller\x12\x1f\n" +
@@ -2615,7 +2666,9 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\arefuted\x18\x05 \x01(\v2\x15.mccd.peer.v1.VersionR\arefuted\x129\n" +
 	"\vpassed_over\x18\x06 \x03(\v2\x18.mccd.peer.v1.PassedOverR\n" +
 	"passedOver\x12)\n" +
-	"\x05epoch\x18\a \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\"N\n" +
+	"\x05epoch\x18\a \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12\x1f\n" +
+	"\vpurge_index\x18\b \x01(\x04R\n" +
+	"purgeIndex\"N\n" +
 	"\bRegister\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12,\n" +
 	"\x06record\x18\x02 \x01(\v2\x14.mccd.peer.v1.RecordR\x06record\"\x85\x02\n" +
