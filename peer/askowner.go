@@ -25,6 +25,7 @@ func (f *Filler) askAsOwner(q question) (*storage.Object, error) {
 	if grant.Stale != nil && (q.stale == nil || grant.Stale.Registration > q.stale.Registration) {
 		q.stale = grant.Stale
 	}
+	defer f.asking.begin(q.ref.ID(), storage.ChunkOf(q.span().Off))()
 	o, err := f.askOrigin(q)
 	if err != nil {
 		if final(err) && !refused(err) {

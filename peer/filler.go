@@ -58,6 +58,7 @@ type Filler struct {
 	acquiring *acquiring
 	sweeps    sweeps
 	imports   imports
+	asking    asking
 
 	admitted *admitted
 	// paused is when this process last stood still for longer than Silence.

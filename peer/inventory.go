@@ -193,6 +193,7 @@ func actingOf(view *ring.View, node string, wanted holders.Set) (out holders.Set
 // list tells the chunks and records of marked: of the drives, of what comes
 // from origins at this moment, and of memory.
 func (c *inventoryCall) list(ctx context.Context, marked *holders.Set) error {
+	c.f.asking.awaitAll(ctx, marked)
 	for _, h := range c.f.flights.atOrigin() {
 		if marked.Has(holders.PartitionOf(h.Key)) {
 			c.batch.Chunks = append(c.batch.Chunks, heldToProto(h))

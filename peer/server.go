@@ -32,7 +32,7 @@ func (s *service) Ping(context.Context, *peerv1.PingRequest) (*peerv1.PingRespon
 
 // Lookup answers with this node's own record, never another's.
 func (s *service) Lookup(ctx context.Context, m *peerv1.LookupRequest) (*peerv1.LookupResponse, error) {
-	_, done, err := s.f.begin(ctx)
+	ctx, done, err := s.f.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +44,7 @@ func (s *service) Lookup(ctx context.Context, m *peerv1.LookupRequest) (*peerv1.
 	if err != nil {
 		return &peerv1.LookupResponse{}, nil
 	}
+	s.f.asking.await(ctx, ref.ID())
 	return &peerv1.LookupResponse{Record: recordToProto(s.f.cache.Record(ref.ID()), s.f.cfg.Now())}, nil
 }
 
