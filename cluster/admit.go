@@ -34,7 +34,7 @@ func (s *service) join(ctx context.Context, m *membership, req *clusterv1.JoinRe
 	switch {
 	case m.raft == nil:
 		return nil, fmt.Errorf("%w: it waits for its cluster to be founded", state.ErrNoCluster)
-	case m.joining.Load():
+	case m.joining.Load(), m.entering.Load():
 		return nil, fmt.Errorf("%w: it is joining another cluster itself; join that one", state.ErrNoCluster)
 	}
 	at := req.GetAddress()
@@ -149,7 +149,7 @@ func (s *service) Renew(ctx context.Context, req *clusterv1.RenewRequest) (*clus
 	if err != nil {
 		return nil, statusOf(err)
 	}
-	der, err := ca.Sign(req.GetPublicKey(), m.id.Load().ClusterID, caller.NodeID, time.Now(), s.c.cfg.CertLife)
+	der, err := ca.Sign(req.GetPublicKey(), m.id.Load().ClusterID, caller.NodeID, s.c.cfg.Now(), s.c.cfg.CertLife)
 	if err != nil {
 		return nil, statusOf(err)
 	}
@@ -159,10 +159,13 @@ func (s *service) Renew(ctx context.Context, req *clusterv1.RenewRequest) (*clus
 
 // statusOf gives an error to another node, with its text.
 func statusOf(err error) error {
-	code := codes.FailedPrecondition
+	code := codes.Unknown // it may have been done
 	switch {
+	case errors.Is(err, state.ErrUnknownOutcome):
 	case errors.Is(err, state.ErrNoQuorum), errors.Is(err, state.ErrNoCluster):
-		code = codes.Unavailable
+		code = codes.Aborted // nothing was done; later it may be
+	case errors.Is(err, state.ErrIncompatible), errors.Is(err, state.ErrConflict), errors.Is(err, state.ErrNodeUnknown), errors.Is(err, state.ErrVersion):
+		code = codes.FailedPrecondition
 	case errors.Is(err, state.ErrInvalid):
 		code = codes.InvalidArgument
 	case errors.Is(err, state.ErrTokenUnknown), errors.Is(err, state.ErrTokenExpired), errors.Is(err, state.ErrTokenUsedUp),

@@ -60,7 +60,7 @@ func (m *membership) missing() []callee {
 	}
 	rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	out = out[:min(len(out), announceAtOnce)]
-	if alone && (len(out) > 0 || m.joining.Load()) {
+	if alone && (len(out) > 0 || m.entering.Load()) {
 		for _, seed := range m.c.cfg.Join {
 			if addr, err := withPort(seed); err == nil {
 				out = append(out, callee{"", addr})
@@ -107,6 +107,7 @@ func (m *membership) announceOne(ctx context.Context, at callee) bool {
 		return false
 	}
 	m.refused.Store(nil)
+	m.book.hear(answer.GetId())
 	m.sawGeneration(answer.GetId(), answer.GetGeneration())
 	var gossipAddrs []string
 	for _, a := range answer.GetAddresses() {
@@ -151,13 +152,17 @@ func (m *membership) sawGeneration(from string, generation uint32) {
 	if n, known := m.state().Node(from); !known || n.State == state.Left {
 		return
 	}
-	if m.state().ClusterID == "" || generation <= m.state().Generation || !m.outdated.CompareAndSwap(false, true) {
+	if m.state().ClusterID == "" || generation <= m.state().Generation || generation <= m.c.relearned.Load() || !m.outdated.CompareAndSwap(false, true) {
 		return
 	}
 	m.c.log.Warn("the cluster was rebuilt meanwhile; this node takes its configuration anew", "generation", generation, "was", m.state().Generation)
-	go func() {
-		if err := m.c.change(context.Background(), m, func(context.Context) error { return m.c.forgetLog() }); err != nil {
+	m.c.spawn(func(ctx context.Context) {
+		err := m.c.change(ctx, m, func(context.Context) error { return m.c.forgetLog() })
+		switch {
+		case err == nil:
+			m.c.relearned.Store(generation)
+		case ctx.Err() == nil:
 			m.c.log.Error("begin anew", "err", err)
 		}
-	}()
+	})
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"time"
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
@@ -54,7 +53,7 @@ func (c *Cluster) Backup(ctx context.Context, passphrase string) ([]byte, error)
 		return nil, errors.New("backup: keys are being rotated: try again")
 	}
 	plain, err := json.Marshal(backup{
-		Version: backupVersion, ClusterID: st.ClusterID, CreatedUnix: time.Now().Unix(), State: state.Marshal(st), SealingKey: id.Sealing[:],
+		Version: backupVersion, ClusterID: st.ClusterID, CreatedUnix: c.cfg.Now().Unix(), State: state.Marshal(st), SealingKey: id.Sealing[:],
 	})
 	if err != nil {
 		return nil, fmt.Errorf("backup: %w", err)
@@ -168,7 +167,7 @@ func (c *Cluster) prepareRestore(st *state.State, sealing identity.SealingKey) e
 	if err != nil {
 		return err
 	}
-	now := time.Now()
+	now := c.cfg.Now()
 	cert, err := ca.Sign(key.Public(), st.ClusterID, c.id, now, c.cfg.CertLife)
 	if err != nil {
 		return err

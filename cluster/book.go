@@ -38,12 +38,13 @@ type book struct {
 
 	mu     sync.Mutex // guards places
 	places map[string]place
+	heard  map[string]bool // who has announced itself since the start
 }
 
 // openBook reads what is kept in dir; a damaged file counts as empty, since
 // everything in it is learned again.
 func openBook(dir string, log *slog.Logger) *book {
-	b := &book{path: filepath.Join(dir, addressesFile), log: log, places: make(map[string]place)}
+	b := &book{path: filepath.Join(dir, addressesFile), log: log, places: make(map[string]place), heard: make(map[string]bool)}
 	raw, err := readBounded(b.path, 4<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b
@@ -79,6 +80,20 @@ func (b *book) put(id string, p place) bool {
 	return true
 }
 
+// hear notes that the node id has spoken as a node of this cluster.
+func (b *book) hear(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.heard[id] = true
+}
+
+// hasHeard reports whether it has since the start.
+func (b *book) hasHeard(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.heard[id]
+}
+
 // of returns where the node id is.
 func (b *book) of(id string) (place, bool) {
 	b.mu.Lock()
@@ -92,6 +107,7 @@ func (b *book) retain(keep func(id string) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	maps.DeleteFunc(b.places, func(id string, _ place) bool { return !keep(id) })
+	maps.DeleteFunc(b.heard, func(id string, _ bool) bool { return !keep(id) })
 }
 
 // all returns the places as addresses, sorted by id.

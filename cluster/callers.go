@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
 
 	"github.com/mccd/mccd/cluster/wire"
 	clusterv1 "github.com/mccd/mccd/proto/mccd/cluster/v1"
@@ -33,6 +34,14 @@ func newCallers(c *Cluster) *callers {
 
 // to returns the client for the node id at addr.
 func (s *callers) to(id, addr string) (clusterv1.ClusterClient, error) {
+	conn, err := s.conn(id, addr)
+	if err != nil {
+		return nil, err
+	}
+	return clusterv1.NewClusterClient(conn), nil
+}
+
+func (s *callers) conn(id, addr string) (*grpc.ClientConn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -40,7 +49,7 @@ func (s *callers) to(id, addr string) (clusterv1.ClusterClient, error) {
 	}
 	key := callee{id, addr}
 	if conn, ok := s.conns[key]; ok {
-		return clusterv1.NewClusterClient(conn), nil
+		return conn, nil
 	}
 	for old, conn := range s.conns {
 		if old.id == id && id != "" || len(s.conns) > 4*maxNodes { // it has moved
@@ -55,8 +64,39 @@ func (s *callers) to(id, addr string) (clusterv1.ClusterClient, error) {
 		return nil, err
 	}
 	s.conns[key] = conn
-	return clusterv1.NewClusterClient(conn), nil
+	return conn, nil
 }
+
+// reached returns the client for the node id once it is connected: what fails
+// before then was certainly not sent.
+func (m *membership) reached(ctx context.Context, id string) (clusterv1.ClusterClient, error) {
+	addr, ok := m.where(id)
+	if !ok {
+		return nil, errNoAddress
+	}
+	conn, err := m.calls.conn(id, addr)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		now := conn.GetState()
+		switch now {
+		case connectivity.Ready:
+			return clusterv1.NewClusterClient(conn), nil
+		case connectivity.Shutdown, connectivity.TransientFailure:
+			return nil, errors.New("it does not answer")
+		case connectivity.Idle:
+			conn.Connect()
+		case connectivity.Connecting:
+		}
+		if !conn.WaitForStateChange(ctx, now) {
+			return nil, errors.New("it does not answer")
+		}
+	}
+}
+
+// errNoAddress tells that this node does not know where another is.
+var errNoAddress = errors.New("no address is known")
 
 // close ends all calls.
 func (s *callers) close() {
@@ -97,7 +137,7 @@ const (
 func (m *membership) node(id string) (clusterv1.ClusterClient, error) {
 	addr, ok := m.where(id)
 	if !ok {
-		return nil, fmt.Errorf("node %s: no address is known", id)
+		return nil, fmt.Errorf("node %s: %w", id, errNoAddress)
 	}
 	return m.calls.to(id, addr)
 }

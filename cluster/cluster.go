@@ -32,13 +32,18 @@ type Cluster struct {
 	// bind is the gossip's address, with its port once that is bound; it and
 	// incarnation are used by whoever opens a membership.
 	bind        string
-	incarnation uint64
+	incarnation atomic.Uint64
 
 	current atomic.Pointer[membership]
 	changes chan changeRequest
 	// joinSlot is held by the one join in progress.
 	joinSlot  chan struct{}
 	joinState joinState
+	// pending is the join that an earlier run has left; nil = none.
+	pending *intent
+	// relearned is the generation for which Raft's log was given up last.
+	relearned atomic.Uint32
+	background
 
 	view     atomic.Pointer[ring.View]
 	draining atomic.Bool
@@ -76,6 +81,7 @@ func New(cfg Config) (*Cluster, error) {
 	c := &Cluster{
 		cfg: cfg, log: cfg.Logger, id: id, metrics: newMetrics(cfg.Registerer), folders: folders{cfg.DataDir},
 		bind: cfg.Bind, changes: make(chan changeRequest), joinSlot: make(chan struct{}, 1), nudged: make(chan struct{}, 1),
+		background: background{stopped: make(chan struct{})},
 	}
 	if c.port, err = wire.New(wire.Config{
 		Listener: cfg.Listener, Policy: policy{c}, Dial: c.dial, Logger: c.log.With("part", "wire"), Registerer: cfg.Registerer,
@@ -85,6 +91,7 @@ func New(cfg Config) (*Cluster, error) {
 	if err := c.begin(); err != nil {
 		return nil, errors.Join(fmt.Errorf("cluster: %w", err), c.port.Close())
 	}
+	c.registerGauges()
 	r := rules()
 	c.server = grpc.NewServer(append([]grpc.ServerOption{
 		grpc.Creds(c.port.ServerCredentials()),
@@ -97,6 +104,11 @@ func New(cfg Config) (*Cluster, error) {
 func (c *Cluster) begin() error {
 	if err := c.boot(); err != nil {
 		return err
+	}
+	if i, ok, err := loadIntent(c.folders.path(joiningFolder)); err != nil {
+		c.log.Error("a join cannot go on", "err", err)
+	} else if ok {
+		c.pending = &i
 	}
 	m, err := c.open()
 	if err != nil {
@@ -166,6 +178,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 		c.resumeLeave(inner)
 		c.resume(inner)
 	})
+	wg.Go(func() { <-inner.Done(); c.ending() })
 	lived := make(chan error, 1)
 	go func() { lived <- c.live(inner) }()
 	var err error
@@ -178,6 +191,8 @@ func (c *Cluster) Run(ctx context.Context) error {
 	err = errors.Join(err, <-lived) // hands leadership on, over the port
 	c.server.Stop()
 	stopPort()
+	err = errors.Join(err, c.port.Close())
+	c.end()
 	wg.Wait()
 	return err
 }
@@ -241,6 +256,8 @@ func (c *Cluster) change(ctx context.Context, m *membership, act func(context.Co
 	case c.changes <- req:
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-c.stopped:
+		return errStopping
 	}
 	return <-req.done // once begun, it is finished
 }
@@ -252,22 +269,23 @@ func (c *Cluster) handRaft(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		go c.current.Load().stream.take(conn, conn.Peer().NodeID)
+		c.spawn(func(context.Context) { c.current.Load().stream.take(conn, conn.Peer().NodeID) })
 	}
 }
 
 // Close releases what a Cluster holds whose Run was never called.
 func (c *Cluster) Close() error {
+	c.end()
 	return errors.Join(c.current.Load().discard(), c.port.Close())
 }
 
 // nextIncarnation returns one that is higher than any of an earlier start.
 func (c *Cluster) nextIncarnation(b *book) uint64 {
-	n := max(c.incarnation+1, uint64(max(1, time.Now().UnixMilli())))
+	n := max(c.incarnation.Load()+1, uint64(max(1, time.Now().UnixMilli())))
 	if p, ok := b.of(c.id); ok {
 		n = max(n, min(p.Incarnation+1, gossip.MaxIncarnation))
 	}
-	c.incarnation = n
+	c.incarnation.Store(n)
 	return n
 }
 

@@ -68,6 +68,9 @@ type Config struct {
 	// Allow is a seam for tests that partition a cluster: it tells whether the
 	// address of another node may be reached. nil = all may.
 	Allow func(addr string) bool
+	// Now is the clock that dates certificates; nil = time.Now. The times of
+	// the replicated state are the leader's.
+	Now func() time.Time
 	// Logger and Registerer may be nil.
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
@@ -108,6 +111,9 @@ func (c *Config) validate() error {
 	}
 	if c.CertLife == 0 {
 		c.CertLife = DefaultCertLife
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

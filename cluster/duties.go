@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -20,6 +21,12 @@ const (
 	// and have not taken a key in; a node that missed it asks for the keys
 	// over the port between nodes.
 	rotationPatience = 30 * time.Second
+	// enforceInterval is how often open connections are judged where no record
+	// changes: certificates expire.
+	enforceInterval = time.Minute
+	// strangerPause is between two questions about unknown nodes, renewAtMost
+	// how many nodes one asks.
+	strangerPause, renewAtMost = 5 * time.Second, 5
 )
 
 // duties does what a state asks of this node, and of the leader. Everything is
@@ -30,16 +37,20 @@ func (m *membership) duties(ctx context.Context) {
 		return
 	}
 	m.founded()
-	m.c.port.Enforce()
-	m.takeSealing(ctx, st)
-	if st.SealingKeyID == m.id.Load().Sealing.ID() {
-		m.takeKeyring(st)
-		m.takeTrust(st)
-		m.renewOwn(st)
+	m.enforce(st)
+	m.meetStrangers(ctx)
+	m.takeSealing(ctx)
+	if now := m.newest(); now.SealingKeyID == m.id.Load().Sealing.ID() {
+		m.takeKeyring(now)
+		m.takeTrust(now)
+		m.renewOwn(now)
 	}
 	m.gossip.Tell(gossip.Told{Keyring: m.keyring.Load(), ViewDigest: m.c.View().Digest(), Applied: st.Index})
-	m.enter(ctx, st)
-	m.certify(ctx, st)
+	if _, led := m.raft.Leader(); led { // else there is nobody to write to
+		m.enter(ctx, st)
+		m.certify(ctx, st)
+	}
+	m.forgetFormer(st)
 	m.book.retain(func(id string) bool {
 		n, ok := st.Node(id)
 		return !ok || n.State != state.Left || id == m.c.id
@@ -60,10 +71,13 @@ func (m *membership) enter(ctx context.Context, st *state.State) {
 	if own.State == state.Joining {
 		if _, err := m.submit(ctx, state.Activate{ID: m.c.id}); err != nil {
 			m.c.log.Debug("enter the ring", "err", err)
+			if m.complain("enter") {
+				m.c.log.Warn("this node has no place in the cluster yet; it is tried again", "err", err)
+			}
 		}
 		return
 	}
-	if own.Member() && m.joining.Load() {
+	if own.Member() && m.entering.Load() {
 		if err := m.endJoin(); err != nil {
 			m.c.log.Warn("end the join", "err", err)
 			return
@@ -74,33 +88,34 @@ func (m *membership) enter(ctx context.Context, st *state.State) {
 
 // takeSealing changes to the sealing key that the state names: the one that
 // was staged, else what another node gives.
-func (m *membership) takeSealing(ctx context.Context, st *state.State) {
-	id := *m.id.Load()
-	if st.SealingKeyID == id.Sealing.ID() {
-		return
-	}
-	m.filing.Lock()
-	staged, ok, err := m.folder.Staged()
-	if err == nil && ok && staged.ID() == st.SealingKeyID {
-		if id.Sealing, err = m.folder.Promote(); err == nil {
-			m.setIdentity(id)
-			m.filing.Unlock()
-			m.c.log.Info("took the new sealing key")
-			return
-		}
-	}
-	m.filing.Unlock()
-	if err != nil {
+func (m *membership) takeSealing(ctx context.Context) {
+	id, err := m.promoteStaged(*m.id.Load())
+	if err != nil && m.complain("staged") {
 		m.c.log.Error("take the staged sealing key", "err", err)
 	}
+	if m.newest().SealingKeyID != id.Sealing.ID() {
+		m.renew(ctx)
+	}
+}
+
+// meetStrangers asks for the present state where a node came that this one is
+// too long away to know.
+func (m *membership) meetStrangers(ctx context.Context) {
+	if !m.stranger.Load() || time.Since(m.asked) < strangerPause {
+		return
+	}
+	m.asked = time.Now()
+	m.stranger.Store(false)
 	m.renew(ctx)
 }
 
-// stage keeps a key that a rotation is about to name.
-func (m *membership) stage(key identity.SealingKey) error {
-	m.filing.Lock()
-	defer m.filing.Unlock()
-	return m.folder.Stage(key)
+// enforce closes what who is who does not allow any more.
+func (m *membership) enforce(st *state.State) {
+	if time.Since(m.enforced) < enforceInterval && slices.Equal(m.enforcedFor, st.Nodes) {
+		return
+	}
+	m.enforced, m.enforcedFor = time.Now(), st.Nodes
+	m.c.port.Enforce()
 }
 
 // takeKeyring gives gossip the keys of the state.
@@ -113,7 +128,9 @@ func (m *membership) takeKeyring(st *state.State) {
 		err = m.gossip.SetKeys(keys.Keys)
 	}
 	if err != nil {
-		m.c.log.Warn("take the gossip keys", "err", err)
+		if m.complain("keyring") {
+			m.c.log.Warn("take the gossip keys", "err", err)
+		}
 		return
 	}
 	m.keyring.Store(st.Gossip.Version)
@@ -130,7 +147,7 @@ func (m *membership) takeTrust(st *state.State) {
 	defer m.filing.Unlock()
 	// The certificate follows at once: files never hold one that their
 	// authorities do not vouch for.
-	if err := m.resign(st, id); err != nil {
+	if err := m.resign(st, id); err != nil && m.complain("authorities") {
 		m.c.log.Warn("take the cluster's authorities", "err", err)
 	}
 }
@@ -141,16 +158,18 @@ func (m *membership) renewOwn(st *state.State) {
 	id := *m.id.Load()
 	leaf, err := x509.ParseCertificate(id.Cert)
 	if err != nil {
-		m.c.log.Error("own certificate", "err", err)
+		if m.complain("certificate") {
+			m.c.log.Error("own certificate", "err", err)
+		}
 		return
 	}
-	now := time.Now()
+	now := m.c.cfg.Now()
 	if left := leaf.NotAfter.Sub(now); left > leaf.NotAfter.Sub(leaf.NotBefore)/3 && now.After(leaf.NotBefore) {
 		return
 	}
 	m.filing.Lock()
 	defer m.filing.Unlock()
-	if err := m.resign(st, id); err != nil {
+	if err := m.resign(st, id); err != nil && m.complain("renewal") {
 		m.c.log.Warn("renew own certificate", "err", err, "expires", leaf.NotAfter)
 	}
 }
@@ -162,7 +181,7 @@ func (m *membership) resign(st *state.State, id identity.Identity) error {
 	if err != nil {
 		return err
 	}
-	if id.Cert, err = ca.Sign(id.Key.Public(), id.ClusterID, id.NodeID, time.Now(), m.c.cfg.CertLife); err != nil {
+	if id.Cert, err = ca.Sign(id.Key.Public(), id.ClusterID, id.NodeID, m.c.cfg.Now(), m.c.cfg.CertLife); err != nil {
 		return err
 	}
 	id.CAs = st.Trust.CAs
@@ -203,7 +222,9 @@ func serialOf(der []byte) string {
 // renew asks other nodes for this node's identity anew.
 func (m *membership) renew(ctx context.Context) {
 	key := m.id.Load().Key
-	for _, n := range m.others() {
+	others := m.others()
+	slices.SortStableFunc(others, func(a, b string) int { return int(one(m.alive(b)) - one(m.alive(a))) })
+	for _, n := range others[:min(len(others), renewAtMost)] {
 		client, err := m.node(n)
 		if err != nil {
 			continue
@@ -233,16 +254,38 @@ func (m *membership) takeIdentity(p *clusterv1.Identity) error {
 	if len(p.GetSealingKey()) != len(id.Sealing) || p.GetClusterId() != id.ClusterID {
 		return errors.New("it is not of this cluster")
 	}
+	st, err := state.Unmarshal(p.GetState())
+	if err != nil {
+		return err
+	}
+	if n, ok := st.Node(m.c.id); !ok || n.Key != id.Key.Digest() {
+		return state.ErrNodeUnknown
+	}
 	id.Cert, id.CAs, id.Sealing = p.GetCertificate(), p.GetCas(), identity.SealingKey(p.GetSealingKey())
 	if err := m.folder.Save(id); err != nil {
 		return err
 	}
 	m.setIdentity(id)
+	m.told.Store(st)
 	for _, a := range p.GetAddresses() {
 		m.book.put(a.GetId(), placeFromProto(a))
 	}
 	m.wake()
 	return nil
+}
+
+// forgetFormer removes a log that was set aside, once the new one stands.
+func (m *membership) forgetFormer(st *state.State) {
+	if m.tidied || m.raft.Quorum().LastIndex == 0 || st.Generation < m.c.relearned.Load() {
+		return
+	}
+	if err := m.c.folders.clear(filepath.Join(memberFolder, raftFolder+formerSuffix)); err != nil {
+		if m.complain("former") {
+			m.c.log.Warn("remove the former log", "err", err)
+		}
+		return
+	}
+	m.tidied = true
 }
 
 // others returns the ids of the other members and of those joining.

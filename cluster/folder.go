@@ -20,12 +20,15 @@ const (
 	freshFolder   = "cluster.new"
 
 	// In a membership's folder:
-	raftFolder  = "raft"
-	stateFile   = "state"
-	initFile    = "init"    // the founding command, until Raft has it
-	intentFile  = "intent"  // a join that is not done
-	leavingFile = "leaving" // a leave that is not done
-	readyFile   = "ready"   // the folder is complete
+	raftFolder = "raft"
+	// formerSuffix is behind the name of a log that was set aside.
+	formerSuffix = ".former"
+	stateFile    = "state"
+	initFile     = "init"    // the founding command, until Raft has it
+	intentFile   = "intent"  // a join that is not done
+	leavingFile  = "leaving" // a leave that is not done
+	leftFile     = "left"    // this node was told to leave its former cluster
+	readyFile    = "ready"   // the folder is complete
 )
 
 // folders are the membership folders of one data directory.
@@ -65,12 +68,18 @@ func (f folders) settle() error {
 		if ready, err := exists(filepath.Join(f.path(name), readyFile)); err != nil {
 			return err
 		} else if ready {
-			return f.replace(name)
+			if err := f.replace(name); err != nil {
+				return err
+			}
+			return f.tidy()
 		}
 	}
 	stands, err := exists(f.path(memberFolder))
-	if err != nil || stands {
+	if err != nil {
 		return err
+	}
+	if stands {
+		return f.tidy()
 	}
 	if former, err := exists(f.path(formerFolder)); err != nil || !former {
 		return err
@@ -80,6 +89,21 @@ func (f folders) settle() error {
 	}
 	syncDir(f.dataDir)
 	return nil
+}
+
+// tidy removes what a crash left that nothing goes on with: secrets are in it.
+func (f folders) tidy() error {
+	gone := []string{freshFolder}
+	for name, of := range map[string]string{formerFolder: memberFolder, joiningFolder: joiningFolder} {
+		intended, err := exists(filepath.Join(f.path(of), intentFile))
+		if err != nil {
+			return err
+		}
+		if !intended {
+			gone = append(gone, name)
+		}
+	}
+	return f.clear(gone...)
 }
 
 // markReady tells that the folder named name is complete and may take the

@@ -20,7 +20,7 @@ func (c *Cluster) prepareForming() error {
 	if err != nil {
 		return fmt.Errorf("join secret: %w", err)
 	}
-	if _, err := c.newIdentity(freshFolder, ca, clusterID, time.Now()); err != nil {
+	if _, err := c.newIdentity(freshFolder, ca, clusterID, c.cfg.Now()); err != nil {
 		return err
 	}
 	if err := writeAtomic(filepath.Join(c.folders.path(freshFolder), formingFile), nil); err != nil {
@@ -40,7 +40,9 @@ func (m *membership) form(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			m.c.log.Info("no cluster yet", "err", err)
+			if m.complain("form") {
+				m.c.log.Info("no cluster yet", "err", err)
+			}
 		}
 		pause(ctx, wait)
 	}
@@ -66,7 +68,7 @@ func (m *membership) tryForm(ctx context.Context) error {
 		case answer.GetId() == m.c.id:
 			first = first || i == 0
 		case answer.GetClusterId() != "":
-			go m.enterFormed(ctx, addr, token)
+			m.c.spawn(func(ctx context.Context) { m.enterFormed(ctx, addr, token) })
 			<-ctx.Done() // by the change, once admitted
 			return nil
 		}
@@ -75,9 +77,9 @@ func (m *membership) tryForm(ctx context.Context) error {
 		return errors.Join(append(errs, errors.New("the first of the names founds it, once all others have answered"))...)
 	}
 	m.c.log.Info("founds the cluster: the first of the names, and no other is in one", "cluster", clusterID)
-	go func() {
-		err := m.c.change(context.WithoutCancel(ctx), m, func(context.Context) error {
-			tokens := []state.Token{{ID: "secret00", Hash: token.Hash(), Note: "join secret", Uses: -1, CreatedUnix: time.Now().Unix()}}
+	m.c.spawn(func(ctx context.Context) {
+		err := m.c.change(ctx, m, func(context.Context) error {
+			tokens := []state.Token{{ID: "secret00", Hash: token.Hash(), Note: "join secret", Uses: -1, CreatedUnix: m.c.cfg.Now().Unix()}}
 			if err := m.c.found(freshFolder, ca, clusterID, tokens); err != nil {
 				return err
 			}
@@ -86,7 +88,7 @@ func (m *membership) tryForm(ctx context.Context) error {
 		if err != nil {
 			m.c.log.Error("found the cluster", "err", err)
 		}
-	}()
+	})
 	<-ctx.Done()
 	return nil
 }
@@ -94,9 +96,14 @@ func (m *membership) tryForm(ctx context.Context) error {
 // enterFormed joins the cluster of the node at addr, until it is admitted.
 func (m *membership) enterFormed(ctx context.Context, addr string, token identity.Token) {
 	i := newIntent([]string{addr}, token.Reveal())
+	if earlier, ok, err := loadIntent(m.c.folders.path(joiningFolder)); err == nil && ok && earlier.Token == i.Token {
+		i.JoinKey = earlier.JoinKey // it may have been admitted by that already
+	}
 	for ctx.Err() == nil {
-		if err := m.c.finishJoin(context.WithoutCancel(ctx), i); err != nil {
-			m.c.log.Warn("join later", "err", err)
+		if err := m.c.finishJoin(ctx, i, false); err != nil {
+			if m.complain("join") {
+				m.c.log.Warn("join later", "err", err)
+			}
 			pause(ctx, announceMin)
 			continue
 		}

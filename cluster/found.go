@@ -25,10 +25,18 @@ const (
 	formingFile = "forming"
 )
 
-// found prepares the folder named name as a cluster of one. ca and clusterID
-// are made where ca has no key; tokens are those that the cluster begins with.
+// found makes the folder named name that of a cluster of one, ready to be used.
 func (c *Cluster) found(name string, ca identity.CA, clusterID string, tokens []state.Token) error {
-	now := time.Now()
+	if err := c.prepare(name, ca, clusterID, tokens); err != nil {
+		return err
+	}
+	return c.folders.markReady(name)
+}
+
+// prepare fills the folder named name for a cluster of one. ca and clusterID
+// are made where ca has no key; tokens are those that the cluster begins with.
+func (c *Cluster) prepare(name string, ca identity.CA, clusterID string, tokens []state.Token) error {
+	now := c.cfg.Now()
 	var err error
 	if ca.Cert == nil {
 		if clusterID, err = randomID(); err != nil {
@@ -63,7 +71,7 @@ func (c *Cluster) found(name string, ca identity.CA, clusterID string, tokens []
 	if err := writeAtomic(filepath.Join(c.folders.path(name), initFile), raw); err != nil {
 		return fmt.Errorf("found cluster: %w", err)
 	}
-	return c.folders.markReady(name)
+	return nil
 }
 
 // newIdentity makes a sealing key and the node's own key and certificate, and

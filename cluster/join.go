@@ -32,42 +32,65 @@ const joinTimeout = 10 * time.Second
 
 // Join makes this node a member of the cluster of peers ("host" or
 // "host:port" of their port between nodes; one that answers is enough), by a
-// token. The node must be alone; what it has cached it keeps. When it returns
-// nil, this node has the identity and goes on entering by itself, also after a
-// crash; a refusal changes nothing. A node that is in that cluster already
-// returns nil at once.
+// token, and returns when it has its place. The node must be alone; what it has
+// cached it keeps. A refusal changes nothing. Where the outcome is not known, or
+// ctx ends after the admission, the error says so, and the node goes on by
+// itself, also after a crash. In that cluster already it does nothing.
 func (c *Cluster) Join(ctx context.Context, peers []string, token string) error {
 	parsed, err := identity.ParseToken(token)
 	if err != nil {
 		return fmt.Errorf("join: %w", err)
 	}
-	return c.joinBy(ctx, peers, parsed)
+	if m := c.current.Load(); !m.in(parsed) || m.removed() {
+		if err := c.joinBy(ctx, peers, parsed); err != nil {
+			return fmt.Errorf("join: %w", err)
+		}
+	}
+	if err := c.placed(ctx); err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
+	return nil
 }
 
 func (c *Cluster) joinBy(ctx context.Context, peers []string, token identity.Token) error {
-	m := c.current.Load()
-	if m.in(token) {
-		return nil
-	}
-	if len(m.others()) > 0 {
-		return fmt.Errorf("join: %w", errMember)
-	}
-	var at []string
-	for _, p := range peers {
-		addr, err := withPort(p)
-		if err != nil {
-			return fmt.Errorf("join: %w", err)
-		}
-		at = append(at, addr)
+	at, err := located(peers)
+	if err != nil {
+		return err
 	}
 	if len(at) == 0 {
-		return errors.New("join: no peer named: give the address of a running node, host or host:7947")
+		return errors.New("no peer named: give the address of a running node, host or host:7947")
 	}
-	i := newIntent(at, token.Reveal())
+	i, fresh := newIntent(at, token.Reveal()), true
 	if earlier, ok, err := loadIntent(c.folders.path(joiningFolder)); err == nil && ok && earlier.Token == i.Token {
-		i.JoinKey = earlier.JoinKey // it may have been admitted by that already
+		i.JoinKey, fresh = earlier.JoinKey, false // it may have been admitted by that already
 	}
-	return c.finishJoin(ctx, i)
+	err = c.finishJoin(ctx, i, fresh)
+	if errors.Is(err, state.ErrUnknownOutcome) {
+		c.spawn(func(ctx context.Context) { c.goOn(ctx, i) })
+	}
+	return err
+}
+
+// placed waits until this node has its place in the cluster that admitted it.
+func (c *Cluster) placed(ctx context.Context) error {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		m := c.current.Load()
+		switch {
+		case m.removed():
+			return state.ErrNodeRemoved
+		case !m.entering.Load():
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("this node was admitted, has no place yet, and goes on by itself; mccd status tells of it: %w", ctx.Err())
+		case <-c.stopped:
+			return errStopping
+		case <-ticker.C:
+		}
+	}
 }
 
 // in reports whether this node is in the cluster that a token is for.
@@ -80,42 +103,50 @@ func (m *membership) in(token identity.Token) bool {
 	return false
 }
 
+// removed reports whether this node's cluster has taken it out.
+func (m *membership) removed() bool {
+	own, known := m.state().Node(m.c.id)
+	return known && own.State == state.Left || m.refused.Load() != nil
+}
+
 // finishJoin asks for admission as i says and makes the result this node's
-// membership. Where i cannot succeed any more, nothing is left of it.
-func (c *Cluster) finishJoin(ctx context.Context, i intent) error {
+// membership. Nothing is left of a refusal, nor, where it is fresh, of a join
+// that no node has heard of.
+func (c *Cluster) finishJoin(ctx context.Context, i intent, fresh bool) error {
 	select {
 	case c.joinSlot <- struct{}{}:
 		defer func() { <-c.joinSlot }()
 	default:
-		return errors.New("join: another join is in progress; mccd status tells of it")
+		return errors.New("another join is in progress; mccd status tells of it")
 	}
 	m := c.current.Load()
+	token, err := identity.ParseToken(i.Token)
+	switch {
+	case err != nil:
+		return errors.Join(errRefused, err, c.folders.clear(joiningFolder))
+	case m.removed(): // it may come back, with a new token
+	case m.in(token):
+		return c.folders.clear(joiningFolder)
+	case len(m.others()) > 0:
+		return fmt.Errorf("%w: %w", errRefused, errors.Join(errMember, c.folders.clear(joiningFolder)))
+	}
 	m.joining.Store(true) // two nodes that join each other: both are refused
+	defer m.joining.Store(false)
 	c.joinState.begin(i.Peers)
-	err := c.prepareJoin(ctx, i)
-	if err == nil {
+	if err = c.prepareJoin(ctx, i); err == nil {
 		c.joinState.step("entering")
 		err = c.change(ctx, m, func(context.Context) error { return c.folders.replace(joiningFolder) })
 	}
 	c.joinState.end(err)
-	if err != nil {
-		m.joining.Store(false)
-		if ready, rerr := exists(filepath.Join(c.folders.path(joiningFolder), readyFile)); rerr == nil && !ready && !c.retried(err) {
-			err = errors.Join(err, c.folders.clear(joiningFolder))
-		}
-		return fmt.Errorf("join: %w", err)
+	if errors.Is(err, errRefused) || fresh && errors.Is(err, errNothing) {
+		c.joinState.stop()
+		err = errors.Join(err, c.folders.clear(joiningFolder))
 	}
-	return nil
+	return err
 }
 
-// retried reports whether a start is to ask again: the cluster may have
-// admitted the node without its hearing of it.
-func (c *Cluster) retried(err error) bool {
-	return !errors.Is(err, errRefused) && !errors.Is(err, errNeverAsked)
-}
-
-// errNeverAsked tells that no peer was reached with the request.
-var errNeverAsked = errors.New("no peer answered")
+// errNothing tells that no node has taken the request in.
+var errNothing = errors.New("nothing was changed")
 
 // prepareJoin has the folder of the join complete when it returns nil.
 func (c *Cluster) prepareJoin(ctx context.Context, i intent) error {
@@ -139,27 +170,27 @@ func (c *Cluster) prepareJoin(ctx context.Context, i intent) error {
 		return err
 	}
 	var errs []error
-	asked := false
+	unknown := false
 	for _, addr := range i.Peers {
 		c.joinState.step("asking " + addr)
 		answer, sent, err := c.ask(ctx, addr, i, token, key)
-		asked = asked || sent
 		if err == nil {
 			return c.keepAdmission(folder, dir, answer.GetIdentity(), key)
 		}
+		unknown = unknown || sent
 		errs = append(errs, fmt.Errorf("peer %s: %w", addr, err))
 		if errors.Is(err, errRefused) {
 			return errors.Join(errs...)
 		}
 	}
-	if !asked {
-		errs = append([]error{errNeverAsked}, errs...)
+	if unknown {
+		return fmt.Errorf("%w; this node goes on asking by itself: %w", state.ErrUnknownOutcome, errors.Join(errs...))
 	}
-	return errors.Join(errs...)
+	return fmt.Errorf("%w: %w", errNothing, errors.Join(errs...))
 }
 
-// ask asks one peer for admission; sent tells that it may have got the
-// request.
+// ask asks one peer for admission; sent tells that it may have admitted this
+// node though there is an error.
 func (c *Cluster) ask(ctx context.Context, addr string, i intent, token identity.Token, key identity.NodeKey) (_ *clusterv1.JoinResponse, sent bool, _ error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
@@ -196,7 +227,9 @@ func (c *Cluster) ask(ctx context.Context, addr string, i intent, token identity
 	case codes.OK:
 		return answer, true, nil
 	case codes.PermissionDenied, codes.InvalidArgument, codes.AlreadyExists, codes.FailedPrecondition, codes.Unimplemented:
-		return nil, true, fmt.Errorf("%w: %s", errRefused, st.Message())
+		return nil, false, fmt.Errorf("%w: %s", errRefused, st.Message())
+	case codes.Aborted: // not now: it did nothing
+		return nil, false, errors.New(st.Message())
 	default:
 		return nil, true, errors.New(st.Message())
 	}
@@ -237,58 +270,7 @@ func (m *membership) endJoin() error {
 	if err := removeFile(filepath.Join(m.dir, intentFile)); err != nil {
 		return err
 	}
-	m.joining.Store(false)
-	return m.c.folders.clear(formerFolder)
-}
-
-// resume goes on with a join that an earlier run began, and joins by the
-// configuration where that says so, until it is done or refused.
-func (c *Cluster) resume(ctx context.Context) {
-	i, pending, err := loadIntent(c.folders.path(joiningFolder))
-	if err != nil {
-		c.log.Error("go on with a join", "err", err)
-		return
-	}
-	if !pending && c.cfg.Token == "" {
-		return
-	}
-	if !pending {
-		token, err := identity.ParseToken(c.cfg.Token)
-		if err != nil {
-			c.log.Error("join by the configuration", "err", err)
-			return
-		}
-		if m := c.current.Load(); m.in(token) || len(m.others()) > 0 || len(c.cfg.Join) == 0 {
-			return
-		}
-		i = newIntent(c.cfg.Join, c.cfg.Token)
-	}
-	for wait := time.Second; ; wait = min(wait*3/2, announceMax) {
-		err := c.finishJoin(ctx, c.located(i))
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		if errors.Is(err, errRefused) {
-			c.log.Error("not admitted; this node stays alone", "err", err)
-			return
-		}
-		c.log.Warn("join later", "err", err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
-}
-
-// located gives the peers of i their ports.
-func (c *Cluster) located(i intent) intent {
-	var peers []string
-	for _, p := range i.Peers {
-		if addr, err := withPort(p); err == nil {
-			peers = append(peers, addr)
-		}
-	}
-	i.Peers = peers
-	return i
+	err := m.c.folders.clear(formerFolder)
+	m.entering.Store(false)
+	return err
 }

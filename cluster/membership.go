@@ -36,18 +36,28 @@ type membership struct {
 	raft   *consensus.Consensus
 	gossip *gossip.Gossip
 
-	// filing is held while the files of folder are changed.
-	filing sync.Mutex
-	// rotating is used by duties alone.
-	rotating rotation
+	// These are used by duties alone.
+	rotating        rotation
+	asked, enforced time.Time // monotonic
+	enforcedFor     []state.Node
+	tidied          bool
 	// outdated tells that a change for a later generation is under way.
 	outdated atomic.Bool
 
 	registry *prometheus.Registry
 	woken    chan struct{} // of 1: something has changed
 	due      chan struct{} // of 1: there may be something to do
-	// joining tells that a join is not done: nobody is admitted meanwhile.
-	joining atomic.Bool
+	// joining tells that this node asks another cluster for admission, entering
+	// that it was admitted to this one and has no place yet: it admits nobody
+	// meanwhile.
+	joining, entering atomic.Bool
+	// told is a state that another node gave with an identity, and that this
+	// node has not applied yet; stranger tells that somebody came whom this
+	// node's knowledge is too old to know.
+	told     atomic.Pointer[state.State]
+	stranger atomic.Bool
+	complaints
+	staging
 	// settled tells that every known address was tried since the start;
 	// presumed are the members held for alive until then.
 	settled  atomic.Bool
@@ -82,7 +92,7 @@ func (c *Cluster) open() (m *membership, err error) {
 	if _, joining, err := loadIntent(dir); err != nil {
 		return nil, err
 	} else if joining {
-		m.joining.Store(true)
+		m.entering.Store(true)
 	}
 	forming, err := exists(filepath.Join(dir, formingFile))
 	if err != nil {
@@ -94,8 +104,14 @@ func (c *Cluster) open() (m *membership, err error) {
 	if m.raft, err = m.openRaft(); err != nil {
 		return nil, err
 	}
+	if id, err = m.promoteStaged(id); err != nil {
+		return nil, errors.Join(err, m.raft.Close())
+	}
 	if err := m.openGossip(); err != nil {
 		return nil, errors.Join(err, m.raft.Close())
+	}
+	if c.draining.Load() {
+		m.gossip.SetDraining(true)
 	}
 	if st := m.state(); st.ClusterID != "" && st.SealingKeyID == id.Sealing.ID() {
 		m.renewOwn(st) // before anybody sees an expired one
@@ -128,9 +144,16 @@ func (m *membership) openRaft() (*consensus.Consensus, error) {
 
 func (m *membership) openGossip() error {
 	c, st := m.c, m.state()
+	version := m.gossipOf(st).Version
 	keys, err := m.keys(st)
 	if err != nil {
-		return err
+		// A rotation went on while this node was away. It cannot gossip until
+		// another node has given it the keys, over the port between nodes.
+		c.log.Warn("the gossip keys cannot be opened; they are asked for", "err", err)
+		version = 0
+		if keys, err = identity.NewKeyring(); err != nil {
+			return err
+		}
 	}
 	m.gossip, err = gossip.New(gossip.Config{
 		NodeID: c.id, Name: c.cfg.Name, Zone: c.cfg.Zone, PeerAddr: c.cfg.PeerAddr,
@@ -143,7 +166,7 @@ func (m *membership) openGossip() error {
 	}
 	// The port stays for the life of the process, also in another cluster.
 	c.bind = m.gossip.Bound()
-	m.keyring.Store(m.gossipOf(st).Version)
+	m.keyring.Store(version)
 	m.book.put(c.id, m.own())
 	m.book.save()
 	return nil
@@ -157,7 +180,7 @@ func (m *membership) setIdentity(id identity.Identity) {
 
 // own is where this node is.
 func (m *membership) own() place {
-	p := place{Peer: m.c.cfg.PeerAddr, Incarnation: m.c.incarnation}
+	p := place{Peer: m.c.cfg.PeerAddr, Incarnation: m.c.incarnation.Load()}
 	if m.gossip != nil {
 		p.Gossip = m.gossip.Addr()
 	} else {
@@ -313,15 +336,34 @@ func (m *membership) learnAddresses() {
 	m.book.save()
 }
 
-// where returns the present address of the node id between nodes.
+// where returns the present address of the node id between nodes. One that
+// joins has none before it has spoken: until then it is of its former cluster.
 func (m *membership) where(id string) (string, bool) {
+	n, known := m.state().Node(id)
+	if known && n.State == state.Joining && id != m.c.id && !m.book.hasHeard(id) && !m.alive(id) {
+		return "", false
+	}
 	if p, ok := m.book.of(id); ok {
 		return p.Peer, true
 	}
-	if n, ok := m.state().Node(id); ok && n.PeerAddr != "" {
+	if known && n.PeerAddr != "" {
 		return n.PeerAddr, true
 	}
 	return "", false
+}
+
+// newest returns the state that this node knows, the one that another node
+// told included.
+func (m *membership) newest() *state.State {
+	st, told := m.state(), m.told.Load()
+	if told == nil {
+		return st
+	}
+	if told.Generation < st.Generation || told.Generation == st.Generation && told.Index <= st.Index {
+		m.told.CompareAndSwap(told, nil)
+		return st
+	}
+	return told
 }
 
 // alive tells gossip's opinion of a node.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -80,6 +81,30 @@ func writeAtomic(path string, b []byte) (err error) {
 	}
 	syncDir(filepath.Dir(path))
 	return nil
+}
+
+// writeJSON replaces path by v.
+func writeJSON(path string, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return writeAtomic(path, raw)
+}
+
+// readJSON reads what writeJSON wrote; ok is false where there is no file.
+func readJSON(path string, v any) (ok bool, _ error) {
+	raw, err := readBounded(path, 1<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return false, fmt.Errorf("file %s is damaged: %w", path, err)
+	}
+	return true, nil
 }
 
 // syncDir makes a rename last. Where directories cannot be synced, the rename

@@ -171,19 +171,33 @@ func (c *Cluster) Remove(ctx context.Context, node string, compromised bool) err
 	switch {
 	case n.ID == c.id:
 		return errors.New("remove node: it is the one that you ask: use mccd leave there, or ask another node")
-	case n.ID == "":
-		return fmt.Errorf("remove node: %w: %s was created and never joined", state.ErrInvalid, n.Name)
+	case n.ID == "": // created, and never joined
+		if _, err := m.submit(ctx, state.RemoveNode{ID: n.Name}); err != nil {
+			return fmt.Errorf("remove node: %w", err)
+		}
+		return nil
+	}
+	// A vote that it takes away with it is one that nobody can replace.
+	if m.alive(n.ID) && n.Member() {
+		if err := m.handVote(ctx, n.ID); err != nil {
+			c.log.Warn("remove a node before another has its vote", "node", n.Name, "err", err)
+		}
 	}
 	if _, err := m.submit(ctx, state.RemoveNode{ID: n.ID, Removed: true}); err != nil {
 		return fmt.Errorf("remove node: %w", err)
 	}
+	m.wake()
 	c.port.Enforce()
 	steps := []string{"gossip"}
 	if compromised {
 		steps = []string{"sealing", "ca", "gossip"}
 	}
 	for _, what := range steps {
-		if err := c.Rotate(ctx, what); err != nil {
+		rotate := c.Rotate
+		if what == "gossip" {
+			rotate = c.rotateAfresh
+		}
+		if err := rotate(ctx, what); err != nil {
 			return fmt.Errorf("the node is removed, but: %w; do it by mccd rotate %s", err, what)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"time"
 
 	"github.com/mccd/mccd/cluster/identity"
 	"github.com/mccd/mccd/cluster/state"
@@ -35,7 +34,7 @@ func (p policy) Identify(certs []*x509.Certificate) (wire.Peer, error) {
 		return wire.Peer{Role: wire.RoleNone}, nil
 	}
 	m := p.c.current.Load()
-	own, st, leaf := m.id.Load(), m.state(), certs[0]
+	own, st, leaf := m.id.Load(), m.newest(), certs[0]
 	clusterID, nodeID, err := identity.NodeOf(leaf)
 	if err != nil {
 		return wire.Peer{}, err
@@ -46,7 +45,7 @@ func (p policy) Identify(certs []*x509.Certificate) (wire.Peer, error) {
 	who := wire.Peer{NodeID: nodeID, Role: wire.RoleNode}
 	n, known := st.Node(nodeID)
 	if known && n.Key == identity.KeyDigest(leaf) {
-		switch now := time.Now(); {
+		switch now := p.c.cfg.Now(); {
 		case n.State == state.Left:
 			who.Role, who.Why = wire.RoleRemoved, state.ErrNodeRemoved.Error()
 		case now.After(leaf.NotAfter) || now.Before(leaf.NotBefore):
@@ -57,11 +56,13 @@ func (p policy) Identify(certs []*x509.Certificate) (wire.Peer, error) {
 	// A node that left may have come back with another key before this node
 	// has heard of it; one that was removed may not.
 	if known && (n.State != state.Left || n.Removed) {
+		m.meet()
 		return wire.Peer{}, fmt.Errorf("node %s shows a key that is not its own", nodeID)
 	}
-	_, expired, err := identity.CheckPeer(leaf, m.trusted(), own.ClusterID, time.Now())
+	_, expired, err := identity.CheckPeer(leaf, m.trusted(), own.ClusterID, p.c.cfg.Now())
 	switch {
 	case err != nil:
+		m.meet()
 		return wire.Peer{}, err
 	case expired:
 		return wire.Peer{}, fmt.Errorf("node %s is not known here and its certificate has expired", nodeID)
@@ -69,10 +70,18 @@ func (p policy) Identify(certs []*x509.Certificate) (wire.Peer, error) {
 	return who, nil
 }
 
+// meet notes that somebody of this cluster came who is not known here: this
+// node may have been away for long.
+func (m *membership) meet() {
+	if !m.stranger.Swap(true) {
+		m.wake()
+	}
+}
+
 // trusted returns the authorities that the state, or else this node's own
 // files, name.
 func (m *membership) trusted() [][]byte {
-	if cas := m.state().Trust.CAs; len(cas) > 0 {
+	if cas := m.newest().Trust.CAs; len(cas) > 0 {
 		return cas
 	}
 	return m.id.Load().CAs

@@ -135,7 +135,7 @@ func (c *Cluster) settleNode(m *membership, n *ring.Node, alive map[string]gossi
 		n.PeerAddr = p.Peer
 	}
 	if n.ID == c.id {
-		n.PeerAddr, n.Incarnation = c.cfg.PeerAddr, c.incarnation
+		n.PeerAddr, n.Incarnation = c.cfg.PeerAddr, c.incarnation.Load()
 		if c.draining.Load() {
 			n.State = ring.Draining
 		}

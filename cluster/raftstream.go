@@ -76,9 +76,9 @@ func (s *raftStream) preface() []byte {
 
 // Dial opens a stream to the node id.
 func (s *raftStream) Dial(ctx context.Context, id string) (net.Conn, error) {
-	addr, ok := s.m.where(id)
+	addr, ok := s.m.awaited(ctx, id)
 	if !ok {
-		return nil, fmt.Errorf("node %s: no address is known", id)
+		return nil, fmt.Errorf("node %s: %w", id, errNoAddress)
 	}
 	conn, err := s.m.c.port.DialNode(ctx, wire.ProtocolRaft, id, addr)
 	if err != nil {
@@ -89,6 +89,19 @@ func (s *raftStream) Dial(ctx context.Context, id string) (net.Conn, error) {
 		return nil, fmt.Errorf("node %s: %w", id, err)
 	}
 	return conn, nil
+}
+
+// awaited is where, and waits a little for a node that joins: it comes soon.
+func (m *membership) awaited(ctx context.Context, id string) (string, bool) {
+	ctx, cancel := context.WithTimeout(ctx, prefaceTimeout)
+	defer cancel()
+	for {
+		addr, ok := m.where(id)
+		if ok || ctx.Err() != nil {
+			return addr, ok
+		}
+		pause(ctx, 20*time.Millisecond)
+	}
 }
 
 func (s *raftStream) introduce(ctx context.Context, conn net.Conn, id string) error {
@@ -152,7 +165,7 @@ func (s *raftStream) answer(conn net.Conn, from string) error {
 		verdict, refusal = prefaceOther, errors.New("another cluster, or not a preface")
 	case s.m.raft == nil:
 		verdict, refusal = prefaceClosed, errors.New("no replicated state here")
-	case s.m.state().ClusterID == "":
+	case s.m.state().ClusterID == "", s.m.raft.Quorum().LastIndex == 0:
 		// Nothing is applied yet: this node takes what comes.
 	case generation != s.m.state().Generation:
 		verdict, refusal = prefaceGeneration, errGeneration

@@ -121,9 +121,18 @@ func (m *membership) rotateCA(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ca, err := identity.NewCA(st.ClusterID, time.Now())
+	ca, err := identity.NewCA(st.ClusterID, m.c.cfg.Now())
 	if err != nil {
 		return err
+	}
+	// Whoever knew the state may know its tokens, and need not ask who is there.
+	for _, t := range st.Tokens {
+		if t.Revoked {
+			continue
+		}
+		if _, err := m.submit(ctx, state.RevokeToken{ID: t.ID}); err != nil {
+			return fmt.Errorf("revoke the tokens of the former authority: %w", err)
+		}
 	}
 	_, err = m.submit(ctx, state.SetTrust{
 		Expect: state.TrustDigest(st.Trust), Trust: state.Trust{CAs: [][]byte{ca.Cert.Raw}, SealedKey: ca.SealKey(sealing)},

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/mccd/mccd/cluster/identity"
@@ -12,6 +13,23 @@ import (
 type rotation struct {
 	version uint64
 	since   time.Time // monotonic
+}
+
+// rotateAfresh rotates the gossip key to one that is made now: the key of a
+// rotation in progress is known to a node that was just removed.
+func (c *Cluster) rotateAfresh(ctx context.Context, what string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*rotationPatience)
+	defer cancel()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for c.State().Gossip.Phase != state.Settled {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("rotate %s: an earlier rotation is in progress: %w", what, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+	return c.Rotate(ctx, what)
 }
 
 // startRotation begins a rotation of the gossip key: a second key is
@@ -47,7 +65,9 @@ func (m *membership) rotateGossip(ctx context.Context, st *state.State) {
 		phase, step = state.Switched, func(r identity.Keyring) (identity.Keyring, error) { return r.Switch(), nil }
 	}
 	if err := m.setKeyring(ctx, st, phase, step); err != nil {
-		m.c.log.Warn("rotate the gossip key", "err", err)
+		if m.complain("rotation") {
+			m.c.log.Warn("rotate the gossip key", "err", err)
+		}
 	}
 }
 

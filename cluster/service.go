@@ -50,6 +50,7 @@ func (s *service) Announce(ctx context.Context, req *clusterv1.AnnounceRequest) 
 		return answer, nil
 	}
 	m.sawGeneration(caller.NodeID, req.GetGeneration())
+	m.book.hear(caller.NodeID)
 	if m.book.put(caller.NodeID, placeFromProto(req.GetAddress())) {
 		m.wake()
 	}
@@ -73,7 +74,11 @@ func (s *service) Submit(ctx context.Context, req *clusterv1.SubmitRequest) (*cl
 	if _, elsewhere := errors.AsType[*consensus.NotLeaderError](err); elsewhere {
 		return nil, status.Error(codes.FailedPrecondition, err.Error())
 	}
-	if err != nil {
+	switch {
+	case res.Err != nil: // applied, and refused
+	case errors.Is(err, consensus.ErrNotApplied):
+		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	case err != nil:
 		return nil, status.Error(codes.Unknown, err.Error())
 	}
 	answer := &clusterv1.SubmitResponse{Index: res.Index, TimeUnix: res.TimeUnix, Revision: res.Revision, Node: res.Node.ID}
@@ -130,7 +135,11 @@ func (s *service) Stage(_ context.Context, req *clusterv1.StageRequest) (*cluste
 	if len(req.GetSealingKey()) != len(identity.SealingKey{}) {
 		return nil, status.Error(codes.InvalidArgument, "a sealing key has 32 bytes")
 	}
-	if err := m.stage(identity.SealingKey(req.GetSealingKey())); err != nil {
+	err := m.stage(identity.SealingKey(req.GetSealingKey()))
+	if errors.Is(err, state.ErrConflict) {
+		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	}
+	if err != nil {
 		s.c.log.Error("stage sealing key", "err", err)
 		return nil, status.Error(codes.Internal, "the key could not be kept")
 	}

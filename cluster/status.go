@@ -75,6 +75,9 @@ func (c *Cluster) ClusterStatus(context.Context) (state.ClusterStatus, error) {
 	} else {
 		m.raftStatus(st, &s, voters)
 	}
+	if s.Join == nil && m.entering.Load() {
+		s.Join = &state.JoinStatus{Step: "waiting for its place in the cluster"}
+	}
 	owned := ownedShares(v)
 	for _, n := range st.Nodes {
 		ns := state.NodeStatus{Node: n, Self: n.ID == c.id, Voter: voters[n.ID], Leader: n.ID != "" && n.ID == s.LeaderID, Owned: owned[n.ID]}

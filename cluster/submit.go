@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -21,7 +20,7 @@ const submitTimeout = 1800 * time.Millisecond
 
 // submit has cmd written and returns what became of it; an error of package
 // state tells that it was refused, state.ErrNoQuorum that nothing was written,
-// consensus.ErrUnknownOutcome that it may have been.
+// state.ErrUnknownOutcome that it may have been.
 func (m *membership) submit(ctx context.Context, cmd state.Command) (state.Result, error) {
 	if m.raft == nil {
 		return state.Result{}, state.ErrNoCluster
@@ -54,16 +53,20 @@ func (m *membership) try(ctx context.Context, cmd state.Command) (state.Result, 
 	res, err := m.raft.Apply(ctx, cmd)
 	notLeader, elsewhere := errors.AsType[*consensus.NotLeaderError](err)
 	switch {
-	case err == nil:
+	case err == nil, res.Err != nil:
 		return res, nil
+	case errors.Is(err, consensus.ErrNotApplied):
+		return res, fmt.Errorf("%w: %w", errNotLeader, err)
+	case errors.Is(err, consensus.ErrUnknownOutcome):
+		return res, fmt.Errorf("%w: %w", state.ErrUnknownOutcome, err)
 	case !elsewhere:
 		return res, err
 	case notLeader.Leader == "" || notLeader.Leader == m.c.id:
 		return res, fmt.Errorf("%w: %w", errNotLeader, err)
 	}
-	client, err := m.node(notLeader.Leader)
+	client, err := m.reached(ctx, notLeader.Leader)
 	if err != nil {
-		return res, fmt.Errorf("%w: %w", errNotLeader, err)
+		return res, fmt.Errorf("%w: leader %s: %w", errNotLeader, m.nameOf(notLeader.Leader), err)
 	}
 	raw, err := state.Encode(cmd, 0)
 	if err != nil {
@@ -78,16 +81,15 @@ func (m *membership) try(ctx context.Context, cmd state.Command) (state.Result, 
 			res.Err = state.FromCode(answer.GetCode(), answer.GetText())
 		}
 		return res, nil
-	case code == codes.FailedPrecondition, code == codes.Unimplemented, code == codes.PermissionDenied,
-		code == codes.Unavailable && neverSent(err):
-		return res, fmt.Errorf("%w: leader %s: %s", errNotLeader, notLeader.Leader, status.Convert(err).Message())
+	case code == codes.PermissionDenied && status.Convert(err).Message() == state.ErrNodeRemoved.Error():
+		m.noteRefusal(err)
+		return res, state.ErrNodeRemoved
+	case code == codes.FailedPrecondition, code == codes.Unimplemented, code == codes.PermissionDenied:
+		return res, fmt.Errorf("%w: leader %s: %s", errNotLeader, m.nameOf(notLeader.Leader), status.Convert(err).Message())
 	default:
-		return res, fmt.Errorf("%w: leader %s: %s", consensus.ErrUnknownOutcome, notLeader.Leader, status.Convert(err).Message())
+		return res, fmt.Errorf("%w: leader %s: %s", state.ErrUnknownOutcome, m.nameOf(notLeader.Leader), status.Convert(err).Message())
 	}
 }
-
-// neverSent reports whether a call failed before anything left this node.
-func neverSent(err error) bool { return strings.Contains(err.Error(), "while dialing") }
 
 // noQuorum says why nothing can be written.
 func (m *membership) noQuorum(cause error) error {
@@ -98,8 +100,12 @@ func (m *membership) noQuorum(cause error) error {
 			alive++
 		}
 	}
-	return fmt.Errorf("%w: %d of %d voters answer here (%w); downloads go on; bring voters back, or see mccd recover",
-		state.ErrNoQuorum, alive, len(q.Voters), cause)
+	why := "no leader is known"
+	if q.HasLeader {
+		why = cause.Error()
+	}
+	return fmt.Errorf("%w: %d of %d voters answer here: %s; downloads go on; bring voters back, or see mccd recover",
+		state.ErrNoQuorum, alive, len(q.Voters), why)
 }
 
 // read returns the state as it is now, linearizable: asked of the leader.
@@ -128,9 +134,9 @@ func (m *membership) tryRead(ctx context.Context) (*state.State, error) {
 	if !elsewhere || notLeader.Leader == "" || notLeader.Leader == m.c.id {
 		return st, err
 	}
-	client, err := m.node(notLeader.Leader)
+	client, err := m.reached(ctx, notLeader.Leader)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("leader %s: %w", m.nameOf(notLeader.Leader), err)
 	}
 	answer, err := client.Read(ctx, &clusterv1.ReadRequest{})
 	if err != nil {
