@@ -8,7 +8,7 @@ import (
 
 // PurgeMark kills what was resolved before it.
 type PurgeMark struct {
-	// Index orders the marks of one recovery generation.
+	// Index orders marks, those of all recovery generations alike.
 	Index uint64
 	// ID names the mark for ever: 16 lower-case hexadecimal digits.
 	ID string
@@ -141,10 +141,10 @@ func (p *Purges) Marks() []PurgeMark {
 	return p.marks
 }
 
-// Index returns s as an index of p's cluster and generation: 0 for a stamp of
-// another.
+// Index returns s as an index of p's cluster: 0 for a stamp of another. Marks
+// of a later generation are beyond all stamps of an earlier one.
 func (p *Purges) Index(s Stamp) uint64 {
-	if p == nil || s.Cluster != p.stamp.Cluster || s.Generation != p.stamp.Generation {
+	if p == nil || s.Cluster != p.stamp.Cluster {
 		return 0
 	}
 	return s.Index

@@ -336,7 +336,9 @@ func TestPurges(t *testing.T) {
 	b := founded(t)
 	b.must(Admit{TokenHash: hash(1), Node: node(2)})
 	b.must(Activate{ID: id(2)})
-	mark := func(n int) Purge { return Purge{PurgeMark{ID: fmt.Sprintf("%016x", n), Host: "h", Path: "/p"}} }
+	mark := func(n int) Purge {
+		return Purge{PurgeMark{ID: fmt.Sprintf("%016x", n), Host: "h", Path: fmt.Sprintf("/p%d", n)}}
+	}
 	first := b.must(mark(1))
 	b.same(mark(1))
 	second := b.must(mark(2))
@@ -348,20 +350,35 @@ func TestPurges(t *testing.T) {
 	b.must(AckPurges{ID: id(1), Index: second.Index})
 	b.same(AckPurges{ID: id(1), Index: second.Index})
 	b.must(AckPurges{ID: id(2), Index: first.Index})
-	if len(b.s.Purge.Marks) != 1 || b.s.Purge.Marks[0].Index != second.Index {
-		t.Errorf("got %+v", b.s.Purge)
-	}
 	b.refused(AckPurges{ID: id(9), Index: 1}, ErrNodeUnknown)
+	if len(b.s.Purge.Marks) != 2 || b.s.Purge.Dropped != 0 {
+		t.Errorf("marks go while there is room: %+v", b.s.Purge)
+	}
+	again := mark(3)
+	again.Mark.Path = "/p1"
+	third := b.must(again)
+	if m := b.s.Purge.Marks; len(m) != 2 || m[1].ID != again.Mark.ID || m[1].Index != third.Index || b.s.Purge.Dropped != 0 {
+		t.Errorf("the same scope again: %+v", b.s.Purge)
+	}
+	for i := len(b.s.Purge.Marks); i < keptMarks; i++ {
+		b.must(mark(100 + i))
+	}
+	b.must(mark(10))
+	if len(b.s.Purge.Marks) != keptMarks+1 || b.s.Purge.Dropped != 0 {
+		t.Errorf("%d marks, dropped %d: one goes that is needed", len(b.s.Purge.Marks), b.s.Purge.Dropped)
+	}
 	// The node that has not acknowledged leaves: nobody else has to.
 	b.must(RemoveNode{ID: id(2)})
-	if len(b.s.Purge.Marks) != 0 || b.s.Purge.Index != second.Index {
-		t.Errorf("got %+v", b.s.Purge)
+	if len(b.s.Purge.Marks) != keptMarks || b.s.Purge.Dropped != second.Index {
+		t.Errorf("%d marks, dropped %d, want %d", len(b.s.Purge.Marks), b.s.Purge.Dropped, second.Index)
 	}
-	b.must(mark(4))
 	b.now += markSeconds + 1
-	b.must(mark(5))
-	if len(b.s.Purge.Marks) != 1 {
-		t.Errorf("got %+v", b.s.Purge)
+	b.must(mark(11))
+	if len(b.s.Purge.Marks) != keptMarks || b.s.Purge.Dropped != third.Index {
+		t.Errorf("%d marks, dropped %d, want %d", len(b.s.Purge.Marks), b.s.Purge.Dropped, third.Index)
+	}
+	if purgeIndex(2, 1) <= purgeIndex(1, 1<<39) || purgeIndex(1, 7) != 7 {
+		t.Error("marks of a later generation are not beyond those of an earlier one")
 	}
 }
 

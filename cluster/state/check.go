@@ -26,6 +26,7 @@ const (
 	maxGates     = 256
 	maxTLSKeys   = 1000
 	maxMarks     = 10_000
+	keptMarks    = 256 // over it those that nobody needs go, the oldest first
 	maxPins      = 10_000
 	maxJobs      = 1000
 

@@ -114,7 +114,8 @@ type SetTLSKey struct{ Key TLSKey }
 type Purge struct{ Mark PurgeMark }
 
 // AckPurges tells that a node holds nothing older than the marks up to Index.
-// A mark goes once every member has acknowledged it, or after 30 days.
+// Where there are too many, a mark may go once every member has acknowledged it,
+// or after 30 days.
 type AckPurges struct {
 	ID    string
 	Index uint64

@@ -23,10 +23,20 @@ func (t *change) purge(c Purge) error {
 	if len(t.Purge.Marks) >= maxMarks {
 		return invalid("%d purges that not every node has acknowledged: purge by prefix", maxMarks)
 	}
-	m.Index, m.CreatedUnix, m.Acked = t.index, t.now, nil
-	t.Purge.Marks = append(slices.Clone(t.Purge.Marks), m)
-	t.Purge.Index, t.changed = t.index, true
+	m.Index, m.CreatedUnix, m.Acked = purgeIndex(t.Generation, t.index), t.now, nil
+	// One of the same scope has nothing to say any more.
+	marks := slices.DeleteFunc(slices.Clone(t.Purge.Marks), func(old PurgeMark) bool {
+		return old.Host == m.Host && old.Path == m.Path && old.Prefix == m.Prefix
+	})
+	t.Purge.Marks = append(marks, m)
+	t.Purge.Index, t.changed = m.Index, true
 	return nil
+}
+
+// purgeIndex returns the index of a mark: beyond all of earlier generations,
+// whose Raft indexes may have been higher.
+func purgeIndex(generation uint32, index uint64) uint64 {
+	return uint64(max(1, generation)-1)<<40 | index
 }
 
 func (t *change) ackPurges(c AckPurges) error {
@@ -51,21 +61,27 @@ func (t *change) ackPurges(c AckPurges) error {
 	return nil
 }
 
-// forgetMarks drops the marks that every member has acknowledged, and those
-// that are too old.
+// forgetMarks drops, where there are too many, the marks that every member has
+// acknowledged, and those that are too old, the oldest first.
 func (t *change) forgetMarks() {
-	if len(t.Purge.Marks) == 0 {
+	excess := len(t.Purge.Marks) - keptMarks
+	if excess <= 0 {
 		return
 	}
 	members := t.Members()
-	marks := slices.DeleteFunc(slices.Clone(t.Purge.Marks), func(m PurgeMark) bool {
-		if t.now-m.CreatedUnix > markSeconds {
-			return true
-		}
-		return !slices.ContainsFunc(members, func(n Node) bool {
+	needed := func(m PurgeMark) bool {
+		return t.now-m.CreatedUnix <= markSeconds && slices.ContainsFunc(members, func(n Node) bool {
 			_, acked := slices.BinarySearch(m.Acked, n.ID)
 			return !acked
 		})
+	}
+	marks := slices.DeleteFunc(slices.Clone(t.Purge.Marks), func(m PurgeMark) bool {
+		if excess <= 0 || needed(m) {
+			return false
+		}
+		excess--
+		t.Purge.Dropped = max(t.Purge.Dropped, m.Index)
+		return true
 	})
 	t.Purge.Marks = own(marks)
 }

@@ -134,11 +134,11 @@ func tlsKeyFrom(p *clusterv1.TLSKeyRecord) TLSKey {
 }
 
 func purgesTo(p Purges) *clusterv1.PurgeRecord {
-	return &clusterv1.PurgeRecord{Index: p.Index, Marks: each(p.Marks, markTo)}
+	return &clusterv1.PurgeRecord{Index: p.Index, Dropped: p.Dropped, Marks: each(p.Marks, markTo)}
 }
 
 func purgesFrom(p *clusterv1.PurgeRecord) Purges {
-	return Purges{Index: p.GetIndex(), Marks: each(p.GetMarks(), markFrom)}
+	return Purges{Index: p.GetIndex(), Dropped: p.GetDropped(), Marks: each(p.GetMarks(), markFrom)}
 }
 
 func markTo(m PurgeMark) *clusterv1.PurgeMarkRecord {

@@ -175,17 +175,22 @@ type TLSKey struct {
 	SealedKey []byte
 }
 
-// Purges is the purge index and the marks that are still needed.
+// Purges is the purge index and the marks, oldest first. Marks stay while there
+// is room for them, also when all have acknowledged them: who returns, or joins
+// with content, is judged by them.
 type Purges struct {
 	// Index is that of the newest mark, 0 before the first.
 	Index uint64
-	Marks []PurgeMark
+	// Dropped is that of the newest mark that has gone, 0 = none has: what is
+	// older can no longer be judged.
+	Dropped uint64
+	Marks   []PurgeMark
 }
 
 // PurgeMark kills what was resolved before it.
 type PurgeMark struct {
-	// Index orders marks within one recovery generation; ID is 16 random
-	// hexadecimal digits and names it for ever.
+	// Index orders marks, those of all recovery generations alike; ID is 16
+	// random hexadecimal digits and names it for ever.
 	Index uint64
 	ID    string
 	// Host is the origin's, empty = every host; Path a raw path, a prefix

@@ -1076,8 +1076,10 @@ type PurgeRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// That of the newest mark, 0 before the first.
 	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
-	// The marks that are still needed, oldest first.
-	Marks         []*PurgeMarkRecord `protobuf:"bytes,2,rep,name=marks,proto3" json:"marks,omitempty"`
+	// The marks, oldest first.
+	Marks []*PurgeMarkRecord `protobuf:"bytes,2,rep,name=marks,proto3" json:"marks,omitempty"`
+	// That of the newest mark that has gone, 0 = none has.
+	Dropped       uint64 `protobuf:"varint,3,opt,name=dropped,proto3" json:"dropped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1126,10 +1128,17 @@ func (x *PurgeRecord) GetMarks() []*PurgeMarkRecord {
 	return nil
 }
 
+func (x *PurgeRecord) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
 // PurgeMarkRecord kills what was resolved before it.
 type PurgeMarkRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Orders marks within one recovery generation.
+	// Orders marks, those of all recovery generations alike.
 	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	// 16 hexadecimal digits: its name for ever.
 	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
@@ -1500,10 +1509,11 @@ const file_mccd_cluster_v1_state_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
 	"\bcert_pem\x18\x02 \x01(\fR\acertPem\x12\x1d\n" +
 	"\n" +
-	"sealed_key\x18\x03 \x01(\fR\tsealedKey\"[\n" +
+	"sealed_key\x18\x03 \x01(\fR\tsealedKey\"u\n" +
 	"\vPurgeRecord\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x126\n" +
-	"\x05marks\x18\x02 \x03(\v2 .mccd.cluster.v1.PurgeMarkRecordR\x05marks\"\xb0\x01\n" +
+	"\x05marks\x18\x02 \x03(\v2 .mccd.cluster.v1.PurgeMarkRecordR\x05marks\x12\x18\n" +
+	"\adropped\x18\x03 \x01(\x04R\adropped\"\xb0\x01\n" +
 	"\x0fPurgeMarkRecord\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
