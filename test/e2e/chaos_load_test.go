@@ -32,8 +32,10 @@ type load struct {
 	// down are the times in which a node's clients may fail, by address; one
 	// that has not ended is open.
 	down map[string][]outage
-	// away are nodes that are not asked.
-	away map[string]bool
+	// asked are the nodes that clients choose from, turns how often each client
+	// has chosen.
+	asked []*process.Node
+	turns []int
 }
 
 type outage struct{ from, to time.Time }
@@ -42,23 +44,23 @@ type outage struct{ from, to time.Time }
 func (b *bed) download(clients int, seed uint64, objects ...*herd.Object) *load {
 	l := &load{
 		b: b, begun: time.Now(), ending: make(chan struct{}), objects: objects,
-		down: map[string][]outage{}, away: map[string]bool{},
+		down: map[string][]outage{}, asked: slices.Clone(b.Nodes), turns: make([]int, clients),
 	}
 	for i := range clients {
 		rnd := rand.New(rand.NewPCG(seed, 1<<32+uint64(i)))
-		l.wg.Go(func() { l.run(rnd) })
+		l.wg.Go(func() { l.run(i, rnd) })
 	}
 	return l
 }
 
-func (l *load) run(rnd *rand.Rand) {
+func (l *load) run(client int, rnd *rand.Rand) {
 	for {
 		select {
 		case <-l.ending:
 			return
 		default:
 		}
-		o, nodes := l.choose(rnd)
+		o, nodes := l.choose(client, rnd)
 		c := &herd.Client{Nodes: nodes, Rate: loadPace}
 		plan := o.Pieces()
 		if rnd.IntN(2) == 0 {
@@ -72,16 +74,14 @@ func (l *load) run(rnd *rand.Rand) {
 }
 
 // choose returns an object and the nodes of one client, the one it asks first.
-func (l *load) choose(rnd *rand.Rand) (*herd.Object, []string) {
+func (l *load) choose(client int, rnd *rand.Rand) (*herd.Object, []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.turns[client]++
 	var nodes []string
-	for _, n := range l.b.Nodes {
-		if !l.away[n.Addr] {
-			nodes = append(nodes, n.Addr)
-		}
+	for _, i := range rnd.Perm(len(l.asked)) {
+		nodes = append(nodes, l.asked[i].Addr)
 	}
-	rnd.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 	return l.objects[rnd.IntN(len(l.objects))], nodes
 }
 
@@ -92,12 +92,25 @@ func (l *load) add(objects ...*herd.Object) {
 	l.objects = append(l.objects, objects...)
 }
 
-// only has the clients ask no other nodes than these.
+// only has the clients ask these nodes and no other, and waits until none asks
+// any other.
 func (l *load) only(nodes ...*process.Node) {
+	l.b.Helper()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, n := range l.b.Nodes {
-		l.away[n.Addr] = !slices.Contains(nodes, n)
+	l.asked = slices.Clone(nodes)
+	before := slices.Clone(l.turns)
+	l.mu.Unlock()
+	if _, err := l.b.within(electLimit, func(context.Context) error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for i := range before {
+			if l.turns[i] == before[i] {
+				return fmt.Errorf("client %d still reads", i)
+			}
+		}
+		return nil
+	}); err != nil {
+		l.b.Fatal(err)
 	}
 }
 

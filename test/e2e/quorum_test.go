@@ -17,14 +17,14 @@ import (
 const refusalTime = 2 * time.Second
 
 // cannotWrite fails the test unless a write by each node fails in time, with
-// the reason, and its status says so too.
-func (b *bed) cannotWrite(nodes ...*process.Node) {
+// the reason, and its status says so too once it counts this many alive.
+func (b *bed) cannotWrite(alive int, nodes ...*process.Node) {
 	b.Helper()
 	for _, n := range nodes {
 		// Until this node misses the leader, a write may still wait for it.
 		if _, err := b.within(electLimit, func(ctx context.Context) error {
 			s, err := n.Status(ctx)
-			if err == nil && (s.Cluster.Quorum.OK || s.Cluster.Quorum.Reason == "" || s.Alive() != len(b.Running())) {
+			if err == nil && (s.Cluster.Quorum.OK || s.Cluster.Quorum.Reason == "" || s.Alive() != alive) {
 				err = fmt.Errorf("%d alive, quorum %+v", s.Alive(), s.Cluster.Quorum)
 			}
 			return err
@@ -119,7 +119,7 @@ func TestThreeOfFiveDead(t *testing.T) {
 	load := b.download(6, s, warm...)
 	dead, alive := b.split(3)
 	b.kill(load, dead...)
-	b.cannotWrite(alive...)
+	b.cannotWrite(2, alive...)
 
 	// Hits and fills, at both.
 	hits := b.origin.Ledger().Bytes("")
@@ -146,7 +146,7 @@ func TestThreeOfFiveDead(t *testing.T) {
 	fresh := b.objectsNamed("fresh", 1, chaosObject)
 	b.read(fresh[0], again.Index, fresh[0].Whole())
 	b.onceEach(append(fresh, cold...))
-	b.cannotWrite(again)
+	b.cannotWrite(2, again)
 
 	b.recover(alive[0], alive[1])
 	after := before + 100
@@ -226,7 +226,7 @@ func TestTwoNodes(t *testing.T) {
 	b.agree(agreeLimit, 1)
 
 	b.kill(load, voter)
-	b.cannotWrite(follower)
+	b.cannotWrite(1, follower)
 	more := b.objectsNamed("without-voter", 1, chaosObject)
 	b.read(more[0], follower.Index, more[0].Whole())
 	load.end()

@@ -1,0 +1,127 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// network is hosts of the test's own: a network namespace for each node, all
+// on one bridge with the test, its clients and its origin.
+type network struct {
+	*testing.T
+	prefix string
+	bridge string
+}
+
+// nowhere is a hardware address that no host has: what is sent there is lost
+// without a word, as in a network that is cut.
+const nowhere = "02:00:00:00:00:00"
+
+// newNetwork makes hosts for nodes; it skips the test where that needs what
+// this machine or user has not.
+func newNetwork(t *testing.T, hosts int) *network {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts processes; not with -short")
+	}
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		t.Skip("SKIPPED: needs Linux and root, to make network namespaces")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("SKIPPED: needs the program ip (iproute2), to make network namespaces")
+	}
+	n := &network{T: t, prefix: fmt.Sprintf("mccd%d-", os.Getpid()), bridge: fmt.Sprintf("mccd%d", os.Getpid())}
+	t.Cleanup(n.remove)
+	if err := n.build(hosts); err != nil {
+		t.Skipf("SKIPPED: make network namespaces: %v", err)
+	}
+	return n
+}
+
+func (n *network) build(hosts int) error {
+	steps := [][]string{
+		{"link", "add", n.bridge, "type", "bridge"},
+		{"addr", "add", n.testIP() + "/24", "dev", n.bridge},
+		{"link", "set", n.bridge, "up"},
+	}
+	for i := range hosts {
+		host, port := n.host(i), fmt.Sprintf("%sp%d", n.bridge, i)
+		steps = append(steps, [][]string{
+			{"netns", "add", host},
+			{"link", "add", port, "type", "veth", "peer", "name", "net0", "netns", host},
+			{"link", "set", port, "master", n.bridge, "up"},
+			{"-n", host, "addr", "add", n.ip(i) + "/24", "dev", "net0"},
+			{"-n", host, "link", "set", "net0", "up"},
+			{"-n", host, "link", "set", "lo", "up"},
+		}...)
+	}
+	for _, step := range steps {
+		if err := run(step...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *network) remove() {
+	out, err := exec.Command("ip", "-o", "netns", "list").Output()
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(out)) {
+		if fields := strings.Fields(line); len(fields) > 0 && strings.HasPrefix(fields[0], n.prefix) {
+			_ = run("netns", "del", fields[0])
+		}
+	}
+	_ = run("link", "del", n.bridge)
+}
+
+// run runs ip.
+func run(args ...string) error {
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+func (n *network) host(i int) string { return fmt.Sprintf("%s%d", n.prefix, i+1) }
+func (n *network) ip(i int) string   { return fmt.Sprintf("10.213.77.%d", i+1) }
+func (n *network) testIP() string    { return "10.213.77.254" }
+
+// place is process.Config's Host.
+func (n *network) place(i int) (ip string, wrap []string) {
+	return n.ip(i), []string{"ip", "netns", "exec", n.host(i)}
+}
+
+// cut loses whatever the hosts of one side send to those of the other, and the
+// other way round, until mend. The test reaches all of them.
+func (n *network) cut(a, b []int) {
+	n.Helper()
+	n.neighbours(a, b, func(host, ip string) []string {
+		return []string{"-n", host, "neigh", "replace", ip, "lladdr", nowhere, "dev", "net0", "nud", "permanent"}
+	})
+}
+
+func (n *network) mend(a, b []int) {
+	n.Helper()
+	n.neighbours(a, b, func(host, ip string) []string {
+		return []string{"-n", host, "neigh", "del", ip, "dev", "net0"}
+	})
+}
+
+func (n *network) neighbours(a, b []int, step func(host, ip string) []string) {
+	n.Helper()
+	for _, i := range a {
+		for _, k := range b {
+			for _, args := range [][]string{step(n.host(i), n.ip(k)), step(n.host(k), n.ip(i))} {
+				if err := run(args...); err != nil {
+					n.Fatal(err)
+				}
+			}
+		}
+	}
+}
