@@ -83,13 +83,7 @@ func (n *Node) gossipAdvertise() (string, error) {
 
 // handOver gives what only this node holds to others before it leaves.
 func (n *Node) handOver(ctx context.Context) error {
-	giver, ok := any(n.filler).(interface {
-		HandOver(ctx context.Context, progress func(done, total int64)) error
-	})
-	if !ok {
-		return nil
-	}
-	return giver.HandOver(ctx, func(done, total int64) {
+	return n.filler.HandOver(ctx, func(done, total int64) {
 		n.log.Info("hand over before leaving", "done", done, "total", total)
 	})
 }

@@ -39,6 +39,7 @@ type Node struct {
 	store     *disk.Store
 	origin    *origin.Client
 	cluster   *cluster.Cluster
+	purges    *purges
 	filler    *peer.Filler
 	gateway   *gateway.Gateway
 	ops       *ops.Server
@@ -165,13 +166,14 @@ func (n *Node) buildCluster() error {
 		return err
 	}
 	n.onClose(n.cluster.Close)
+	n.purges = &purges{cluster: n.cluster}
 	n.origin, err = n.newOrigin()
 	if err != nil {
 		return err
 	}
 	n.onClose(n.origin.Close)
 	n.filler, err = peer.New(peer.Config{
-		Store: n.store, Records: n.store, Origin: n.origin, Placement: n.cluster, Catalogue: n.catalogue,
+		Store: n.store, Records: n.store, Origin: n.origin, Placement: n.cluster, Catalogue: n.catalogue, Purges: n.purges.now,
 		Registrar: n.cluster.Registrar(), Sever: n.cluster.Sever,
 		Dial: n.cluster.DialNode, ClientCredentials: n.cluster.Port().DialCredentials(),
 		Silence: n.cfg.Timeouts.PeerSilence, Heartbeat: n.cfg.Timeouts.PeerHeartbeat,

@@ -1,0 +1,94 @@
+package node
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/mccd/mccd/cluster"
+	"github.com/mccd/mccd/cluster/state"
+	"github.com/mccd/mccd/peer"
+	"github.com/mccd/mccd/storage"
+)
+
+// sweepInterval is how soon a purge is followed by the removal of what it
+// killed; what it killed is not served from the moment the node knows of it.
+const sweepInterval = 200 * time.Millisecond
+
+// purges gives the fill the purges of the cluster's state.
+type purges struct {
+	cluster *cluster.Cluster
+	last    atomic.Pointer[purgesOf]
+}
+
+// purgesOf are the purges of one state.
+type purgesOf struct {
+	cluster    string
+	generation uint32
+	index      uint64
+	purges     *storage.Purges
+}
+
+// now returns the purges in force; nil in no cluster.
+func (p *purges) now() *storage.Purges {
+	st := p.cluster.State()
+	if st.ClusterID == "" {
+		return nil
+	}
+	last := p.last.Load()
+	if last != nil && last.cluster == st.ClusterID && last.generation == st.Generation && last.index == st.Purge.Index &&
+		len(last.purges.Marks()) == len(st.Purge.Marks) {
+		return last.purges
+	}
+	marks := make([]storage.PurgeMark, len(st.Purge.Marks))
+	for i, m := range st.Purge.Marks {
+		marks[i] = storage.PurgeMark{Index: m.Index, ID: m.ID, Host: m.Host, Path: m.Path, Prefix: m.Prefix}
+	}
+	next := &purgesOf{
+		cluster: st.ClusterID, generation: st.Generation, index: st.Purge.Index,
+		purges: storage.NewPurges(st.ClusterID, st.Generation, st.Purge.Index, st.Purge.Dropped, marks),
+	}
+	p.last.Store(next)
+	return next.purges
+}
+
+// sweep removes what was purged and tells the cluster so, until ctx is done.
+func (p *purges) sweep(ctx context.Context, filler *peer.Filler, self string) error {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	var swept *storage.Purges
+	for {
+		if now := p.now(); now != nil && now != swept {
+			index, err := filler.Purged(ctx)
+			if err == nil && !acknowledged(p.cluster.State(), self, index) {
+				err = p.cluster.AckPurges(ctx, index)
+			}
+			if err == nil {
+				swept = now
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// acknowledged reports whether st lacks nothing of an acknowledgement of the
+// marks up to index by the node id.
+func acknowledged(st *state.State, id string, index uint64) bool {
+	for _, m := range st.Purge.Marks {
+		if m.Index > index {
+			continue
+		}
+		found := false
+		for _, acked := range m.Acked {
+			found = found || acked == id
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
