@@ -60,8 +60,7 @@ func (c Config) settings(n *Node) map[string]any {
 		"origins":      c.Origins,
 		"log":          map[string]any{"level": "info", "format": "text"},
 		"access_log":   filepath.Join(n.Dir, "access.log"),
-		// Nodes here have no network between them, and tests wait for elections.
-		"timeouts": map[string]any{"raft_heartbeat": "500ms", "raft_election": "500ms"},
+		"timeouts":     map[string]any{},
 	}
 	for key, addr := range n.listens() {
 		m[key] = addr

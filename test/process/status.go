@@ -35,6 +35,9 @@ func (s *Status) Active() int {
 	return s.count(func(m *admin.Node) bool { return m.Stage == "active" || m.Stage == "draining" })
 }
 
+// Voters returns how many nodes have a vote.
+func (s *Status) Voters() int { return s.count(func(m *admin.Node) bool { return m.Voter }) }
+
 func (s *Status) count(which func(*admin.Node) bool) int {
 	count := 0
 	for i := range s.Nodes {
