@@ -300,7 +300,7 @@ func (f *Filler) current(ctx context.Context, req storage.Request) (o *storage.O
 	if err == nil {
 		return fresh, q.brought.Load(), nil
 	}
-	if o != nil && !refuted && mayServeStale(o, req.Rule, err) {
+	if o != nil && !refuted && mayServeStale(o, req.Rule, err) && f.judge(o, true) != nil {
 		f.metrics.resolves.WithLabelValues("stale").Inc()
 		return o, nil, nil
 	}

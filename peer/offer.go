@@ -119,7 +119,7 @@ func (f *Filler) takeOffered(ctx context.Context, caller string, m *peerv1.Offer
 	if err != nil {
 		return err
 	}
-	if m.GetCurrent() && f.dead(o) || !m.GetCurrent() && !f.unmarked(o) {
+	if f.killed(o, m.GetCurrent()) {
 		return errPurged
 	}
 	if m.GetCurrent() {
@@ -151,6 +151,10 @@ func (f *Filler) takeOffered(ctx context.Context, caller string, m *peerv1.Offer
 		if err != nil {
 			return err
 		}
+	}
+	if f.sweeper != nil && f.killed(o, m.GetCurrent()) {
+		// Purged meanwhile, by a purge that may not have found it.
+		return errors.Join(errPurged, f.sweeper.DropChunk(ctx, key, nil))
 	}
 	f.untold(key)
 	return nil

@@ -36,7 +36,7 @@ func (f *Filler) purges() *storage.Purges {
 		return k.keyed
 	}
 	k := &keyedPurges{src: src, keyed: src.Keyed(f.keyHost)}
-	if src != nil {
+	if src != nil && f.sweeper != nil {
 		// New drives held nothing before: what they come to hold is judged as
 		// it comes.
 		first := src.Stamp()
@@ -110,6 +110,15 @@ func (f *Filler) unmarked(o *storage.Object) bool {
 	}
 	m, ok := p.Latest(f.scope(o))
 	return !ok || o.Version.Mark == m.ID
+}
+
+// killed reports whether what another node offers is dead: its record, or a
+// version without one.
+func (f *Filler) killed(o *storage.Object, current bool) bool {
+	if current {
+		return f.dead(o)
+	}
+	return !f.unmarked(o)
 }
 
 // vouch returns o with this node's stamp, for a peer to go by.

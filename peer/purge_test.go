@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -323,5 +324,110 @@ func TestPurgeUnknownToPeer(t *testing.T) {
 		}
 		p.set(markOf(path), behind)
 		c.want("good", path, behind)
+	}
+}
+
+// A response that has begun ends with the bytes of its version that are there,
+// or without the rest: what the origin sends after a purge is not joined to it.
+func TestPurgeWhileReading(t *testing.T) {
+	var p purging
+	p.set(none(testCluster), 0, 1)
+	c := newCluster(t, 2, p.tune)
+	path := c.pathOf(0, 1)
+	const size = 2 * storage.ChunkSize
+	add := func(version string) {
+		c.origin.Add(faultorigin.Object{Path: path, Size: size, Version: version, Header: http.Header{
+			"Etag": {`"same"`}, "Cache-Control": {"max-age=86400"},
+		}})
+	}
+	add("poison")
+	ctx := within(t, 60e9)
+	for node := range 2 {
+		p.set(none(testCluster), 0, 1)
+		req := c.request(path, piece(0))
+		content, err := c.nodes[node].Open(ctx, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, rest := storage.Span{End: storage.BlockSize}, storage.Span{Off: size - storage.PieceSize, End: size}
+		if _, err := c.nodes[node].readFrom(ctx, content, first, "poison"); err != nil {
+			t.Fatal(err)
+		}
+		add("good")
+		p.set(markOf(path), 0, 1)
+		if n, err := c.nodes[node].readFrom(ctx, content, first, "poison"); err != nil || n != first.Len() {
+			t.Errorf("node %d: what is there: %d bytes, %v", node, n, err)
+		}
+		if n, err := c.nodes[node].readFrom(ctx, content, rest, "poison"); !errors.Is(err, storage.ErrVersionGone) || n != 0 {
+			t.Errorf("node %d: what is not there: %d bytes, %v", node, n, err)
+		}
+		content.Close()
+		for i := range 2 {
+			if _, err := c.nodes[i].read(ctx, c.request(path, storage.Span{End: size}), "good"); err != nil {
+				t.Errorf("node %d: %v", i, err)
+			}
+		}
+		c.acknowledge(5, 0, 1)
+		path = c.pathOf(1, 0)
+		add("poison")
+	}
+}
+
+// A download that began with the version before the present one is not resumed
+// with bytes that were purged.
+func TestPurgeOfVersionBefore(t *testing.T) {
+	var p purging
+	p.set(none(testCluster), 0)
+	c := newCluster(t, 1, p.tune)
+	path := c.path(0)
+	ctx := within(t, 60e9)
+	for i, size := range []int64{purgedSize, purgedSize + 1} {
+		c.origin.Add(faultorigin.Object{Path: path, Size: size, Version: string(rune('1' + i))})
+		req := c.request(path, storage.Span{End: size})
+		req.Rule = &storage.Rule{}
+		*req.Rule = *c.rule
+		req.Rule.AlwaysRevalidate = []string{"*"}
+		if _, err := c.nodes[0].read(ctx, req, string(rune('1'+i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resume := c.request(path, storage.Span{Off: storage.BlockSize, End: purgedSize})
+	resume.Total = purgedSize
+	if _, err := c.nodes[0].read(ctx, resume, "1"); err != nil {
+		t.Fatalf("a resume before the purge: %v", err)
+	}
+	p.set(markOf(path), 0)
+	for range 2 {
+		if _, err := c.nodes[0].read(ctx, resume, "1"); !errors.Is(err, storage.ErrVersionGone) {
+			t.Errorf("a resume after the purge: %v", err)
+		}
+		c.acknowledge(5, 0)
+	}
+	if c.keeps(0, path, "") {
+		t.Error("versions from before the purge are kept")
+	}
+}
+
+// After a recovery the stamps of the generation before count on: nothing is
+// fetched again that was not purged.
+func TestPurgeAfterRecovery(t *testing.T) {
+	var p purging
+	p.set(storage.NewPurges(testCluster, 1, 9, 7, nil), 0)
+	c := newCluster(t, 1, p.tune)
+	path := c.path(0)
+	c.poison(path)
+	c.want("poison", path, 0)
+	c.acknowledge(9, 0)
+	c.heal(path)
+	p.set(storage.NewPurges(testCluster, 2, 9, 7, nil), 0)
+	c.nodes[0].stop()
+	c.nodes[0].again(p.tune)
+	c.want("poison", path, 0)
+	const later = 1<<40 | 3 // beyond all of the first generation
+	p.set(storage.NewPurges(testCluster, 2, later, 7, []storage.PurgeMark{{Index: later, ID: testMark, Path: path}}), 0)
+	c.want("good", path, 0)
+	c.acknowledge(later, 0)
+	if c.keeps(0, path, "") {
+		t.Error("the old bytes are kept")
 	}
 }

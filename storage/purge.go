@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // PurgeMark kills what was resolved before it.
@@ -59,11 +61,12 @@ type scopes struct {
 
 // NewPurges returns the purges of a cluster as they stand at index. dropped is
 // the index of the newest mark that has left the cluster's state, 0 = none has:
-// what is older than that mark can no longer be judged. The marks are kept, not
-// copied.
+// what is older than that mark can no longer be judged.
 func NewPurges(cluster string, generation uint32, index, dropped uint64, marks []PurgeMark) *Purges {
-	for _, m := range marks {
-		index = max(index, m.Index)
+	marks = slices.Clone(marks)
+	for i := range marks {
+		index = max(index, marks[i].Index)
+		marks[i].Host = strings.TrimSuffix(strings.ToLower(marks[i].Host), ".")
 	}
 	p := &Purges{stamp: Stamp{Cluster: cluster, Generation: generation, Index: max(index, dropped)}, dropped: dropped, marks: marks}
 	return p.Keyed(func(string) string { return "" })
