@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/connectivity"
 
 	"github.com/mccd/mccd/cluster/wire"
@@ -119,6 +120,9 @@ func dial(port *wire.Port, open func(context.Context) (net.Conn, error)) (*grpc.
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: 2 * time.Second,
 		}),
+		// Without it a connection that a cut network made silent is used on for
+		// minutes after the network is whole: TCP repeats itself ever more rarely.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 2 * time.Second}),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)

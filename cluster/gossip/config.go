@@ -75,7 +75,8 @@ type Timing struct {
 	GossipToDead time.Duration
 	// Stream bounds each step of a stream: dial, read, write (3 s).
 	Stream time.Duration
-	// RejoinMin and RejoinMax bound the waits of the rejoin loop (1 s, 30 s).
+	// RejoinMin and RejoinMax bound the waits of the rejoin loop (1 s, 5 s):
+	// both sides of a partition know each other again that soon after it.
 	RejoinMin, RejoinMax time.Duration
 }
 
@@ -92,7 +93,7 @@ func (t Timing) withDefaults() Timing {
 	set(&t.GossipToDead, 30*time.Second)
 	set(&t.Stream, 3*time.Second)
 	set(&t.RejoinMin, time.Second)
-	set(&t.RejoinMax, max(30*time.Second, t.RejoinMin))
+	set(&t.RejoinMax, max(5*time.Second, t.RejoinMin))
 	if t.SuspicionMult <= 0 {
 		t.SuspicionMult = 3
 	}
