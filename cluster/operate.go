@@ -87,16 +87,6 @@ func (c *Cluster) SetConfig(ctx context.Context, expect uint64, cfg state.Config
 	return res.Revision, nil
 }
 
-// Purge kills what was resolved before it, everywhere; it returns the purge
-// index.
-func (c *Cluster) Purge(ctx context.Context, spec state.PurgeSpec) (uint64, error) {
-	res, err := c.submit(ctx, state.Purge{Mark: state.PurgeMark{ID: randomHex(8), Host: spec.Host, Path: spec.Path, Prefix: spec.Prefix}})
-	if err != nil {
-		return 0, fmt.Errorf("purge: %w", err)
-	}
-	return res.Index, nil
-}
-
 // SetNode changes the settings of a node, named by id or name.
 func (c *Cluster) SetNode(ctx context.Context, node string, s state.NodeSettings) error {
 	n, err := c.find(ctx, node)

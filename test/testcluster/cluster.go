@@ -62,37 +62,62 @@ func New(t testing.TB, cfg Config) *Cluster {
 		cfg.DriveSize = 2 << 30
 	}
 	c := &Cluster{t: t, cfg: cfg, cut: make(map[[2]int]bool)}
+	t.Cleanup(func() { c.stop() })
 	for i := range cfg.Nodes {
-		n := &Node{c: c, index: i, dir: t.TempDir(), logs: new(logBuffer)}
-		c.Nodes = append(c.Nodes, n)
-		n.cfg = node.Config{
-			Name: fmt.Sprintf("n%d", i+1), DataDir: n.dir,
-			Drives: []node.Drive{{Path: filepath.Join(n.dir, "cache"), Size: cfg.DriveSize}},
-			Listen: "127.0.0.1:0", PeerListen: "127.0.0.1:0", GossipListen: "127.0.0.1:0",
-			Origins: cfg.Origins,
-			Limits:  node.Limits{FreeBytes: -1},
-			Timeouts: node.Timeouts{
-				// The race detector and two cores make honest nodes slow.
-				GossipProbe: 2 * time.Second, PeerSilence: 5 * time.Second, PeerHeartbeat: 100 * time.Millisecond,
-				BreakerOpen: 500 * time.Millisecond, ShutdownGrace: 5 * time.Second,
-				RaftHeartbeat: 500 * time.Millisecond,
-			},
-			Logger: slog.New(slog.NewTextHandler(n.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		}
-		n.cfg.Allow = func(addr string) bool { return c.allowed(i, addr) }
-		if cfg.Edit != nil {
-			cfg.Edit(i, &n.cfg)
-		}
+		n := c.add()
 		if i > 0 {
 			n.cfg.Join, n.cfg.Token = []string{c.Nodes[0].PeerAddr()}, c.Token()
 		}
 		n.start()
-		if i == 0 {
-			t.Cleanup(c.stop)
-		}
 	}
 	c.AwaitState(ring.Alive, c.Nodes...)
 	return c
+}
+
+// add makes one more node, not started and in no cluster but its own.
+func (c *Cluster) add() *Node {
+	i, cfg := len(c.Nodes), c.cfg
+	n := &Node{c: c, index: i, dir: c.t.TempDir(), logs: new(logBuffer)}
+	c.Nodes = append(c.Nodes, n)
+	n.cfg = node.Config{
+		Name: fmt.Sprintf("n%d", i+1), DataDir: n.dir,
+		Drives: []node.Drive{{Path: filepath.Join(n.dir, "cache"), Size: cfg.DriveSize}},
+		Listen: "127.0.0.1:0", PeerListen: "127.0.0.1:0", GossipListen: "127.0.0.1:0",
+		Origins: cfg.Origins,
+		Limits:  node.Limits{FreeBytes: -1},
+		Timeouts: node.Timeouts{
+			// The race detector and two cores make honest nodes slow.
+			GossipProbe: 2 * time.Second, PeerSilence: 5 * time.Second, PeerHeartbeat: 100 * time.Millisecond,
+			BreakerOpen: 500 * time.Millisecond, ShutdownGrace: 5 * time.Second,
+			RaftHeartbeat: 500 * time.Millisecond,
+		},
+		Logger: slog.New(slog.NewTextHandler(n.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	n.cfg.Allow = func(addr string) bool { return c.allowed(i, addr) }
+	if cfg.Edit != nil {
+		cfg.Edit(i, &n.cfg)
+	}
+	return n
+}
+
+// Alone starts one more node, which is a cluster of its own. Config.Edit sees
+// it with the next index.
+func (c *Cluster) Alone() *Node {
+	n := c.add()
+	n.start()
+	return n
+}
+
+// Join makes n, which runs, a member of the others' cluster and waits until all
+// see it alive.
+func (c *Cluster) Join(n *Node) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := n.Cluster().Join(ctx, []string{c.Nodes[0].PeerAddr()}, c.Token()); err != nil {
+		c.t.Fatalf("join %s: %v", n.cfg.Name, err)
+	}
+	c.AwaitState(ring.Alive, n)
 }
 
 // Token returns a token of the cluster, good for any number of nodes, made by

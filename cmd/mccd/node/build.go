@@ -36,11 +36,16 @@ func (n *Node) newOrigin() (*origin.Client, error) {
 	})
 }
 
-// source lets the gateway see the filler.
-type source struct{ *peer.Filler }
+// source lets the gateway see the filler, once the node knows what was purged
+// while it was away.
+type source struct {
+	*peer.Filler
+	purges *purges
+}
 
 // Open returns the object that req names.
 func (s source) Open(ctx context.Context, req storage.Request) (gateway.Content, error) {
+	s.purges.await(ctx)
 	content, err := s.Filler.Open(ctx, req)
 	if err != nil {
 		return nil, err
@@ -58,7 +63,7 @@ func (n *Node) buildGatewayAndFill() error {
 		access = slog.New(slog.NewJSONHandler(n.cfg.AccessLog, nil))
 	}
 	n.gateway, err = gateway.New(gateway.Config{
-		Catalogue: n.catalogue, Source: source{n.filler}, Pass: n.origin,
+		Catalogue: n.catalogue, Source: source{n.filler, n.purges}, Pass: n.origin,
 		NodeName: viaName(n.cfg.Name), NodeID: n.cluster.ID(), Listeners: []net.Listener{l},
 		FirstByte: n.cfg.Timeouts.ClientFirstByte, MaxConns: n.cfg.Limits.MaxConnections,
 		Grace: n.cfg.Timeouts.ShutdownGrace, Draining: n.draining.Load,

@@ -18,7 +18,33 @@ const sweepInterval = 200 * time.Millisecond
 // purges gives the fill the purges of the cluster's state.
 type purges struct {
 	cluster *cluster.Cluster
+	started time.Time
 	last    atomic.Pointer[purgesOf]
+	// confirmed: the state is no longer that of a former run.
+	confirmed atomic.Bool
+}
+
+// confirmWait bounds how long requests wait after a start for the node to hear
+// what was purged while it was away. Without a quorum it does not hear it, and
+// serves what it has.
+const confirmWait = time.Second
+
+// await returns once the node knows of the purges of before it started, or has
+// waited for them long enough.
+func (p *purges) await(ctx context.Context) {
+	for !p.confirmed.Load() {
+		if p.cluster.Confirmed() || time.Since(p.started) > confirmWait {
+			p.confirmed.Store(true)
+			return
+		}
+		timer := time.NewTimer(5 * time.Millisecond)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
 }
 
 // purgesOf are the purges of one state.
