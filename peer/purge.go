@@ -78,7 +78,8 @@ func (f *Filler) judge(o *storage.Object, kept bool) *storage.Object {
 	if p == nil || o.Stamp == p.Stamp() {
 		return o
 	}
-	if !p.Judges(o.Stamp) && !(kept && f.hasJudged(p)) {
+	judged := p.Judges(o.Stamp) || kept && f.hasJudged(p)
+	if !judged {
 		return nil
 	}
 	if len(p.Marks()) > 0 && p.Killed(f.scope(o), o.Stamp) {

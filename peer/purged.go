@@ -131,7 +131,11 @@ func (s *purge) sweep(ctx context.Context) error {
 // judgeRecords reads all records and drops those that are dead.
 func (s *purge) judgeRecords(ctx context.Context, verdicts map[storage.ObjectID]verdict) error {
 	var dead []storage.ObjectID
+	seen := 0
 	err := s.f.sweeper.EachRecord(ctx, func(o *storage.Object) bool {
+		if seen++; seen%sweepRun == 0 && !s.f.pause(sweepPause) {
+			return false // the node stops: what is found is dropped, nothing is acknowledged
+		}
 		if _, ok := verdicts[o.ID]; ok {
 			return true
 		}
@@ -148,6 +152,9 @@ func (s *purge) judgeRecords(ctx context.Context, verdicts map[storage.ObjectID]
 	})
 	for _, id := range dead {
 		s.f.cache.Forget(id)
+	}
+	if err == nil {
+		err = context.Cause(s.f.ctx)
 	}
 	return err
 }
