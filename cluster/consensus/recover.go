@@ -1,9 +1,12 @@
 package consensus
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 
 	"github.com/hashicorp/raft"
 
@@ -30,8 +33,10 @@ type Report struct {
 	Uncommitted        int
 	// Voters are who had a vote before, sorted.
 	Voters []string
-	// Generation is the recovery generation after it.
+	// Generation is the recovery generation after it, RecoveryID what names
+	// it; empty of a dry run.
 	Generation uint32
+	RecoveryID string
 }
 
 // Recover makes this node, whose Raft does not run, the only voter, with all
@@ -77,6 +82,9 @@ func recoverDir(cfg RecoverConfig, log *slog.Logger) (report Report, err error) 
 		return report, ErrRecoverEmpty
 	}
 	next := *st
+	if next.Generation == math.MaxUint32 {
+		return report, fmt.Errorf("%w: no recovery generation is left", state.ErrInvalid)
+	}
 	next.Generation++
 	report = Report{
 		Applied: kept.Index, LastIndex: max(found.index, kept.Index), Uncommitted: found.uncommitted,
@@ -85,7 +93,17 @@ func recoverDir(cfg RecoverConfig, log *slog.Logger) (report Report, err error) 
 	if cfg.DryRun {
 		return report, nil
 	}
+	next.RecoveryID = newRecoveryID()
+	report.RecoveryID = next.RecoveryID
 	return report, s.implant(&next, cfg.StateFile, cfg.ID, found)
+}
+
+// newRecoveryID makes a name for what begins now: the same generation can be
+// reached on two ways.
+func newRecoveryID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return hex.EncodeToString(b[:])
 }
 
 // found is what a folder holds.
@@ -200,7 +218,8 @@ func (s *store) implant(st *state.State, stateFile, id string, before found) err
 
 // Seed makes an empty folder that of a cluster of one, this node, with this
 // State: for a restore from a backup, whose caller has raised the Generation
-// and made the node's own record. A folder that holds something is refused.
+// and made the node's own record; it gets a RecoveryID of its own. A folder that
+// holds something is refused.
 func Seed(dir, stateFile, id string, st *state.State) (err error) {
 	if st.ClusterID == "" || id == "" {
 		return fmt.Errorf("seed: %w", state.ErrNoCluster)
@@ -215,7 +234,9 @@ func Seed(dir, stateFile, id string, st *state.State) (err error) {
 		err = state.ErrInCluster
 	}
 	if err == nil {
-		err = s.implant(st, stateFile, id, found{})
+		own := *st
+		own.RecoveryID = newRecoveryID()
+		err = s.implant(&own, stateFile, id, found{})
 	}
 	if err != nil {
 		return fmt.Errorf("seed: %w", err)

@@ -55,8 +55,10 @@ func TestRecoverRepeats(t *testing.T) {
 	g := newGroup(t)
 	g.grow(1)
 	g.stop(name(1))
+	ids := make(map[string]bool)
 	for want := uint32(2); want <= 3; want++ {
 		report, err := g.recoverAt(name(1))
+		ids[report.RecoveryID] = true
 		if err != nil || report.Generation != want || !slices.Equal(report.Voters, []string{name(1)}) {
 			t.Fatalf("got %+v, %v", report, err)
 		}
@@ -65,8 +67,9 @@ func TestRecoverRepeats(t *testing.T) {
 	if err != nil || dry.Generation != 4 {
 		t.Fatalf("got %+v, %v", dry, err)
 	}
-	if m := g.start(name(1), nil); m.State().Generation != 3 {
-		t.Errorf("generation %d", m.State().Generation)
+	m := g.start(name(1), nil)
+	if got := m.State(); got.Generation != 3 || len(ids) != 2 || !ids[got.RecoveryID] || len(got.RecoveryID) != 16 {
+		t.Errorf("generation %d of recovery %q, all %v", got.Generation, got.RecoveryID, ids)
 	}
 	g.do(state.SetConfig{})
 }
@@ -126,7 +129,7 @@ func TestSeed(t *testing.T) {
 	if result.Err != nil {
 		t.Fatal(result.Err)
 	}
-	st.Generation = 7
+	st.Generation, st.RecoveryID = 7, "0123456789abcdef"
 	dir, file := filepath.Join(g.dir, name(1), "raft"), filepath.Join(g.dir, name(1), "state")
 	if err := Seed(dir, file, name(1), st); err != nil {
 		t.Fatal(err)
@@ -134,8 +137,9 @@ func TestSeed(t *testing.T) {
 	if err := Seed(dir, file, name(1), st); !errors.Is(err, state.ErrInCluster) {
 		t.Errorf("a second seed: %v", err)
 	}
-	if m := g.start(name(1), func(cfg *Config) { cfg.Bootstrap = founding(name(1), "") }); m.State().Generation != 7 {
-		t.Errorf("generation %d", m.State().Generation)
+	m := g.start(name(1), func(cfg *Config) { cfg.Bootstrap = founding(name(1), "") })
+	if got := m.State(); got.Generation != 7 || len(got.RecoveryID) != 16 || got.RecoveryID == st.RecoveryID {
+		t.Errorf("generation %d of recovery %q: a backup can be restored twice", got.Generation, got.RecoveryID)
 	}
 	g.join(name(2))
 	if got := g.same(); got.Generation != 7 || got.Index <= 41 || len(got.Nodes) != 2 {

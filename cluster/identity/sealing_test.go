@@ -2,6 +2,7 @@ package identity
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"testing"
 )
@@ -110,5 +111,14 @@ func TestKeyringMarshal(t *testing.T) {
 	b[0]++
 	if _, err := UnmarshalKeyring(b); !errors.Is(err, ErrNewer) {
 		t.Errorf("a newer format: %v", err)
+	}
+}
+
+// The state refuses a secret that another key sealed, by these bytes.
+func TestHeadNamesTheKey(t *testing.T) {
+	k := testSealing(t)
+	sealed := k.Seal("x", nil)
+	if sealed[0] != 1 || hex.EncodeToString(sealed[1:9]) != k.ID() || len(sealed) != 1+8+12+16 {
+		t.Errorf("% x is sealed by %s", sealed, k.ID())
 	}
 }

@@ -83,6 +83,8 @@ func (t *change) apply(c Command) error {
 		return t.setKeyring(c)
 	case Reseal:
 		return t.reseal(c)
+	case Expel:
+		return t.expel(c)
 	case SetTLSKey:
 		return t.setTLSKey(c)
 	case Purge:
@@ -108,10 +110,10 @@ func (t *change) init(c Init) error {
 	if c.WeightUnit < 0 {
 		return invalid("weight unit %d", c.WeightUnit)
 	}
-	if err := checkTrust(c.Trust); err != nil {
+	if err := checkTrust(c.Trust, c.SealingKeyID); err != nil {
 		return err
 	}
-	if err := checkSealed(c.Gossip.Sealed); err != nil {
+	if err := checkSealed(c.Gossip.Sealed, c.SealingKeyID); err != nil {
 		return err
 	}
 	if err := checkVersion(c.Version); err != nil {

@@ -1,8 +1,6 @@
 package state
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"reflect"
@@ -105,8 +103,8 @@ func (b *book) state(n int) NodeState {
 
 func initial() Init {
 	return Init{
-		ClusterID: strings.Repeat("c", 32), Node: node(1), Trust: Trust{CAs: [][]byte{[]byte("first")}, SealedKey: []byte("k")},
-		Gossip: Keyring{Version: 1, Sealed: []byte("g")}, SealingKeyID: "s1", Tokens: []Token{token(1, -1), token(2, 1)},
+		ClusterID: strings.Repeat("c", 32), Node: node(1), Trust: trust(key1, "first"),
+		Gossip: Keyring{Version: 1, Sealed: sealed(key1)}, SealingKeyID: key1, Tokens: []Token{token(1, -1), token(2, 1)},
 		RingFormat: 1, Version: Version{Number: 1}, WeightUnit: 100,
 	}
 }
@@ -305,31 +303,6 @@ func TestSettings(t *testing.T) {
 	b.refused(SetVersion{Version{Number: 3}}, ErrIncompatible)
 	b.must(SetVersion{Version{Number: 2, Gates: []string{"g"}}})
 	b.refused(SetVersion{Version{Number: 1}}, ErrInvalid)
-
-	digest := sha256.Sum256([]byte("first"))
-	next := Trust{CAs: [][]byte{[]byte("second"), []byte("first")}}
-	b.refused(SetTrust{Trust: next}, ErrConflict)
-	b.refused(SetTrust{Expect: hex.EncodeToString(digest[:])}, ErrInvalid)
-	b.must(SetTrust{Expect: hex.EncodeToString(digest[:]), Trust: next})
-
-	b.must(SetKeyring{Expect: 1, Keyring: Keyring{Sealed: []byte("2"), Phase: Introduced}})
-	if b.s.Gossip.Version != 2 || b.s.Gossip.ChangedUnix != b.now {
-		t.Errorf("keyring %+v", b.s.Gossip)
-	}
-	b.refused(SetKeyring{Expect: 1}, ErrConflict)
-
-	b.must(SetTLSKey{TLSKey{Name: "b"}})
-	b.must(SetTLSKey{TLSKey{Name: "a"}})
-	b.must(SetTLSKey{TLSKey{Name: "b", CertPEM: []byte("pem")}})
-	if len(b.s.TLSKeys) != 2 || b.s.TLSKeys[0].Name != "a" {
-		t.Errorf("keys %+v", b.s.TLSKeys)
-	}
-	seal := Reseal{Expect: "s1", SealingKeyID: "s2", Trust: next, Gossip: b.s.Gossip, TLSKeys: b.s.TLSKeys}
-	old := seal
-	old.Gossip.Version = 1
-	b.refused(old, ErrConflict)
-	b.must(seal)
-	b.refused(seal, ErrConflict)
 }
 
 func TestPurges(t *testing.T) {

@@ -91,14 +91,9 @@ func checkNode(n Node) error {
 	return checkAddrs(n.PeerAddr, n.GossipAddr)
 }
 
-func checkSealed(b []byte) error {
-	if len(b) > maxSealed {
-		return invalid("a sealed secret of %d bytes", len(b))
-	}
-	return nil
-}
-
-func checkTrust(t Trust) error {
+// checkTrust checks authorities whose key has to be sealed under the key of
+// this id.
+func checkTrust(t Trust, keyID string) error {
 	if len(t.CAs) == 0 || len(t.CAs) > maxCAs {
 		return invalid("%d certificate authorities: 1 to %d", len(t.CAs), maxCAs)
 	}
@@ -107,7 +102,7 @@ func checkTrust(t Trust) error {
 			return invalid("a certificate of %d bytes", len(der))
 		}
 	}
-	return checkSealed(t.SealedKey)
+	return checkSealed(t.SealedKey, keyID)
 }
 
 func checkVersion(v Version) error {

@@ -56,7 +56,7 @@ func full() *State {
 func commands() []Command {
 	return []Command{
 		Init{}, CreateToken{}, RevokeToken{}, Admit{}, Activate{}, Certify{}, SetNodeState{}, SetNode{}, Locate{}, PreCreate{}, RemoveNode{},
-		SetConfig{}, SetVersion{}, SetTrust{}, SetKeyring{}, Reseal{}, SetTLSKey{}, Purge{}, AckPurges{}, SetPin{}, SetJob{},
+		SetConfig{}, SetVersion{}, SetTrust{}, SetKeyring{}, Reseal{}, Expel{}, SetTLSKey{}, Purge{}, AckPurges{}, SetPin{}, SetJob{},
 	}
 }
 

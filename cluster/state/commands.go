@@ -85,7 +85,8 @@ type SetConfig struct {
 type SetVersion struct{ Version Version }
 
 // SetTrust replaces certificate authorities where Expect is the digest
-// (SHA-256, hexadecimal) of the one that signs now.
+// (SHA-256, hexadecimal) of the one that signs now. Another one that signs
+// revokes every token, as tokens pin it.
 type SetTrust struct {
 	Expect string
 	Trust  Trust
@@ -98,13 +99,24 @@ type SetKeyring struct {
 }
 
 // Reseal replaces the sealing key and all that was sealed under the former
-// one, where Expect is the former's id.
+// one, where Expect is the former's id; what was sealed stays the same, else
+// ErrConflict.
 type Reseal struct {
 	Expect       string
 	SealingKeyID string
 	Trust        Trust
 	Gossip       Keyring
 	TLSKeys      []TLSKey
+}
+
+// Expel takes a node out and replaces all that it knew, in one step: nothing of
+// it works any more, or all of it still does. The node, which may have left
+// before, is Removed; Reseal's Trust is of new authorities alone, where CA is
+// the digest of the one that signs now; every token is revoked. Result.Node is
+// the record.
+type Expel struct {
+	ID, CA string
+	Reseal Reseal
 }
 
 // SetTLSKey adds or replaces a certificate for clients.
@@ -146,6 +158,7 @@ func (SetVersion) command()   {}
 func (SetTrust) command()     {}
 func (SetKeyring) command()   {}
 func (Reseal) command()       {}
+func (Expel) command()        {}
 func (SetTLSKey) command()    {}
 func (Purge) command()        {}
 func (AckPurges) command()    {}

@@ -48,9 +48,9 @@ func commandTo(c Command, p *clusterv1.Command) error {
 	case SetKeyring:
 		p.Command = &clusterv1.Command_SetKeyring{SetKeyring: &clusterv1.SetKeyringCommand{Expect: c.Expect, Keyring: keyringTo(c.Keyring)}}
 	case Reseal:
-		p.Command = &clusterv1.Command_Reseal{Reseal: &clusterv1.ResealCommand{
-			Expect: c.Expect, SealingKeyId: c.SealingKeyID, Trust: trustTo(c.Trust), Gossip: keyringTo(c.Gossip), TlsKeys: each(c.TLSKeys, tlsKeyTo),
-		}}
+		p.Command = &clusterv1.Command_Reseal{Reseal: resealTo(c)}
+	case Expel:
+		p.Command = &clusterv1.Command_Expel{Expel: &clusterv1.ExpelCommand{Id: c.ID, Ca: c.CA, Reseal: resealTo(c.Reseal)}}
 	case SetTLSKey:
 		p.Command = &clusterv1.Command_SetTlsKey{SetTlsKey: &clusterv1.SetTLSKeyCommand{Key: tlsKeyTo(c.Key)}}
 	case Purge:
@@ -111,10 +111,9 @@ func commandFrom(p *clusterv1.Command) (Command, error) {
 	case *clusterv1.Command_SetKeyring:
 		return SetKeyring{Expect: c.SetKeyring.GetExpect(), Keyring: keyringFrom(c.SetKeyring.GetKeyring())}, nil
 	case *clusterv1.Command_Reseal:
-		v := c.Reseal
-		return Reseal{
-			Expect: v.GetExpect(), SealingKeyID: v.GetSealingKeyId(), Trust: trustFrom(v.GetTrust()), Gossip: keyringFrom(v.GetGossip()), TLSKeys: each(v.GetTlsKeys(), tlsKeyFrom),
-		}, nil
+		return resealFrom(c.Reseal), nil
+	case *clusterv1.Command_Expel:
+		return Expel{ID: c.Expel.GetId(), CA: c.Expel.GetCa(), Reseal: resealFrom(c.Expel.GetReseal())}, nil
 	case *clusterv1.Command_SetTlsKey:
 		return SetTLSKey{Key: tlsKeyFrom(c.SetTlsKey.GetKey())}, nil
 	case *clusterv1.Command_Purge:
@@ -127,5 +126,17 @@ func commandFrom(p *clusterv1.Command) (Command, error) {
 		return SetJob{Job: jobFrom(c.SetJob.GetJob())}, nil
 	default:
 		return nil, fmt.Errorf("%w command: it has no kind", ErrInvalid)
+	}
+}
+
+func resealTo(c Reseal) *clusterv1.ResealCommand {
+	return &clusterv1.ResealCommand{
+		Expect: c.Expect, SealingKeyId: c.SealingKeyID, Trust: trustTo(c.Trust), Gossip: keyringTo(c.Gossip), TlsKeys: each(c.TLSKeys, tlsKeyTo),
+	}
+}
+
+func resealFrom(p *clusterv1.ResealCommand) Reseal {
+	return Reseal{
+		Expect: p.GetExpect(), SealingKeyID: p.GetSealingKeyId(), Trust: trustFrom(p.GetTrust()), Gossip: keyringFrom(p.GetGossip()), TLSKeys: each(p.GetTlsKeys(), tlsKeyFrom),
 	}
 }

@@ -35,7 +35,7 @@ func stateTo(s *State) *clusterv1.State {
 		RingFormat: s.RingFormat, WeightUnit: s.WeightUnit, Nodes: each(s.Nodes, nodeTo), Config: configTo(s.Config),
 		Version: versionTo(s.Version), Tokens: each(s.Tokens, tokenTo), Trust: trustTo(s.Trust), Gossip: keyringTo(s.Gossip),
 		SealingKeyId: s.SealingKeyID, TlsKeys: each(s.TLSKeys, tlsKeyTo), Purge: purgesTo(s.Purge),
-		Pins: each(s.Pins, pinTo), Jobs: each(s.Jobs, jobTo),
+		Pins: each(s.Pins, pinTo), Jobs: each(s.Jobs, jobTo), RecoveryId: s.RecoveryID,
 	}
 }
 
@@ -45,7 +45,7 @@ func stateFrom(p *clusterv1.State) *State {
 		RingFormat: p.GetRingFormat(), WeightUnit: p.GetWeightUnit(), Nodes: each(p.GetNodes(), nodeFrom), Config: configFrom(p.GetConfig()),
 		Version: versionFrom(p.GetVersion()), Tokens: each(p.GetTokens(), tokenFrom), Trust: trustFrom(p.GetTrust()), Gossip: keyringFrom(p.GetGossip()),
 		SealingKeyID: p.GetSealingKeyId(), TLSKeys: each(p.GetTlsKeys(), tlsKeyFrom), Purge: purgesFrom(p.GetPurge()),
-		Pins: each(p.GetPins(), pinFrom), Jobs: each(p.GetJobs(), jobFrom),
+		Pins: each(p.GetPins(), pinFrom), Jobs: each(p.GetJobs(), jobFrom), RecoveryID: p.GetRecoveryId(),
 	}
 }
 

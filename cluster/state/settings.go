@@ -2,8 +2,6 @@ package state
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 )
@@ -48,17 +46,18 @@ func (t *change) setVersion(c SetVersion) error {
 	return nil
 }
 
+// setTrust replaces authorities. With another one that signs no token is of
+// use: whoever knew the former's key may know the tokens, also one that was
+// made just before.
 func (t *change) setTrust(c SetTrust) error {
-	var signs string
-	if len(t.Trust.CAs) > 0 {
-		digest := sha256.Sum256(t.Trust.CAs[0])
-		signs = hex.EncodeToString(digest[:])
-	}
-	if c.Expect != signs {
+	if c.Expect != TrustDigest(t.Trust) {
 		return fmt.Errorf("certificate authority: %w", ErrConflict)
 	}
-	if err := checkTrust(c.Trust); err != nil {
+	if err := checkTrust(c.Trust, t.SealingKeyID); err != nil {
 		return err
+	}
+	if TrustDigest(c.Trust) != c.Expect {
+		t.revokeAll()
 	}
 	t.Trust, t.changed = c.Trust, true
 	return nil
@@ -70,7 +69,7 @@ func (t *change) setKeyring(c SetKeyring) error {
 	if c.Expect != t.Gossip.Version {
 		return fmt.Errorf("gossip keyring of version %d, now %d: %w", c.Expect, t.Gossip.Version, ErrConflict)
 	}
-	if err := checkSealed(c.Keyring.Sealed); err != nil {
+	if err := checkSealed(c.Keyring.Sealed, t.SealingKeyID); err != nil {
 		return err
 	}
 	t.Gossip, t.changed = c.Keyring, true
@@ -78,52 +77,15 @@ func (t *change) setKeyring(c SetKeyring) error {
 	return nil
 }
 
-// reseal replaces all that is sealed. A keyring older than the present one was
-// read before a rotation: it would take the rotation back.
-func (t *change) reseal(c Reseal) error {
-	if c.Expect != t.SealingKeyID || c.Gossip.Version < t.Gossip.Version {
-		return fmt.Errorf("sealing key: %w", ErrConflict)
-	}
-	if c.SealingKeyID == "" || c.SealingKeyID == c.Expect || !isLine(c.SealingKeyID, maxText) {
-		return invalid("sealing key id %.80q", c.SealingKeyID)
-	}
-	if err := checkTrust(c.Trust); err != nil {
-		return err
-	}
-	if err := checkSealed(c.Gossip.Sealed); err != nil {
-		return err
-	}
-	keys := slices.Clone(c.TLSKeys)
-	slices.SortFunc(keys, func(a, b TLSKey) int { return cmp.Compare(a.Name, b.Name) })
-	for i, k := range keys {
-		if err := checkTLSKey(k); err != nil {
-			return err
-		}
-		if i > 0 && keys[i-1].Name == k.Name {
-			return invalid("two certificates %.80q", k.Name)
-		}
-	}
-	if len(keys) > maxTLSKeys {
-		return invalid("%d certificates", len(keys))
-	}
-	changed := c.Gossip.ChangedUnix
-	if c.Gossip.Phase != t.Gossip.Phase {
-		changed = t.now
-	}
-	t.SealingKeyID, t.Trust, t.Gossip, t.TLSKeys, t.changed = c.SealingKeyID, c.Trust, c.Gossip, keys, true
-	t.Gossip.ChangedUnix = changed
-	return nil
-}
-
-func checkTLSKey(k TLSKey) error {
+func checkTLSKey(k TLSKey, keyID string) error {
 	if k.Name == "" || !isLine(k.Name, maxHost) || len(k.CertPEM) > maxSealed {
 		return invalid("certificate %.80q", k.Name)
 	}
-	return checkSealed(k.SealedKey)
+	return checkSealed(k.SealedKey, keyID)
 }
 
 func (t *change) setTLSKey(c SetTLSKey) error {
-	if err := checkTLSKey(c.Key); err != nil {
+	if err := checkTLSKey(c.Key, t.SealingKeyID); err != nil {
 		return err
 	}
 	keys := slices.DeleteFunc(slices.Clone(t.TLSKeys), func(k TLSKey) bool { return k.Name == c.Key.Name })

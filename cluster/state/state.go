@@ -30,12 +30,17 @@ type State struct {
 	Tokens  []Token
 	Trust   Trust
 	Gossip  Keyring
-	// SealingKeyID names the sealing key under which secrets are sealed.
+	// SealingKeyID names the sealing key under which all secrets here are
+	// sealed: Apply takes no other (SealedBy).
 	SealingKeyID string
 	TLSKeys      []TLSKey
 	Purge        Purges
 	Pins         []Pin
 	Jobs         []Job
+	// RecoveryID names the recovery, or the restore, that began this
+	// Generation: 16 random hexadecimal digits; empty = there was none. Two of
+	// one Generation with different ids have nothing in common from there on.
+	RecoveryID string
 }
 
 // Epoch returns what names the placement.

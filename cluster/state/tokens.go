@@ -57,6 +57,14 @@ func (t *change) revokeToken(c RevokeToken) error {
 	return nil
 }
 
+// revokeAll makes every token useless.
+func (t *change) revokeAll() {
+	t.Tokens, t.changed = slices.Clone(t.Tokens), true
+	for i := range t.Tokens {
+		t.Tokens[i].Revoked = true
+	}
+}
+
 // usable says why a token admits nobody, nil = it does.
 func usable(token Token, now int64) error {
 	switch {

@@ -56,6 +56,7 @@ type Command struct {
 	//	*Command_AckPurges
 	//	*Command_SetPin
 	//	*Command_SetJob
+	//	*Command_Expel
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -301,6 +302,15 @@ func (x *Command) GetSetJob() *SetJobCommand {
 	return nil
 }
 
+func (x *Command) GetExpel() *ExpelCommand {
+	if x != nil {
+		if x, ok := x.Command.(*Command_Expel); ok {
+			return x.Expel
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -410,6 +420,11 @@ type Command_SetJob struct {
 	SetJob *SetJobCommand `protobuf:"bytes,30,opt,name=set_job,json=setJob,proto3,oneof"`
 }
 
+type Command_Expel struct {
+	// Takes a compromised node out, with all that it knew.
+	Expel *ExpelCommand `protobuf:"bytes,31,opt,name=expel,proto3,oneof"`
+}
+
 func (*Command_Init) isCommand_Command() {}
 
 func (*Command_CreateToken) isCommand_Command() {}
@@ -451,6 +466,8 @@ func (*Command_AckPurges) isCommand_Command() {}
 func (*Command_SetPin) isCommand_Command() {}
 
 func (*Command_SetJob) isCommand_Command() {}
+
+func (*Command_Expel) isCommand_Command() {}
 
 // InitCommand makes a cluster of one.
 type InitCommand struct {
@@ -1679,11 +1696,75 @@ func (x *SetJobCommand) GetJob() *JobRecord {
 	return nil
 }
 
+// ExpelCommand takes a node out and replaces all that it knew.
+type ExpelCommand struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The node's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The digest of the authority that signs now.
+	Ca string `protobuf:"bytes,2,opt,name=ca,proto3" json:"ca,omitempty"`
+	// A new authority, and the rest sealed anew.
+	Reseal        *ResealCommand `protobuf:"bytes,3,opt,name=reseal,proto3" json:"reseal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpelCommand) Reset() {
+	*x = ExpelCommand{}
+	mi := &file_mccd_cluster_v1_command_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpelCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpelCommand) ProtoMessage() {}
+
+func (x *ExpelCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_command_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpelCommand.ProtoReflect.Descriptor instead.
+func (*ExpelCommand) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_command_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ExpelCommand) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ExpelCommand) GetCa() string {
+	if x != nil {
+		return x.Ca
+	}
+	return ""
+}
+
+func (x *ExpelCommand) GetReseal() *ResealCommand {
+	if x != nil {
+		return x.Reseal
+	}
+	return nil
+}
+
 var File_mccd_cluster_v1_command_proto protoreflect.FileDescriptor
 
 const file_mccd_cluster_v1_command_proto_rawDesc = "" +
 	"\n" +
-	"\x1dmccd/cluster/v1/command.proto\x12\x0fmccd.cluster.v1\x1a\x1bmccd/cluster/v1/state.proto\"\x99\v\n" +
+	"\x1dmccd/cluster/v1/command.proto\x12\x0fmccd.cluster.v1\x1a\x1bmccd/cluster/v1/state.proto\"\xd0\v\n" +
 	"\aCommand\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12\x1b\n" +
 	"\ttime_unix\x18\x02 \x01(\x03R\btimeUnix\x122\n" +
@@ -1714,7 +1795,8 @@ const file_mccd_cluster_v1_command_proto_rawDesc = "" +
 	"\n" +
 	"ack_purges\x18\x1c \x01(\v2!.mccd.cluster.v1.AckPurgesCommandH\x00R\tackPurges\x129\n" +
 	"\aset_pin\x18\x1d \x01(\v2\x1e.mccd.cluster.v1.SetPinCommandH\x00R\x06setPin\x129\n" +
-	"\aset_job\x18\x1e \x01(\v2\x1e.mccd.cluster.v1.SetJobCommandH\x00R\x06setJobB\t\n" +
+	"\aset_job\x18\x1e \x01(\v2\x1e.mccd.cluster.v1.SetJobCommandH\x00R\x06setJob\x125\n" +
+	"\x05expel\x18\x1f \x01(\v2\x1d.mccd.cluster.v1.ExpelCommandH\x00R\x05expelB\t\n" +
 	"\acommand\"\xa2\x03\n" +
 	"\vInitCommand\x12\x1d\n" +
 	"\n" +
@@ -1795,7 +1877,11 @@ const file_mccd_cluster_v1_command_proto_rawDesc = "" +
 	"\x03pin\x18\x01 \x01(\v2\x1a.mccd.cluster.v1.PinRecordR\x03pin\x12\x16\n" +
 	"\x06remove\x18\x02 \x01(\bR\x06remove\"=\n" +
 	"\rSetJobCommand\x12,\n" +
-	"\x03job\x18\x01 \x01(\v2\x1a.mccd.cluster.v1.JobRecordR\x03jobB6Z4github.com/mccd/mccd/proto/mccd/cluster/v1;clusterv1b\x06proto3"
+	"\x03job\x18\x01 \x01(\v2\x1a.mccd.cluster.v1.JobRecordR\x03job\"f\n" +
+	"\fExpelCommand\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
+	"\x02ca\x18\x02 \x01(\tR\x02ca\x126\n" +
+	"\x06reseal\x18\x03 \x01(\v2\x1e.mccd.cluster.v1.ResealCommandR\x06resealB6Z4github.com/mccd/mccd/proto/mccd/cluster/v1;clusterv1b\x06proto3"
 
 var (
 	file_mccd_cluster_v1_command_proto_rawDescOnce sync.Once
@@ -1809,7 +1895,7 @@ func file_mccd_cluster_v1_command_proto_rawDescGZIP() []byte {
 	return file_mccd_cluster_v1_command_proto_rawDescData
 }
 
-var file_mccd_cluster_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_mccd_cluster_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_mccd_cluster_v1_command_proto_goTypes = []any{
 	(*Command)(nil),             // 0: mccd.cluster.v1.Command
 	(*InitCommand)(nil),         // 1: mccd.cluster.v1.InitCommand
@@ -1833,17 +1919,18 @@ var file_mccd_cluster_v1_command_proto_goTypes = []any{
 	(*AckPurgesCommand)(nil),    // 19: mccd.cluster.v1.AckPurgesCommand
 	(*SetPinCommand)(nil),       // 20: mccd.cluster.v1.SetPinCommand
 	(*SetJobCommand)(nil),       // 21: mccd.cluster.v1.SetJobCommand
-	(*NodeRecord)(nil),          // 22: mccd.cluster.v1.NodeRecord
-	(*TrustRecord)(nil),         // 23: mccd.cluster.v1.TrustRecord
-	(*KeyringRecord)(nil),       // 24: mccd.cluster.v1.KeyringRecord
-	(*TokenRecord)(nil),         // 25: mccd.cluster.v1.TokenRecord
-	(*ClusterVersion)(nil),      // 26: mccd.cluster.v1.ClusterVersion
-	(NodeState)(0),              // 27: mccd.cluster.v1.NodeState
-	(*Configuration)(nil),       // 28: mccd.cluster.v1.Configuration
-	(*TLSKeyRecord)(nil),        // 29: mccd.cluster.v1.TLSKeyRecord
-	(*PurgeMarkRecord)(nil),     // 30: mccd.cluster.v1.PurgeMarkRecord
-	(*PinRecord)(nil),           // 31: mccd.cluster.v1.PinRecord
-	(*JobRecord)(nil),           // 32: mccd.cluster.v1.JobRecord
+	(*ExpelCommand)(nil),        // 22: mccd.cluster.v1.ExpelCommand
+	(*NodeRecord)(nil),          // 23: mccd.cluster.v1.NodeRecord
+	(*TrustRecord)(nil),         // 24: mccd.cluster.v1.TrustRecord
+	(*KeyringRecord)(nil),       // 25: mccd.cluster.v1.KeyringRecord
+	(*TokenRecord)(nil),         // 26: mccd.cluster.v1.TokenRecord
+	(*ClusterVersion)(nil),      // 27: mccd.cluster.v1.ClusterVersion
+	(NodeState)(0),              // 28: mccd.cluster.v1.NodeState
+	(*Configuration)(nil),       // 29: mccd.cluster.v1.Configuration
+	(*TLSKeyRecord)(nil),        // 30: mccd.cluster.v1.TLSKeyRecord
+	(*PurgeMarkRecord)(nil),     // 31: mccd.cluster.v1.PurgeMarkRecord
+	(*PinRecord)(nil),           // 32: mccd.cluster.v1.PinRecord
+	(*JobRecord)(nil),           // 33: mccd.cluster.v1.JobRecord
 }
 var file_mccd_cluster_v1_command_proto_depIdxs = []int32{
 	1,  // 0: mccd.cluster.v1.Command.init:type_name -> mccd.cluster.v1.InitCommand
@@ -1867,31 +1954,33 @@ var file_mccd_cluster_v1_command_proto_depIdxs = []int32{
 	19, // 18: mccd.cluster.v1.Command.ack_purges:type_name -> mccd.cluster.v1.AckPurgesCommand
 	20, // 19: mccd.cluster.v1.Command.set_pin:type_name -> mccd.cluster.v1.SetPinCommand
 	21, // 20: mccd.cluster.v1.Command.set_job:type_name -> mccd.cluster.v1.SetJobCommand
-	22, // 21: mccd.cluster.v1.InitCommand.node:type_name -> mccd.cluster.v1.NodeRecord
-	23, // 22: mccd.cluster.v1.InitCommand.trust:type_name -> mccd.cluster.v1.TrustRecord
-	24, // 23: mccd.cluster.v1.InitCommand.gossip:type_name -> mccd.cluster.v1.KeyringRecord
-	25, // 24: mccd.cluster.v1.InitCommand.tokens:type_name -> mccd.cluster.v1.TokenRecord
-	26, // 25: mccd.cluster.v1.InitCommand.version:type_name -> mccd.cluster.v1.ClusterVersion
-	25, // 26: mccd.cluster.v1.CreateTokenCommand.token:type_name -> mccd.cluster.v1.TokenRecord
-	22, // 27: mccd.cluster.v1.AdmitCommand.node:type_name -> mccd.cluster.v1.NodeRecord
-	27, // 28: mccd.cluster.v1.SetNodeStateCommand.state:type_name -> mccd.cluster.v1.NodeState
-	22, // 29: mccd.cluster.v1.PreCreateCommand.node:type_name -> mccd.cluster.v1.NodeRecord
-	28, // 30: mccd.cluster.v1.SetConfigCommand.config:type_name -> mccd.cluster.v1.Configuration
-	26, // 31: mccd.cluster.v1.SetVersionCommand.version:type_name -> mccd.cluster.v1.ClusterVersion
-	23, // 32: mccd.cluster.v1.SetTrustCommand.trust:type_name -> mccd.cluster.v1.TrustRecord
-	24, // 33: mccd.cluster.v1.SetKeyringCommand.keyring:type_name -> mccd.cluster.v1.KeyringRecord
-	23, // 34: mccd.cluster.v1.ResealCommand.trust:type_name -> mccd.cluster.v1.TrustRecord
-	24, // 35: mccd.cluster.v1.ResealCommand.gossip:type_name -> mccd.cluster.v1.KeyringRecord
-	29, // 36: mccd.cluster.v1.ResealCommand.tls_keys:type_name -> mccd.cluster.v1.TLSKeyRecord
-	29, // 37: mccd.cluster.v1.SetTLSKeyCommand.key:type_name -> mccd.cluster.v1.TLSKeyRecord
-	30, // 38: mccd.cluster.v1.PurgeCommand.mark:type_name -> mccd.cluster.v1.PurgeMarkRecord
-	31, // 39: mccd.cluster.v1.SetPinCommand.pin:type_name -> mccd.cluster.v1.PinRecord
-	32, // 40: mccd.cluster.v1.SetJobCommand.job:type_name -> mccd.cluster.v1.JobRecord
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	22, // 21: mccd.cluster.v1.Command.expel:type_name -> mccd.cluster.v1.ExpelCommand
+	23, // 22: mccd.cluster.v1.InitCommand.node:type_name -> mccd.cluster.v1.NodeRecord
+	24, // 23: mccd.cluster.v1.InitCommand.trust:type_name -> mccd.cluster.v1.TrustRecord
+	25, // 24: mccd.cluster.v1.InitCommand.gossip:type_name -> mccd.cluster.v1.KeyringRecord
+	26, // 25: mccd.cluster.v1.InitCommand.tokens:type_name -> mccd.cluster.v1.TokenRecord
+	27, // 26: mccd.cluster.v1.InitCommand.version:type_name -> mccd.cluster.v1.ClusterVersion
+	26, // 27: mccd.cluster.v1.CreateTokenCommand.token:type_name -> mccd.cluster.v1.TokenRecord
+	23, // 28: mccd.cluster.v1.AdmitCommand.node:type_name -> mccd.cluster.v1.NodeRecord
+	28, // 29: mccd.cluster.v1.SetNodeStateCommand.state:type_name -> mccd.cluster.v1.NodeState
+	23, // 30: mccd.cluster.v1.PreCreateCommand.node:type_name -> mccd.cluster.v1.NodeRecord
+	29, // 31: mccd.cluster.v1.SetConfigCommand.config:type_name -> mccd.cluster.v1.Configuration
+	27, // 32: mccd.cluster.v1.SetVersionCommand.version:type_name -> mccd.cluster.v1.ClusterVersion
+	24, // 33: mccd.cluster.v1.SetTrustCommand.trust:type_name -> mccd.cluster.v1.TrustRecord
+	25, // 34: mccd.cluster.v1.SetKeyringCommand.keyring:type_name -> mccd.cluster.v1.KeyringRecord
+	24, // 35: mccd.cluster.v1.ResealCommand.trust:type_name -> mccd.cluster.v1.TrustRecord
+	25, // 36: mccd.cluster.v1.ResealCommand.gossip:type_name -> mccd.cluster.v1.KeyringRecord
+	30, // 37: mccd.cluster.v1.ResealCommand.tls_keys:type_name -> mccd.cluster.v1.TLSKeyRecord
+	30, // 38: mccd.cluster.v1.SetTLSKeyCommand.key:type_name -> mccd.cluster.v1.TLSKeyRecord
+	31, // 39: mccd.cluster.v1.PurgeCommand.mark:type_name -> mccd.cluster.v1.PurgeMarkRecord
+	32, // 40: mccd.cluster.v1.SetPinCommand.pin:type_name -> mccd.cluster.v1.PinRecord
+	33, // 41: mccd.cluster.v1.SetJobCommand.job:type_name -> mccd.cluster.v1.JobRecord
+	16, // 42: mccd.cluster.v1.ExpelCommand.reseal:type_name -> mccd.cluster.v1.ResealCommand
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_mccd_cluster_v1_command_proto_init() }
@@ -1922,6 +2011,7 @@ func file_mccd_cluster_v1_command_proto_init() {
 		(*Command_AckPurges)(nil),
 		(*Command_SetPin)(nil),
 		(*Command_SetJob)(nil),
+		(*Command_Expel)(nil),
 	}
 	file_mccd_cluster_v1_command_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
@@ -1930,7 +2020,7 @@ func file_mccd_cluster_v1_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mccd_cluster_v1_command_proto_rawDesc), len(file_mccd_cluster_v1_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -181,7 +181,9 @@ type State struct {
 	// Content that is kept.
 	Pins []*PinRecord `protobuf:"bytes,17,rep,name=pins,proto3" json:"pins,omitempty"`
 	// Long work.
-	Jobs          []*JobRecord `protobuf:"bytes,18,rep,name=jobs,proto3" json:"jobs,omitempty"`
+	Jobs []*JobRecord `protobuf:"bytes,18,rep,name=jobs,proto3" json:"jobs,omitempty"`
+	// Names the last recovery, 16 hexadecimal digits; empty = there was none.
+	RecoveryId    string `protobuf:"bytes,19,opt,name=recovery_id,json=recoveryId,proto3" json:"recovery_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -340,6 +342,13 @@ func (x *State) GetJobs() []*JobRecord {
 		return x.Jobs
 	}
 	return nil
+}
+
+func (x *State) GetRecoveryId() string {
+	if x != nil {
+		return x.RecoveryId
+	}
+	return ""
 }
 
 // NodeRecord is one node.
@@ -1421,7 +1430,7 @@ var File_mccd_cluster_v1_state_proto protoreflect.FileDescriptor
 
 const file_mccd_cluster_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1bmccd/cluster/v1/state.proto\x12\x0fmccd.cluster.v1\"\x90\x06\n" +
+	"\x1bmccd/cluster/v1/state.proto\x12\x0fmccd.cluster.v1\"\xb1\x06\n" +
 	"\x05State\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12\x1d\n" +
 	"\n" +
@@ -1446,7 +1455,9 @@ const file_mccd_cluster_v1_state_proto_rawDesc = "" +
 	"\btls_keys\x18\x0f \x03(\v2\x1d.mccd.cluster.v1.TLSKeyRecordR\atlsKeys\x122\n" +
 	"\x05purge\x18\x10 \x01(\v2\x1c.mccd.cluster.v1.PurgeRecordR\x05purge\x12.\n" +
 	"\x04pins\x18\x11 \x03(\v2\x1a.mccd.cluster.v1.PinRecordR\x04pins\x12.\n" +
-	"\x04jobs\x18\x12 \x03(\v2\x1a.mccd.cluster.v1.JobRecordR\x04jobs\"\xfa\x03\n" +
+	"\x04jobs\x18\x12 \x03(\v2\x1a.mccd.cluster.v1.JobRecordR\x04jobs\x12\x1f\n" +
+	"\vrecovery_id\x18\x13 \x01(\tR\n" +
+	"recoveryId\"\xfa\x03\n" +
 	"\n" +
 	"NodeRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
