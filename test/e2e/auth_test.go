@@ -174,6 +174,9 @@ func (b *bed) removed(members []*process.Node) {
 	if s := b.status(rest[0]); s.Alive() != len(rest) {
 		b.Errorf("%d nodes alive, not %d", s.Alive(), len(rest))
 	}
+	token := b.command(0, rest[0], "token", "create", "--quiet")
+	b.command(0, gone, "join", rest[0].Peer, "--token-file", b.tokenFile(token))
+	b.together(members)
 }
 
 // mixed returns a token with the secret of one and the CA digest of another.
