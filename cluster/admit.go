@@ -23,7 +23,9 @@ func (s *service) Join(ctx context.Context, req *clusterv1.JoinRequest) (*cluste
 	m := s.c.current.Load()
 	id, err := s.join(ctx, m, req)
 	if err != nil {
-		s.c.log.Warn("a node was not admitted", "from", caller.Addr, "name", printable(req.GetName()), "id", printable(req.GetAddress().GetId()), "err", err)
+		if m.complain("admission of " + hostOf(caller.Addr)) {
+			s.c.log.Warn("a node was not admitted", "from", caller.Addr, "name", printable(req.GetName()), "id", printable(req.GetAddress().GetId()), "err", err)
+		}
 		return nil, statusOf(err)
 	}
 	s.c.log.Info("admitted a node", "name", req.GetName(), "id", req.GetAddress().GetId(), "from", caller.Addr)
@@ -38,7 +40,19 @@ func (s *service) join(ctx context.Context, m *membership, req *clusterv1.JoinRe
 		return nil, fmt.Errorf("%w: it is joining another cluster itself; join that one", state.ErrNoCluster)
 	}
 	at := req.GetAddress()
-	if err := checkJoin(req); err != nil {
+	token, err := identity.ParseToken(req.GetToken())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", state.ErrInvalid, err)
+	}
+	if err := m.admissible(ctx, token, req.GetJoinKey()); err != nil {
+		return nil, err
+	}
+	leave, ok := pass(s.c.doors.admissions)
+	if !ok {
+		return nil, fmt.Errorf("%w: %w", state.ErrNoCluster, errBusy)
+	}
+	defer leave()
+	if err := checkJoin(req, token); err != nil {
 		return nil, fmt.Errorf("%w: %w", state.ErrInvalid, err)
 	}
 	ca, err := m.ca(m.state())
@@ -51,11 +65,11 @@ func (s *service) join(ctx context.Context, m *membership, req *clusterv1.JoinRe
 		Key: identity.PublicDigest(req.GetPublicKey()), JoinKey: req.GetJoinKey(),
 		Release: req.GetRelease(), MinVersion: req.GetMinVersion(), MaxVersion: req.GetMaxVersion(),
 	}
-	replaces, err := m.replaced(node)
+	replaces, err := m.replaced(ctx, node)
 	if err != nil {
 		return nil, err
 	}
-	res, err := m.submit(ctx, state.Admit{TokenHash: req.GetTokenHash(), Node: node, Replaces: replaces})
+	res, err := m.submit(ctx, state.Admit{TokenHash: token.Hash(), Node: node, Replaces: replaces})
 	if err != nil {
 		return nil, err
 	}
@@ -72,16 +86,16 @@ func (s *service) join(ctx context.Context, m *membership, req *clusterv1.JoinRe
 }
 
 // checkJoin refuses what no node of ours asks.
-func checkJoin(req *clusterv1.JoinRequest) error {
+func checkJoin(req *clusterv1.JoinRequest, token identity.Token) error {
 	at := req.GetAddress()
 	var errs []error
 	errs = append(errs, gossip.CheckID(at.GetId()), gossip.CheckName("name", req.GetName()), gossip.CheckName("zone", req.GetZone()),
 		gossip.CheckAddr("peer address", at.GetPeerAddr()), gossip.CheckAddr("gossip address", at.GetGossipAddr()))
-	if len(req.GetPublicKey()) != ed25519.PublicKeySize || !ed25519.Verify(req.GetPublicKey(), proof(at.GetId(), req.GetJoinKey()), req.GetSignature()) {
+	if len(req.GetPublicKey()) != ed25519.PublicKeySize || !ed25519.Verify(req.GetPublicKey(), proof(at.GetId(), req.GetJoinKey(), token), req.GetSignature()) {
 		errs = append(errs, errors.New("the caller does not show that the key is its own"))
 	}
-	if len(req.GetJoinKey()) != 32 || len(req.GetTokenHash()) != 64 {
-		errs = append(errs, errors.New("no joining key or token"))
+	if len(req.GetJoinKey()) != 32 {
+		errs = append(errs, errors.New("no joining key"))
 	}
 	if req.GetMinVersion() > clusterVersion || req.GetMaxVersion() < minVersion {
 		errs = append(errs, fmt.Errorf("%w: this cluster is of version %d", state.ErrIncompatible, clusterVersion))
@@ -89,22 +103,10 @@ func checkJoin(req *clusterv1.JoinRequest) error {
 	return errors.Join(errs...)
 }
 
-// proof is what a joining node signs.
-func proof(id, joinKey string) []byte { return []byte("mccd join\n" + id + "\n" + joinKey) }
-
-// replaced returns the id of the dead node of the same name that node takes
-// the place of, empty for none; a living one is never replaced.
-func (m *membership) replaced(node state.Node) (string, error) {
-	for _, n := range m.state().Nodes {
-		if n.Name != node.Name || n.ID == node.ID || n.ID == "" || n.State == state.Left {
-			continue
-		}
-		if m.alive(n.ID) {
-			return "", fmt.Errorf("%w (%s)", state.ErrNameTaken, n.Name)
-		}
-		return n.ID, nil
-	}
-	return "", nil
+// proof is what a joining node signs: that the key is its own, and for which
+// cluster and token it is shown.
+func proof(id, joinKey string, token identity.Token) []byte {
+	return []byte("mccd join 2\n" + id + "\n" + joinKey + "\n" + token.CADigest + "\n" + token.Hash())
 }
 
 // ca opens the certificate authority that signs.

@@ -114,7 +114,11 @@ func (m *membership) announceOne(ctx context.Context, at callee) bool {
 		if a.GetId() == m.c.id {
 			continue
 		}
-		m.book.put(a.GetId(), placeFromProto(a))
+		if a.GetId() == answer.GetId() && at.id != "" {
+			m.book.say(a.GetId(), placeFromProto(a)) // its certificate was checked
+		} else {
+			m.book.put(a.GetId(), placeFromProto(a))
+		}
 		if a.GetId() == answer.GetId() {
 			gossipAddrs = append(gossipAddrs, a.GetGossipAddr())
 		}
@@ -127,13 +131,14 @@ func (m *membership) announceOne(ctx context.Context, at callee) bool {
 	return true
 }
 
-// noteRefusal remembers that the cluster does not know this node any more.
+// noteRefusal remembers that the cluster has taken this node out, where a
+// member of it says so.
 func (m *membership) noteRefusal(err error) {
 	st := status.Convert(err)
-	if st.Code() != codes.PermissionDenied {
-		return
-	}
 	text := st.Message()
+	if st.Code() != codes.PermissionDenied || text != state.ErrNodeRemoved.Error() {
+		return // an expired certificate, a node that lags: it does not last
+	}
 	if old := m.refused.Swap(&text); old == nil {
 		m.c.log.Error("the cluster refuses this node", "reason", text)
 	}

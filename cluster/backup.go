@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"sync"
+	"time"
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
@@ -23,6 +26,8 @@ const (
 	maxBackup = 256 << 20
 	// minPassphrase is the least of it, in bytes.
 	minPassphrase = 8
+	// survivorTimeout bounds the search for nodes of a backup that live.
+	survivorTimeout = 3 * time.Second
 )
 
 // backup is what a backup holds, encrypted as a whole.
@@ -117,9 +122,12 @@ func decrypt(sealed []byte, passphrase string) (*backup, error) {
 
 // Restore makes this node, which must be alone, the one voter of the cluster
 // of a backup, with its configuration, tokens and keys and a recovery
-// generation of its own. The nodes of the backup keep their places until they
-// are removed; those that still live take their configuration from here.
+// generation of its own, where no node of it is left. The nodes of the backup
+// keep their places until they are removed, or nodes of their names join.
 func (c *Cluster) Restore(ctx context.Context, sealed []byte, passphrase string) error {
+	if len(c.current.Load().others()) > 0 {
+		return fmt.Errorf("restore: %w", errMember)
+	}
 	b, err := decrypt(sealed, passphrase)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
@@ -132,6 +140,9 @@ func (c *Cluster) Restore(ctx context.Context, sealed []byte, passphrase string)
 	own := m.id.Load().ClusterID
 	if len(m.others()) > 0 || own == st.ClusterID && m.raft != nil && m.raft.Quorum().HasLeader && st.Generation <= m.state().Generation {
 		return fmt.Errorf("restore: %w", errMember)
+	}
+	if err := c.survivors(ctx, st); err != nil {
+		return fmt.Errorf("restore: %w", err)
 	}
 	if err := c.prepareRestore(st, identity.SealingKey(b.SealingKey)); err != nil {
 		return fmt.Errorf("restore: %w", err)
@@ -149,6 +160,40 @@ func (c *Cluster) Restore(ctx context.Context, sealed []byte, passphrase string)
 	return nil
 }
 
+// survivors refuses a restore where a node of the backup still answers at its
+// last address: it knows more than the backup.
+func (c *Cluster) survivors(ctx context.Context, st *state.State) error {
+	ctx, cancel := context.WithTimeout(ctx, survivorTimeout)
+	defer cancel()
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		errs []error
+	)
+	for _, n := range st.Nodes {
+		if n.ID == c.id || n.State == state.Left || n.PeerAddr == "" || n.PeerAddr == c.cfg.PeerAddr {
+			continue
+		}
+		wg.Go(func() {
+			conn, _, err := c.port.DialPinned(ctx, n.PeerAddr, func(der []byte) bool {
+				return slices.ContainsFunc(st.Trust.CAs, func(ca []byte) bool { return bytes.Equal(ca, der) })
+			})
+			if err != nil {
+				return // it is not there, or is of another cluster by now
+			}
+			_ = conn.Close()
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, fmt.Errorf("node %s of this cluster answers at %s: join it, or mccd recover there; a backup is for when no node is left", n.Name, n.PeerAddr))
+		})
+	}
+	wg.Wait()
+	if len(errs) > 0 {
+		return fmt.Errorf("%w: %w", state.ErrInCluster, errors.Join(errs...))
+	}
+	return nil
+}
+
 // prepareRestore makes the membership of a restored cluster.
 func (c *Cluster) prepareRestore(st *state.State, sealing identity.SealingKey) error {
 	if err := c.folders.clear(freshFolder); err != nil {
@@ -158,6 +203,9 @@ func (c *Cluster) prepareRestore(st *state.State, sealing identity.SealingKey) e
 	folder, err := identity.OpenFolder(dir)
 	if err != nil {
 		return err
+	}
+	if len(st.Trust.CAs) == 0 {
+		return fmt.Errorf("%w: the backup has no authority", state.ErrInvalid)
 	}
 	ca, err := identity.OpenCA(st.Trust.CAs[0], st.Trust.SealedKey, sealing)
 	if err != nil {

@@ -41,6 +41,7 @@ type Cluster struct {
 	joinState joinState
 	// pending is the join that an earlier run has left; nil = none.
 	pending *intent
+	doors   doors
 	// relearned is the generation for which Raft's log was given up last.
 	relearned atomic.Uint32
 	background
@@ -80,7 +81,7 @@ func New(cfg Config) (*Cluster, error) {
 	}
 	c := &Cluster{
 		cfg: cfg, log: cfg.Logger, id: id, metrics: newMetrics(cfg.Registerer), folders: folders{cfg.DataDir},
-		bind: cfg.Bind, changes: make(chan changeRequest), joinSlot: make(chan struct{}, 1), nudged: make(chan struct{}, 1),
+		bind: cfg.Bind, changes: make(chan changeRequest), joinSlot: make(chan struct{}, 1), nudged: make(chan struct{}, 1), doors: newDoors(),
 		background: background{stopped: make(chan struct{})},
 	}
 	if c.port, err = wire.New(wire.Config{

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -14,13 +15,22 @@ type complaints struct {
 	last        map[string]time.Time
 }
 
-// complain reports whether trouble with what is to be logged now. What is one of a
-// few fixed words.
+// maxComplaints bounds what is remembered.
+const maxComplaints = 256
+
+// complain reports whether trouble with what is to be logged now. Of too many
+// kinds of trouble at once some are not logged.
 func (c *complaints) complain(what string) bool {
 	c.complaining.Lock()
 	defer c.complaining.Unlock()
 	if at, ok := c.last[what]; ok && time.Since(at) < complainEvery {
 		return false
+	}
+	if len(c.last) >= maxComplaints {
+		maps.DeleteFunc(c.last, func(_ string, at time.Time) bool { return time.Since(at) >= complainEvery })
+		if len(c.last) >= maxComplaints {
+			return false
+		}
 	}
 	if c.last == nil {
 		c.last = make(map[string]time.Time)

@@ -21,9 +21,6 @@ const (
 	// and have not taken a key in; a node that missed it asks for the keys
 	// over the port between nodes.
 	rotationPatience = 30 * time.Second
-	// enforceInterval is how often open connections are judged where no record
-	// changes: certificates expire.
-	enforceInterval = time.Minute
 	// strangerPause is between two questions about unknown nodes, renewAtMost
 	// how many nodes one asks.
 	strangerPause, renewAtMost = 5 * time.Second, 5
@@ -37,7 +34,6 @@ func (m *membership) duties(ctx context.Context) {
 		return
 	}
 	m.founded()
-	m.enforce(st)
 	m.meetStrangers(ctx)
 	m.takeSealing(ctx)
 	if now := m.newest(); now.SealingKeyID == m.id.Load().Sealing.ID() {
@@ -52,8 +48,8 @@ func (m *membership) duties(ctx context.Context) {
 	}
 	m.forgetFormer(st)
 	m.book.retain(func(id string) bool {
-		n, ok := st.Node(id)
-		return !ok || n.State != state.Left || id == m.c.id
+		n, ok := m.newest().Node(id)
+		return ok && n.State != state.Left
 	})
 	if m.raft.IsLeader() {
 		m.rotateGossip(ctx, st)
@@ -109,15 +105,6 @@ func (m *membership) meetStrangers(ctx context.Context) {
 	m.renew(ctx)
 }
 
-// enforce closes what who is who does not allow any more.
-func (m *membership) enforce(st *state.State) {
-	if time.Since(m.enforced) < enforceInterval && slices.Equal(m.enforcedFor, st.Nodes) {
-		return
-	}
-	m.enforced, m.enforcedFor = time.Now(), st.Nodes
-	m.c.port.Enforce()
-}
-
 // takeKeyring gives gossip the keys of the state.
 func (m *membership) takeKeyring(st *state.State) {
 	if st.Gossip.Version == m.keyring.Load() {
@@ -152,8 +139,13 @@ func (m *membership) takeTrust(st *state.State) {
 	}
 }
 
-// renewOwn renews this node's certificate when a third of its life is left.
-// Every node has what it takes, so nobody has to be asked.
+// renewAtLeast is the least time between two renewals of a certificate whose
+// authority ends so soon that none lasts.
+const renewAtLeast = time.Minute
+
+// renewOwn renews this node's certificate when a third of its life is left,
+// not counting the day by which its beginning is dated back. Every node has
+// what it takes, so nobody has to be asked.
 func (m *membership) renewOwn(st *state.State) {
 	id := *m.id.Load()
 	leaf, err := x509.ParseCertificate(id.Cert)
@@ -164,9 +156,14 @@ func (m *membership) renewOwn(st *state.State) {
 		return
 	}
 	now := m.c.cfg.Now()
-	if left := leaf.NotAfter.Sub(now); left > leaf.NotAfter.Sub(leaf.NotBefore)/3 && now.After(leaf.NotBefore) {
+	third := m.c.cfg.CertLife / 3
+	if leaf.NotAfter.Sub(now) > third && now.After(leaf.NotBefore) {
 		return
 	}
+	if !m.renewed.IsZero() && time.Since(m.renewed) < min(renewAtLeast, third) {
+		return
+	}
+	m.renewed = time.Now()
 	m.filing.Lock()
 	defer m.filing.Unlock()
 	if err := m.resign(st, id); err != nil && m.complain("renewal") {
@@ -266,7 +263,7 @@ func (m *membership) takeIdentity(p *clusterv1.Identity) error {
 		return err
 	}
 	m.setIdentity(id)
-	m.told.Store(st)
+	m.told.Store(st) // before the addresses: it says who is known
 	for _, a := range p.GetAddresses() {
 		m.book.put(a.GetId(), placeFromProto(a))
 	}

@@ -79,7 +79,7 @@ func (m *membership) tryForm(ctx context.Context) error {
 	m.c.log.Info("founds the cluster: the first of the names, and no other is in one", "cluster", clusterID)
 	m.c.spawn(func(ctx context.Context) {
 		err := m.c.change(ctx, m, func(context.Context) error {
-			tokens := []state.Token{{ID: "secret00", Hash: token.Hash(), Note: "join secret", Uses: -1, CreatedUnix: m.c.cfg.Now().Unix()}}
+			tokens := []state.Token{{ID: token.Hash()[:8], Hash: token.Hash(), Note: "join secret", Uses: -1, CreatedUnix: m.c.cfg.Now().Unix()}}
 			if err := m.c.found(freshFolder, ca, clusterID, tokens); err != nil {
 				return err
 			}

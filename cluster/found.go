@@ -68,6 +68,10 @@ func (c *Cluster) prepare(name string, ca identity.CA, clusterID string, tokens 
 	if err != nil {
 		return fmt.Errorf("found cluster: %w", err)
 	}
+	// What cannot be applied must not stand in a folder that a start opens.
+	if _, result := state.Apply(&state.State{}, raw, 1); result.Err != nil {
+		return fmt.Errorf("found cluster: %w", result.Err)
+	}
 	if err := writeAtomic(filepath.Join(c.folders.path(name), initFile), raw); err != nil {
 		return fmt.Errorf("found cluster: %w", err)
 	}

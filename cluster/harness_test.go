@@ -35,7 +35,6 @@ type world struct {
 
 	mu      sync.Mutex // guards what follows
 	secrets map[string]string
-	cut     map[string]bool // addresses that nobody reaches
 }
 
 // member is one node, running or not. Its methods are for the test's goroutine.
@@ -68,7 +67,7 @@ func (l *logBuffer) String() string {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	t.Parallel()
-	w := &world{t: t, logs: new(logBuffer), secrets: make(map[string]string), cut: make(map[string]bool)}
+	w := &world{t: t, logs: new(logBuffer), secrets: make(map[string]string)}
 	_ = t.TempDir() // the directories go after the nodes
 	t.Cleanup(w.end)
 	return w
@@ -109,7 +108,7 @@ func (w *world) config(name string) Config {
 	return Config{
 		DataDir: w.t.TempDir(), Name: name, DriveBytes: 1 << 30, Release: "test", Bind: "127.0.0.1:0",
 		Raft: consensus.Timing{
-			Heartbeat: 200 * time.Millisecond, Reconcile: 100 * time.Millisecond, DeadAfter: 2 * time.Second, StableFor: 200 * time.Millisecond,
+			Heartbeat: 500 * time.Millisecond, Reconcile: 100 * time.Millisecond, DeadAfter: 2 * time.Second, StableFor: 200 * time.Millisecond,
 		},
 		Timing: gossip.Timing{
 			Probe: 200 * time.Millisecond, ProbeTimeout: 180 * time.Millisecond, Gossip: 20 * time.Millisecond, PushPull: time.Second,
@@ -143,11 +142,6 @@ func (n *member) tryOpen() error {
 	cfg := n.cfg
 	n.addr = l.Addr().String()
 	cfg.Listener, cfg.PeerAddr = l, n.addr
-	cfg.Allow = func(addr string) bool {
-		n.w.mu.Lock()
-		defer n.w.mu.Unlock()
-		return !n.w.cut[addr] && !n.w.cut[n.addr]
-	}
 	cfg.Logger = slog.New(slog.NewTextHandler(n.w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})).With("at", cfg.Name)
 	n.Cluster, err = New(cfg)
 	if err != nil {
@@ -374,3 +368,16 @@ func (w *world) wants(err error, words ...string) {
 		}
 	}
 }
+
+// agreedBut is agreed where gone was removed.
+func (w *world) agreedBut(gone *member, all ...*member) {
+	w.t.Helper()
+	w.agreed(all...)
+	for _, n := range all {
+		if _, ok := n.View().ByID(gone.ID()); ok {
+			w.t.Errorf("%s has a place for %s still", n.cfg.Name, gone.cfg.Name)
+		}
+	}
+}
+
+func (w *world) now() time.Time { return time.Now() }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -175,7 +177,7 @@ func (c *Cluster) prepareJoin(ctx context.Context, i intent) error {
 		c.joinState.step("asking " + addr)
 		answer, sent, err := c.ask(ctx, addr, i, token, key)
 		if err == nil {
-			return c.keepAdmission(folder, dir, answer.GetIdentity(), key)
+			return c.keepAdmission(folder, dir, answer.GetIdentity(), key, token)
 		}
 		unknown = unknown || sent
 		errs = append(errs, fmt.Errorf("peer %s: %w", addr, err))
@@ -213,12 +215,12 @@ func (c *Cluster) ask(ctx context.Context, addr string, i intent, token identity
 		return nil, false, err
 	}
 	defer func() { _ = conn.Close() }()
-	signature, err := key.Signer().Sign(rand.Reader, proof(c.id, i.JoinKey), crypto.Hash(0))
+	signature, err := key.Signer().Sign(rand.Reader, proof(c.id, i.JoinKey, token), crypto.Hash(0))
 	if err != nil {
 		return nil, false, err
 	}
 	answer, err := clusterv1.NewClusterClient(conn).Join(ctx, &clusterv1.JoinRequest{
-		TokenHash: token.Hash(), JoinKey: i.JoinKey, Address: addressToProto(c.id, c.current.Load().own()),
+		Token: token.Reveal(), JoinKey: i.JoinKey, Address: addressToProto(c.id, c.current.Load().own()),
 		Name: c.cfg.Name, Zone: c.cfg.Zone, Weight: uint32(c.cfg.Weight), DriveBytes: c.cfg.DriveBytes,
 		PublicKey: key.Public(), Signature: signature, Release: c.cfg.Release,
 		MinVersion: minVersion, MaxVersion: clusterVersion,
@@ -236,7 +238,7 @@ func (c *Cluster) ask(ctx context.Context, addr string, i intent, token identity
 }
 
 // keepAdmission writes the membership that the cluster gave; ready comes last.
-func (c *Cluster) keepAdmission(folder *identity.Folder, dir string, p *clusterv1.Identity, key identity.NodeKey) error {
+func (c *Cluster) keepAdmission(folder *identity.Folder, dir string, p *clusterv1.Identity, key identity.NodeKey, token identity.Token) error {
 	if len(p.GetSealingKey()) != len(identity.SealingKey{}) {
 		return errors.New("the cluster's answer has no sealing key")
 	}
@@ -251,10 +253,13 @@ func (c *Cluster) keepAdmission(folder *identity.Folder, dir string, p *clusterv
 		ClusterID: p.GetClusterId(), NodeID: c.id, Key: key, Cert: p.GetCertificate(), CAs: p.GetCas(),
 		Sealing: identity.SealingKey(p.GetSealingKey()),
 	}
+	if err := checkAdmission(id, st, token, c.cfg.Now()); err != nil {
+		return fmt.Errorf("the cluster's answer: %w", err)
+	}
 	if err := folder.Save(id); err != nil {
 		return err
 	}
-	b := openBook(dir, c.log)
+	b := openBook(dir, c.id, c.log, func(id string) bool { _, ok := st.Node(id); return ok })
 	for _, a := range p.GetAddresses() {
 		b.put(a.GetId(), placeFromProto(a))
 	}
@@ -263,6 +268,25 @@ func (c *Cluster) keepAdmission(folder *identity.Folder, dir string, p *clusterv
 		return err
 	}
 	return c.folders.markReady(joiningFolder)
+}
+
+// checkAdmission holds what a cluster answered against the token: it is of one
+// cluster, of the authority that was pinned, and signed by one of its own.
+func checkAdmission(id identity.Identity, st *state.State, token identity.Token, now time.Time) error {
+	if st.ClusterID != id.ClusterID {
+		return errors.New("identity and state are of two clusters")
+	}
+	if !slices.ContainsFunc(id.CAs, func(der []byte) bool { return identity.Digest(der) == token.CADigest }) {
+		return errors.New("it is not of the authority that the token is for")
+	}
+	leaf, err := x509.ParseCertificate(id.Cert)
+	if err != nil {
+		return err
+	}
+	if _, _, err := identity.CheckPeer(leaf, id.CAs, id.ClusterID, now); err != nil {
+		return fmt.Errorf("its certificate: %w", err)
+	}
+	return nil
 }
 
 // endJoin forgets the intent and the former membership: the join is done.

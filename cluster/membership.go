@@ -37,10 +37,9 @@ type membership struct {
 	gossip *gossip.Gossip
 
 	// These are used by duties alone.
-	rotating        rotation
-	asked, enforced time.Time // monotonic
-	enforcedFor     []state.Node
-	tidied          bool
+	rotating       rotation
+	asked, renewed time.Time // monotonic
+	tidied         bool
 	// outdated tells that a change for a later generation is under way.
 	outdated atomic.Bool
 
@@ -74,8 +73,9 @@ func (c *Cluster) open() (m *membership, err error) {
 	dir := c.folders.path(memberFolder)
 	m = &membership{
 		c: c, dir: dir, woken: make(chan struct{}, 1), due: make(chan struct{}, 1), presumed: make(map[string]bool),
-		registry: prometheus.NewRegistry(), book: openBook(dir, c.log),
+		registry: prometheus.NewRegistry(),
 	}
+	m.book = openBook(dir, c.id, c.log, m.knows)
 	if m.folder, err = identity.OpenFolder(dir); err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (m *membership) openGossip() error {
 	// The port stays for the life of the process, also in another cluster.
 	c.bind = m.gossip.Bound()
 	m.keyring.Store(version)
-	m.book.put(c.id, m.own())
+	m.book.say(c.id, m.own())
 	m.book.save()
 	return nil
 }
@@ -298,7 +298,9 @@ func (m *membership) follow(ctx context.Context) {
 	ticker := time.NewTicker(dutyInterval)
 	defer ticker.Stop()
 	settled := m.gossip.Settled()
+	var judged enforced
 	for {
+		m.enforce(&judged)
 		select {
 		case <-ctx.Done():
 			return
@@ -334,6 +336,15 @@ func (m *membership) learnAddresses() {
 		m.book.put(n.ID, place{Peer: n.PeerAddr, Gossip: n.GossipAddr, Incarnation: n.Incarnation})
 	}
 	m.book.save()
+}
+
+// knows reports whether the state has a record of the node id.
+func (m *membership) knows(id string) bool {
+	if m.raft == nil {
+		return false
+	}
+	_, known := m.newest().Node(id)
+	return known
 }
 
 // where returns the present address of the node id between nodes. One that

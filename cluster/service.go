@@ -51,7 +51,7 @@ func (s *service) Announce(ctx context.Context, req *clusterv1.AnnounceRequest) 
 	}
 	m.sawGeneration(caller.NodeID, req.GetGeneration())
 	m.book.hear(caller.NodeID)
-	if m.book.put(caller.NodeID, placeFromProto(req.GetAddress())) {
+	if m.book.say(caller.NodeID, placeFromProto(req.GetAddress())) {
 		m.wake()
 	}
 	answer.Addresses = m.book.all()

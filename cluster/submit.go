@@ -140,7 +140,7 @@ func (m *membership) tryRead(ctx context.Context) (*state.State, error) {
 	}
 	answer, err := client.Read(ctx, &clusterv1.ReadRequest{})
 	if err != nil {
-		return nil, fmt.Errorf("leader %s: %s", notLeader.Leader, status.Convert(err).Message())
+		return nil, fmt.Errorf("leader %s: %s", m.nameOf(notLeader.Leader), status.Convert(err).Message())
 	}
 	return state.Unmarshal(answer.GetState())
 }
