@@ -1,12 +1,13 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // maxCredential bounds a token or a secret, in bytes.
@@ -24,19 +25,21 @@ func (n *Node) credentials() (token string, secret []byte, err error) {
 		case err != nil:
 			return "", nil, fmt.Errorf("token_file: %w", err)
 		}
-		token = strings.TrimSpace(string(b))
+		token = string(b)
 	}
 	if n.cfg.JoinSecretFile != "" {
 		b, err := readCredential(n.cfg.JoinSecretFile)
 		if err != nil {
 			return "", nil, fmt.Errorf("join_secret: %w", err)
 		}
-		secret = []byte(strings.TrimSpace(string(b)))
+		secret = b
 	}
 	return token, secret, nil
 }
 
-// readCredential reads a small file that only its owner may read.
+// readCredential reads a small file that only its owner may read, without the
+// white space around. One that is empty is refused: a secret that is not
+// mounted yet must not make this node found a cluster of its own.
 func readCredential(path string) ([]byte, error) {
 	f, err := os.Open(filepath.Clean(path))
 	if err != nil {
@@ -50,15 +53,18 @@ func readCredential(path string) ([]byte, error) {
 	if openToOthers(info.Mode()) {
 		return nil, fmt.Errorf("%s may be read by other users: run chmod 600 %s", path, path)
 	}
-	if info.Size() > maxCredential {
-		return nil, fmt.Errorf("%s has %d bytes, the most is %d", path, info.Size(), maxCredential)
-	}
-	b := make([]byte, info.Size())
-	n, err := f.Read(b)
-	if err != nil && info.Size() > 0 {
+	// What is read counts, not the size: a pipe has none.
+	b, err := io.ReadAll(io.LimitReader(f, maxCredential+1))
+	switch {
+	case err != nil:
 		return nil, err
+	case len(b) > maxCredential:
+		return nil, fmt.Errorf("%s has more than %d bytes", path, maxCredential)
 	}
-	return b[:n], nil
+	if b = bytes.TrimSpace(b); len(b) == 0 {
+		return nil, fmt.Errorf("%s holds no secret: it is empty", path)
+	}
+	return b, nil
 }
 
 // gossipAdvertise returns what others are told of the gossip's address: its

@@ -239,8 +239,6 @@ func (x *Address) GetIncarnation() uint64 {
 // JoinRequest asks to be let in.
 type JoinRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The token's secret, hashed: SHA-256, hexadecimal.
-	TokenHash string `protobuf:"bytes,1,opt,name=token_hash,json=tokenHash,proto3" json:"token_hash,omitempty"`
 	// Makes the admission idempotent: random, kept until the join is done.
 	JoinKey string `protobuf:"bytes,2,opt,name=join_key,json=joinKey,proto3" json:"join_key,omitempty"`
 	// Where the node is.
@@ -255,15 +253,18 @@ type JoinRequest struct {
 	DriveBytes int64 `protobuf:"varint,7,opt,name=drive_bytes,json=driveBytes,proto3" json:"drive_bytes,omitempty"`
 	// Its public key, Ed25519.
 	PublicKey []byte `protobuf:"bytes,8,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
-	// The key's signature of join_key and id, so that nobody enters with
-	// another's key.
+	// The key's signature of cluster, id, join_key and token, so that nobody
+	// enters with another's key, nor uses what was said to another cluster.
 	Signature []byte `protobuf:"bytes,9,opt,name=signature,proto3" json:"signature,omitempty"`
 	// The program's version.
 	Release string `protobuf:"bytes,10,opt,name=release,proto3" json:"release,omitempty"`
 	// The cluster versions that it can run.
 	MinVersion uint32 `protobuf:"varint,11,opt,name=min_version,json=minVersion,proto3" json:"min_version,omitempty"`
 	// The highest of them.
-	MaxVersion    uint32 `protobuf:"varint,12,opt,name=max_version,json=maxVersion,proto3" json:"max_version,omitempty"`
+	MaxVersion uint32 `protobuf:"varint,12,opt,name=max_version,json=maxVersion,proto3" json:"max_version,omitempty"`
+	// The token as people have it. The caller has checked that the other end is
+	// of the authority in it; what a cluster keeps of it admits nobody.
+	Token         string `protobuf:"bytes,13,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -296,13 +297,6 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
 	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *JoinRequest) GetTokenHash() string {
-	if x != nil {
-		return x.TokenHash
-	}
-	return ""
 }
 
 func (x *JoinRequest) GetJoinKey() string {
@@ -380,6 +374,13 @@ func (x *JoinRequest) GetMaxVersion() uint32 {
 		return x.MaxVersion
 	}
 	return 0
+}
+
+func (x *JoinRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
 }
 
 // Identity is all that a node needs to be a member. It is sent over TLS only
@@ -620,7 +621,9 @@ type AnnounceRequest struct {
 	// The cluster that it is in; empty while it is in none.
 	ClusterId string `protobuf:"bytes,2,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
 	// Its recovery generation.
-	Generation    uint32 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Generation uint32 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	// The recovery that the generation is of; empty = none.
+	RecoveryId    string `protobuf:"bytes,4,opt,name=recovery_id,json=recoveryId,proto3" json:"recovery_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -676,6 +679,13 @@ func (x *AnnounceRequest) GetGeneration() uint32 {
 	return 0
 }
 
+func (x *AnnounceRequest) GetRecoveryId() string {
+	if x != nil {
+		return x.RecoveryId
+	}
+	return ""
+}
+
 // AnnounceResponse tells who answers, and where the others are.
 type AnnounceResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -686,7 +696,9 @@ type AnnounceResponse struct {
 	// Its recovery generation.
 	Generation uint32 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
 	// Where all nodes are, as far as it knows.
-	Addresses     []*Address `protobuf:"bytes,4,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Addresses []*Address `protobuf:"bytes,4,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// The recovery that the generation is of; empty = none.
+	RecoveryId    string `protobuf:"bytes,5,opt,name=recovery_id,json=recoveryId,proto3" json:"recovery_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -747,6 +759,13 @@ func (x *AnnounceResponse) GetAddresses() []*Address {
 		return x.Addresses
 	}
 	return nil
+}
+
+func (x *AnnounceResponse) GetRecoveryId() string {
+	if x != nil {
+		return x.RecoveryId
+	}
+	return ""
 }
 
 // SubmitRequest has a command.
@@ -886,9 +905,11 @@ func (x *SubmitResponse) GetNode() string {
 	return ""
 }
 
-// ReadRequest is empty.
+// ReadRequest asks for the state.
 type ReadRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state that the node has applied, leader or not.
+	Applied       bool `protobuf:"varint,1,opt,name=applied,proto3" json:"applied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -923,11 +944,20 @@ func (*ReadRequest) Descriptor() ([]byte, []int) {
 	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{11}
 }
 
+func (x *ReadRequest) GetApplied() bool {
+	if x != nil {
+		return x.Applied
+	}
+	return false
+}
+
 // ReadResponse has the state.
 type ReadResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The state, encoded.
-	State         []byte `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	State []byte `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	// The id of the leader that the node follows or is; empty = none.
+	Leader        string `protobuf:"bytes,2,opt,name=leader,proto3" json:"leader,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -967,6 +997,13 @@ func (x *ReadResponse) GetState() []byte {
 		return x.State
 	}
 	return nil
+}
+
+func (x *ReadResponse) GetLeader() string {
+	if x != nil {
+		return x.Leader
+	}
+	return ""
 }
 
 // StageRequest has a key.
@@ -1195,10 +1232,8 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\tpeer_addr\x18\x02 \x01(\tR\bpeerAddr\x12\x1f\n" +
 	"\vgossip_addr\x18\x03 \x01(\tR\n" +
 	"gossipAddr\x12 \n" +
-	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\"\xf5\x02\n" +
-	"\vJoinRequest\x12\x1d\n" +
-	"\n" +
-	"token_hash\x18\x01 \x01(\tR\ttokenHash\x12\x19\n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\"\x83\x03\n" +
+	"\vJoinRequest\x12\x19\n" +
 	"\bjoin_key\x18\x02 \x01(\tR\ajoinKey\x122\n" +
 	"\aaddress\x18\x03 \x01(\v2\x18.mccd.cluster.v1.AddressR\aaddress\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x12\n" +
@@ -1214,13 +1249,15 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\vmin_version\x18\v \x01(\rR\n" +
 	"minVersion\x12\x1f\n" +
 	"\vmax_version\x18\f \x01(\rR\n" +
-	"maxVersion\"\xcc\x01\n" +
+	"maxVersion\x12\x19\n" +
+	"\x05token\x18\r \x01(\tB\x03\x80\x01\x01R\x05tokenJ\x04\b\x01\x10\x02R\n" +
+	"token_hash\"\xd1\x01\n" +
 	"\bIdentity\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12 \n" +
 	"\vcertificate\x18\x02 \x01(\fR\vcertificate\x12\x10\n" +
-	"\x03cas\x18\x03 \x03(\fR\x03cas\x12\x1f\n" +
-	"\vsealing_key\x18\x04 \x01(\fR\n" +
+	"\x03cas\x18\x03 \x03(\fR\x03cas\x12$\n" +
+	"\vsealing_key\x18\x04 \x01(\fB\x03\x80\x01\x01R\n" +
 	"sealingKey\x12\x14\n" +
 	"\x05state\x18\x05 \x01(\fR\x05state\x126\n" +
 	"\taddresses\x18\x06 \x03(\v2\x18.mccd.cluster.v1.AddressR\taddresses\"E\n" +
@@ -1230,14 +1267,16 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\n" +
 	"public_key\x18\x01 \x01(\fR\tpublicKey\"F\n" +
 	"\rRenewResponse\x125\n" +
-	"\bidentity\x18\x01 \x01(\v2\x19.mccd.cluster.v1.IdentityR\bidentity\"\x84\x01\n" +
+	"\bidentity\x18\x01 \x01(\v2\x19.mccd.cluster.v1.IdentityR\bidentity\"\xa5\x01\n" +
 	"\x0fAnnounceRequest\x122\n" +
 	"\aaddress\x18\x01 \x01(\v2\x18.mccd.cluster.v1.AddressR\aaddress\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x02 \x01(\tR\tclusterId\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\rR\n" +
-	"generation\"\x99\x01\n" +
+	"generation\x12\x1f\n" +
+	"\vrecovery_id\x18\x04 \x01(\tR\n" +
+	"recoveryId\"\xba\x01\n" +
 	"\x10AnnounceResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1245,7 +1284,9 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x03 \x01(\rR\n" +
 	"generation\x126\n" +
-	"\taddresses\x18\x04 \x03(\v2\x18.mccd.cluster.v1.AddressR\taddresses\")\n" +
+	"\taddresses\x18\x04 \x03(\v2\x18.mccd.cluster.v1.AddressR\taddresses\x12\x1f\n" +
+	"\vrecovery_id\x18\x05 \x01(\tR\n" +
+	"recoveryId\")\n" +
 	"\rSubmitRequest\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\fR\acommand\"\x9b\x01\n" +
 	"\x0eSubmitResponse\x12\x12\n" +
@@ -1254,12 +1295,14 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x05index\x18\x03 \x01(\x04R\x05index\x12\x1b\n" +
 	"\ttime_unix\x18\x04 \x01(\x03R\btimeUnix\x12\x1a\n" +
 	"\brevision\x18\x05 \x01(\x04R\brevision\x12\x12\n" +
-	"\x04node\x18\x06 \x01(\tR\x04node\"\r\n" +
-	"\vReadRequest\"$\n" +
+	"\x04node\x18\x06 \x01(\tR\x04node\"'\n" +
+	"\vReadRequest\x12\x18\n" +
+	"\aapplied\x18\x01 \x01(\bR\aapplied\"<\n" +
 	"\fReadResponse\x12\x14\n" +
-	"\x05state\x18\x01 \x01(\fR\x05state\"/\n" +
-	"\fStageRequest\x12\x1f\n" +
-	"\vsealing_key\x18\x01 \x01(\fR\n" +
+	"\x05state\x18\x01 \x01(\fR\x05state\x12\x16\n" +
+	"\x06leader\x18\x02 \x01(\tR\x06leader\"4\n" +
+	"\fStageRequest\x12$\n" +
+	"\vsealing_key\x18\x01 \x01(\fB\x03\x80\x01\x01R\n" +
 	"sealingKey\"\x0f\n" +
 	"\rStageResponse\"\x0e\n" +
 	"\fStatsRequest\"\xaf\x01\n" +

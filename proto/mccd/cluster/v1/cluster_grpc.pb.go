@@ -48,7 +48,8 @@ type ClusterClient interface {
 	Announce(ctx context.Context, in *AnnounceRequest, opts ...grpc.CallOption) (*AnnounceResponse, error)
 	// Submit has the leader write a command.
 	Submit(ctx context.Context, in *SubmitRequest, opts ...grpc.CallOption) (*SubmitResponse, error)
-	// Read gives the state as it is, linearizable: only the leader answers.
+	// Read gives the state as it is, linearizable: only the leader answers. Or
+	// what the node has applied, whoever leads.
 	Read(ctx context.Context, in *ReadRequest, opts ...grpc.CallOption) (*ReadResponse, error)
 	// Stage keeps a sealing key that a rotation is about to name.
 	Stage(ctx context.Context, in *StageRequest, opts ...grpc.CallOption) (*StageResponse, error)
@@ -151,7 +152,8 @@ type ClusterServer interface {
 	Announce(context.Context, *AnnounceRequest) (*AnnounceResponse, error)
 	// Submit has the leader write a command.
 	Submit(context.Context, *SubmitRequest) (*SubmitResponse, error)
-	// Read gives the state as it is, linearizable: only the leader answers.
+	// Read gives the state as it is, linearizable: only the leader answers. Or
+	// what the node has applied, whoever leads.
 	Read(context.Context, *ReadRequest) (*ReadResponse, error)
 	// Stage keeps a sealing key that a rotation is about to name.
 	Stage(context.Context, *StageRequest) (*StageResponse, error)
