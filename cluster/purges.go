@@ -67,15 +67,22 @@ func (c *Cluster) AckPurges(ctx context.Context, index uint64) error {
 	return err
 }
 
-// Confirmed reports whether this node's state is known to be as new as any that
-// was acknowledged before it asked: it has heard a leader and applied what that
-// had agreed on, or it is alone. After a start it takes a moment, and without a
-// quorum it does not come.
-func (c *Cluster) Confirmed() bool {
-	m := c.current.Load()
-	if m.raft == nil || len(m.others()) == 0 {
-		return true
+// CatchUp returns nil once this node has applied all that the cluster had
+// agreed on when it asked: it asks the leader, and again until ctx is done. A
+// node that is alone has nobody to ask.
+func (c *Cluster) CatchUp(ctx context.Context) error {
+	for {
+		m := c.current.Load()
+		if m.raft == nil || len(m.others()) == 0 {
+			return nil
+		}
+		st, err := m.read(ctx)
+		if err == nil {
+			_, err = m.applied(ctx, st.Index)
+		}
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		pause(ctx, 20*time.Millisecond)
 	}
-	q := m.raft.Quorum()
-	return q.HasLeader && q.Commit > 0 && q.Applied >= q.Commit
 }

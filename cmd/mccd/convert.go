@@ -64,6 +64,7 @@ func nodeConfig(c *config.Loaded, log *slog.Logger, access io.Writer) node.Confi
 			GossipProbe:     time.Duration(c.Timeouts.GossipProbe),
 			RaftHeartbeat:   time.Duration(c.Timeouts.RaftHeartbeat),
 			RaftElection:    time.Duration(c.Timeouts.RaftElection),
+			CatchUp:         time.Duration(c.Timeouts.CatchUp),
 		},
 		Logger:    log,
 		AccessLog: access,

@@ -81,6 +81,7 @@ type Timeouts struct {
 	GossipProbe     Duration `yaml:"gossip_probe"`
 	RaftHeartbeat   Duration `yaml:"raft_heartbeat"`
 	RaftElection    Duration `yaml:"raft_election"`
+	CatchUp         Duration `yaml:"catch_up"`
 }
 
 // Log says what is logged to standard error, and how.
@@ -118,6 +119,7 @@ func Default() *Config {
 			GossipProbe:     Duration(500 * time.Millisecond),
 			RaftHeartbeat:   Duration(time.Second),
 			RaftElection:    Duration(time.Second),
+			CatchUp:         Duration(time.Second),
 		},
 		Log: Log{Level: "info", Format: "text"},
 	}

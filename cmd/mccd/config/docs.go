@@ -42,6 +42,7 @@ func docs() map[string]string {
 		"timeouts.gossip_probe":      "Between probes of another node by gossip.",
 		"timeouts.raft_heartbeat":    "Without a sign of the leader; then an election begins. The same at each node; more for links with long delays.",
 		"timeouts.raft_election":     "For an election to be won; then another begins. At least raft_heartbeat.",
+		"timeouts.catch_up":          "For which requests wait, after a start, until the node has heard what was purged while it was away; then it serves what it has.",
 
 		"log.level":  "Least level that is logged: debug, info, warn or error.",
 		"log.format": "text or json. Logs go to standard error.",

@@ -202,6 +202,7 @@ func (v *validator) timeouts() {
 		"timeouts.peer_heartbeat": t.PeerHeartbeat, "timeouts.breaker_open": t.BreakerOpen,
 		"timeouts.shutdown_grace": t.ShutdownGrace, "timeouts.gossip_probe": t.GossipProbe,
 		"timeouts.raft_heartbeat": t.RaftHeartbeat, "timeouts.raft_election": t.RaftElection,
+		"timeouts.catch_up": t.CatchUp,
 	} {
 		if value <= 0 {
 			v.fault(key, "is %s; it must be more than 0", value)

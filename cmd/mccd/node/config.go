@@ -115,6 +115,10 @@ type Timeouts struct {
 	// RaftHeartbeat [1s] without a leader starts an election, RaftElection
 	// [RaftHeartbeat] bounds one.
 	RaftHeartbeat, RaftElection time.Duration
+	// CatchUp [1s] is how long requests wait, after a start, until the node has
+	// heard what was purged while it was away. Without a quorum it does not hear
+	// it, and serves what it has.
+	CatchUp time.Duration
 }
 
 // complete returns c with its defaults, or every fault at once.
@@ -141,6 +145,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.Timeouts.ShutdownGrace == 0 {
 		c.Timeouts.ShutdownGrace = 30 * time.Second
+	}
+	if c.Timeouts.CatchUp == 0 {
+		c.Timeouts.CatchUp = time.Second
 	}
 	if c.Limits.MaxConnections == 0 {
 		c.Limits.MaxConnections = connectionsFor(descriptors())

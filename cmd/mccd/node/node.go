@@ -166,7 +166,7 @@ func (n *Node) buildCluster() error {
 		return err
 	}
 	n.onClose(n.cluster.Close)
-	n.purges = &purges{cluster: n.cluster, started: n.started}
+	n.purges = &purges{cluster: n.cluster, current: make(chan struct{})}
 	n.origin, err = n.newOrigin()
 	if err != nil {
 		return err

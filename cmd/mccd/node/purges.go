@@ -18,32 +18,26 @@ const sweepInterval = 200 * time.Millisecond
 // purges gives the fill the purges of the cluster's state.
 type purges struct {
 	cluster *cluster.Cluster
-	started time.Time
 	last    atomic.Pointer[purgesOf]
-	// confirmed: the state is no longer that of a former run.
-	confirmed atomic.Bool
+	// current is closed once the state is no longer that of a former run, or
+	// was waited for long enough.
+	current chan struct{}
 }
 
-// confirmWait bounds how long requests wait after a start for the node to hear
-// what was purged while it was away. Without a quorum it does not hear it, and
-// serves what it has.
-const confirmWait = time.Second
+// catchUp waits, wait at most, until the node knows what was purged while it
+// was away.
+func (p *purges) catchUp(ctx context.Context, wait time.Duration) {
+	defer close(p.current)
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	_ = p.cluster.CatchUp(ctx) // without a quorum it serves what it has
+}
 
-// await returns once the node knows of the purges of before it started, or has
-// waited for them long enough.
+// await returns once catchUp has, or ctx is done.
 func (p *purges) await(ctx context.Context) {
-	for !p.confirmed.Load() {
-		if p.cluster.Confirmed() || time.Since(p.started) > confirmWait {
-			p.confirmed.Store(true)
-			return
-		}
-		timer := time.NewTimer(5 * time.Millisecond)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		}
+	select {
+	case <-p.current:
+	case <-ctx.Done():
 	}
 }
 
@@ -79,7 +73,8 @@ func (p *purges) now() *storage.Purges {
 }
 
 // sweep removes what was purged and tells the cluster so, until ctx is done.
-func (p *purges) sweep(ctx context.Context, filler *peer.Filler, self string) error {
+func (p *purges) sweep(ctx context.Context, filler *peer.Filler, self string, wait time.Duration) error {
+	p.catchUp(ctx, wait)
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
 	var swept *storage.Purges

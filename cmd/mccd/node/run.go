@@ -25,7 +25,9 @@ func (n *Node) parts() []part {
 		{"cluster", n.cluster.Run, 10 * time.Second},
 		{"peer", n.filler.Run, 15 * time.Second},
 		{"views", n.followViews, time.Second},
-		{"purges", func(ctx context.Context) error { return n.purges.sweep(ctx, n.filler, n.cluster.ID()) }, 5 * time.Second},
+		{"purges", func(ctx context.Context) error {
+			return n.purges.sweep(ctx, n.filler, n.cluster.ID(), n.cfg.Timeouts.CatchUp)
+		}, 5 * time.Second},
 	}
 	if n.ops != nil {
 		parts = append(parts, part{"ops", n.ops.Run, 2 * time.Second})
