@@ -20,7 +20,7 @@ import (
 func TestFillsInAllDirectionsDoNotStarve(t *testing.T) {
 	c := newCluster(t, 3, func(_ *node, cfg *Config) { cfg.FillsPerPeer = 2 })
 	const perOwner = 6
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, 60*time.Second)
 	var reqs []storage.Request
 	for i := range 3 * perOwner {
 		path := ""
