@@ -24,11 +24,15 @@ type Role uint8
 
 // The roles. RoleNone shows no certificate; RoleExpired is a member whose
 // certificate is out of date or of a former authority; RoleRemoved was one.
+// RoleUnknown shows a certificate of the cluster's authority and is no node
+// that this one knows: either this one lags behind, or somebody signs for
+// himself.
 const (
 	RoleNone Role = iota
 	RoleNode
 	RoleExpired
 	RoleRemoved
+	RoleUnknown
 )
 
 // String names the role.
@@ -42,6 +46,8 @@ func (r Role) String() string {
 		return "expired"
 	case RoleRemoved:
 		return "removed"
+	case RoleUnknown:
+		return "unknown"
 	default:
 		return fmt.Sprintf("role %d", uint8(r))
 	}
@@ -64,7 +70,7 @@ type Peer struct {
 
 // Policy says who is who. It may change its answers at any time (then
 // Port.Enforce applies them to open connections), never blocks and is called
-// by many goroutines.
+// by many goroutines, for each handshake and each call.
 type Policy interface {
 	// Certificate is what this node shows; nil = none yet, and nobody gets in.
 	Certificate() *tls.Certificate
@@ -87,6 +93,12 @@ type Config struct {
 	// MaxHandshakes bounds the handshakes in progress; a quarter of it may be
 	// of one address (of one /64) [256].
 	MaxHandshakes int
+	// MaxGuests bounds the connections with callers of other roles than
+	// RoleNode; an eighth of it may be of one address (of one /64) [64].
+	MaxGuests int
+	// GuestTime is how long such a connection lasts; twice as long while a
+	// call is in progress [30s].
+	GuestTime time.Duration
 	// Dial reaches another node [TCP]. Tests partition a cluster by it.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 
@@ -102,7 +114,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Policy == nil {
 		errs = append(errs, errors.New("no Policy"))
 	}
-	if c.HandshakeTimeout < 0 || c.MaxHandshakes < 0 {
+	if min(c.HandshakeTimeout, c.GuestTime) < 0 || min(c.MaxHandshakes, c.MaxGuests) < 0 {
 		errs = append(errs, errors.New("negative bound"))
 	}
 	if c.HandshakeTimeout == 0 {
@@ -110,6 +122,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxHandshakes == 0 {
 		c.MaxHandshakes = 256
+	}
+	if c.MaxGuests == 0 {
+		c.MaxGuests = 64
+	}
+	if c.GuestTime == 0 {
+		c.GuestTime = 30 * time.Second
 	}
 	if c.Dial == nil {
 		c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {

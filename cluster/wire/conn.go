@@ -22,12 +22,30 @@ type Conn struct {
 	// pinned: of a cluster that this node is not in; the Policy knows nothing
 	// of it.
 	pinned bool
+	policy Policy
+	// guest is the place of a caller that is no member; nil of others.
+	guest *guest
+	// condemned: it was closed since its role changed.
+	condemned atomic.Bool
 	// heard: a byte came, so the other end has taken this node's certificate.
 	heard atomic.Bool
 }
 
 // Peer is who is at the other end, as of the handshake.
 func (c *Conn) Peer() Peer { return c.peer }
+
+// now asks the Policy again who is at the other end.
+func (c *Conn) now() (Peer, error) {
+	if c.pinned {
+		return c.peer, nil
+	}
+	now, err := c.policy.Identify(c.certs)
+	if err != nil {
+		return Peer{}, err
+	}
+	now.Key, now.Addr = c.peer.Key, c.peer.Addr
+	return now, nil
+}
 
 // Protocol is what is spoken: ProtocolGRPC or ProtocolRaft.
 func (c *Conn) Protocol() string { return c.protocol }

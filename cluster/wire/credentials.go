@@ -12,7 +12,9 @@ import (
 // AuthInfo is what gRPC knows of a connection of a Port.
 type AuthInfo struct {
 	credentials.CommonAuthInfo
+	// Peer is who is at the other end, as of the handshake.
 	Peer Peer
+	conn *Conn
 }
 
 // AuthType implements credentials.AuthInfo.
@@ -25,14 +27,24 @@ func (*Port) ServerCredentials() credentials.TransportCredentials { return done{
 // DialNode or DialPinned.
 func (*Port) DialCredentials() credentials.TransportCredentials { return done{} }
 
-// PeerFrom tells a handler who calls; false outside of the port.
+// PeerFrom tells a handler who calls, as the Policy says now; false outside of
+// the port, and where the Policy refuses the caller by now.
 func PeerFrom(ctx context.Context) (Peer, bool) {
-	p, ok := peer.FromContext(ctx)
+	conn, ok := connFrom(ctx)
 	if !ok {
 		return Peer{}, false
 	}
+	now, err := conn.now()
+	return now, err == nil
+}
+
+func connFrom(ctx context.Context) (*Conn, bool) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil, false
+	}
 	info, ok := p.AuthInfo.(AuthInfo)
-	return info.Peer, ok
+	return info.conn, ok && info.conn != nil
 }
 
 // done are credentials of connections whose handshake is done; any other
@@ -60,5 +72,5 @@ func shaken(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
 		return nil, nil, errors.New("the connection is not of the port between nodes")
 	}
 	level := credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}
-	return conn, AuthInfo{CommonAuthInfo: level, Peer: conn.peer}, nil
+	return conn, AuthInfo{CommonAuthInfo: level, Peer: conn.peer, conn: conn}, nil
 }

@@ -13,7 +13,8 @@ import (
 )
 
 // DialNode connects to the node id at addr for the protocol; an empty id takes
-// any member. Both sides show their certificates. Errors: ErrWrongNode,
+// any member. Both sides show their certificates. With ProtocolGRPC the other
+// end may be RoleUnknown: this node lags behind. Errors: ErrWrongNode,
 // ErrNotMember, ErrRefused (with ProtocolGRPC only at the first Read),
 // ErrNotTLS, and the network's. The caller closes the connection, a *Conn.
 func (p *Port) DialNode(ctx context.Context, protocol, id, addr string) (net.Conn, error) {
@@ -26,7 +27,7 @@ func (p *Port) DialNode(ctx context.Context, protocol, id, addr string) (net.Con
 			return fmt.Errorf("%w (%w)", ErrNotMember, err)
 		case id != "" && found.NodeID != id:
 			return fmt.Errorf("%w: node %q", ErrWrongNode, found.NodeID)
-		case found.Role != RoleNode:
+		case found.Role != RoleNode && (found.Role != RoleUnknown || protocol == ProtocolRaft):
 			return fmt.Errorf("%w: node %q is %s", ErrNotMember, found.NodeID, found.Role)
 		}
 		peer = found
@@ -42,7 +43,7 @@ func (p *Port) DialNode(ctx context.Context, protocol, id, addr string) (net.Con
 	if err != nil {
 		return nil, dialError(id, addr, err)
 	}
-	conn := newConn(t, raw, peer)
+	conn := p.newConn(t, raw, peer)
 	if !p.track(conn, "out") {
 		_ = raw.Close() // the port is closed
 		return nil, dialError(id, addr, net.ErrClosed)
@@ -81,7 +82,7 @@ func (p *Port) DialPinned(ctx context.Context, addr string, pinned func(certDER 
 	if err != nil {
 		return nil, nil, dialError("", addr, err)
 	}
-	conn := newConn(t, raw, Peer{Role: RoleNone, Key: keyDigest(leaf), Addr: remote(raw)})
+	conn := p.newConn(t, raw, Peer{Role: RoleNone, Key: keyDigest(leaf), Addr: remote(raw)})
 	conn.pinned = true
 	if !p.track(conn, "out") {
 		_ = raw.Close() // the port is closed
@@ -171,6 +172,8 @@ func (p *Port) awaitWelcome(ctx context.Context, c *Conn) error {
 		return fmt.Errorf("%w: this node's certificate is out of date there, and is renewed by itself", ErrRefused)
 	case raftRemoved:
 		return fmt.Errorf("%w: this node was removed from the cluster", ErrRefused)
+	case raftUnknown:
+		return fmt.Errorf("%w: the other node does not know this one (yet)", ErrRefused)
 	default:
 		return fmt.Errorf("%w: this node is no member there", ErrRefused)
 	}

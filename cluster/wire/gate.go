@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// gate bounds the handshakes in progress, in all and per address. It never
+// gate bounds handshakes in progress, or guests, in all and per address. It never
 // turns a newcomer away: it gives up the oldest of the address that has the
-// most, so that whoever floods the port competes with themselves, and a node
+// most (one that is busy after one that is not), so that whoever floods the port competes with themselves, and a node
 // needs only to be quicker than its own address's share.
 type gate struct {
 	total, perAddr int
@@ -18,21 +18,24 @@ type gate struct {
 	count   int
 }
 
-// entry is one handshake in progress.
+// entry is one handshake in progress, or one guest.
 type entry struct {
 	addr netip.Addr
 	conn net.Conn
+	// busy tells that it is of use at present; nil = it never is.
+	busy func() bool
 	// out: it made room for another. Guarded by the gate's mu.
 	out bool
 }
 
-func newGate(total int) *gate {
-	return &gate{total: total, perAddr: max(1, total/4), pending: make(map[netip.Addr][]*entry)}
+// newGate bounds entries, share of which may be of one address.
+func newGate(total, share int) *gate {
+	return &gate{total: total, perAddr: max(1, share), pending: make(map[netip.Addr][]*entry)}
 }
 
 // enter lets the connection in and returns the one to close for it, if any.
-func (g *gate) enter(c net.Conn) (e *entry, evicted net.Conn) {
-	e = &entry{addr: caller(c), conn: c}
+func (g *gate) enter(c net.Conn, busy func() bool) (e *entry, evicted net.Conn) {
+	e = &entry{addr: caller(c), conn: c, busy: busy}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.pending[e.addr]) >= g.perAddr {
@@ -58,6 +61,12 @@ func (g *gate) evict(addr netip.Addr) net.Conn {
 		return nil
 	}
 	oldest := list[0]
+	for _, e := range list {
+		if e.busy == nil || !e.busy() {
+			oldest = e
+			break
+		}
+	}
 	oldest.out = true
 	g.remove(oldest)
 	return oldest.conn

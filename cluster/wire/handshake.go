@@ -18,6 +18,7 @@ const (
 	raftNotNode
 	raftExpired
 	raftRemoved
+	raftUnknown
 )
 
 // take brings one accepted connection to its server, or closes it.
@@ -87,8 +88,10 @@ func (p *Port) shake(ctx context.Context, raw *rawConn) (*Conn, string, error) {
 		}
 		return nil, broken(err), err
 	}
-	conn := newConn(t, raw, peer)
+	conn := p.newConn(t, raw, peer)
+	p.lodge(conn)
 	if !p.track(conn, "in") {
+		p.release(conn)
 		return nil, reasonUntaken, net.ErrClosed
 	}
 	// The Policy may have changed between its answer and the books.
@@ -134,6 +137,8 @@ func (p *Port) greet(c *Conn) (string, error) {
 		answer = raftExpired
 	case RoleRemoved:
 		answer = raftRemoved
+	case RoleUnknown:
+		answer = raftUnknown
 	default:
 	}
 	if _, err := c.Write([]byte{answer}); err != nil {

@@ -71,11 +71,10 @@ func parsed(t testing.TB, template, parent *x509.Certificate, pub, key any) *x50
 
 // policy is a Policy whose answers a test changes.
 type policy struct {
+	mu      sync.Mutex
 	trusted *authority
-
-	mu    sync.Mutex
-	cert  *tls.Certificate
-	roles map[string]Role // other than RoleNode
+	cert    *tls.Certificate
+	roles   map[string]Role // other than RoleNode
 	// before is called by Identify, without the lock.
 	before func()
 }
@@ -92,6 +91,12 @@ func (p *policy) show(cert *tls.Certificate) {
 	p.cert = cert
 }
 
+func (p *policy) trust(a *authority) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trusted = a
+}
+
 func (p *policy) set(node string, role Role) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,7 +105,7 @@ func (p *policy) set(node string, role Role) {
 
 func (p *policy) Identify(certs []*x509.Certificate) (Peer, error) {
 	p.mu.Lock()
-	before := p.before
+	before, trusted := p.before, p.trusted
 	p.mu.Unlock()
 	if before != nil {
 		before()
@@ -108,7 +113,7 @@ func (p *policy) Identify(certs []*x509.Certificate) (Peer, error) {
 	if len(certs) == 0 {
 		return Peer{}, nil
 	}
-	if err := certs[0].CheckSignatureFrom(p.trusted.cert); err != nil {
+	if err := certs[0].CheckSignatureFrom(trusted.cert); err != nil {
 		return Peer{}, errors.New("of a foreign authority")
 	}
 	p.mu.Lock()

@@ -17,6 +17,7 @@ const (
 	reasonClosed      = "closed"      // went away by itself
 	reasonUntaken     = "untaken"     // nobody here took it over
 	reasonEnforced    = "enforced"    // open, and no longer welcome
+	reasonStayed      = "stayed"      // no member, and open for too long
 )
 
 type metrics struct {

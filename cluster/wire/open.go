@@ -6,9 +6,9 @@ import (
 )
 
 // newConn takes a finished handshake over; track puts it into the books.
-func newConn(t *tls.Conn, raw *rawConn, peer Peer) *Conn {
+func (p *Port) newConn(t *tls.Conn, raw *rawConn, peer Peer) *Conn {
 	state := t.ConnectionState()
-	return &Conn{Conn: t, raw: raw, peer: peer, protocol: state.NegotiatedProtocol, certs: state.PeerCertificates}
+	return &Conn{Conn: t, raw: raw, peer: peer, protocol: state.NegotiatedProtocol, certs: state.PeerCertificates, policy: p.cfg.Policy}
 }
 
 // track counts c as open from here on until its socket closes; false after
@@ -26,9 +26,10 @@ func (p *Port) track(c *Conn, direction string) bool {
 
 func (p *Port) forget(c *Conn, direction string) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	delete(p.open, c)
+	p.mu.Unlock()
 	p.metrics.open.WithLabelValues(direction).Dec()
+	p.release(c)
 }
 
 // Enforce asks the Policy again about every open connection and closes those
@@ -51,16 +52,21 @@ func (p *Port) Enforce() {
 // judge closes the connection where the Policy speaks otherwise of it now, and
 // reports whether it stays.
 func (p *Port) judge(c *Conn) bool {
-	if c.pinned {
-		return true
-	}
-	now, err := p.cfg.Policy.Identify(c.certs)
+	now, err := c.now()
 	if err == nil && now.Role == c.peer.Role && now.NodeID == c.peer.NodeID {
 		return true
 	}
+	if c.condemned.Swap(true) {
+		return false
+	}
 	p.metrics.refused.WithLabelValues(reasonEnforced).Inc()
-	p.log.Info("closing a connection between nodes: who is there counts otherwise now",
-		"node", c.peer.NodeID, "addr", c.peer.Addr, "was", c.peer.Role.String(), "is", now.Role.String(), "error", err)
+	attrs := []any{"node", c.peer.NodeID, "addr", c.peer.Addr, "was", c.peer.Role.String()}
+	if err != nil {
+		attrs = append(attrs, "error", err)
+	} else {
+		attrs = append(attrs, "is", now.Role.String())
+	}
+	p.log.Info("closing a connection between nodes: who is there counts otherwise now", attrs...)
 	c.cut()
 	return false
 }

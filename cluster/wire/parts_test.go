@@ -20,10 +20,10 @@ func (f from) RemoteAddr() net.Addr {
 }
 
 func TestGateMakesRoom(t *testing.T) {
-	g := newGate(8) // two of one address
+	g := newGate(8, 2) // two of one address
 	var entries []*entry
 	enter := func(addr string) net.Conn {
-		e, evicted := g.enter(from{addr: addr})
+		e, evicted := g.enter(from{addr: addr}, nil)
 		entries = append(entries, e)
 		return evicted
 	}

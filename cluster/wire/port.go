@@ -18,6 +18,7 @@ type Port struct {
 	log      *slog.Logger
 	metrics  *metrics
 	gate     *gate
+	guests   *gate
 	complain *complaints
 	corks    *sync.Pool
 	server   *tls.Config
@@ -48,7 +49,8 @@ func New(cfg Config) (*Port, error) {
 		cfg:      cfg,
 		log:      cfg.Logger,
 		metrics:  newMetrics(cfg.Registerer),
-		gate:     newGate(cfg.MaxHandshakes),
+		gate:     newGate(cfg.MaxHandshakes, cfg.MaxHandshakes/4),
+		guests:   newGate(cfg.MaxGuests, cfg.MaxGuests/8),
 		complain: newComplaints(time.Now),
 		corks:    newCorks(),
 		waiting:  make(chan struct{}, cfg.MaxHandshakes),
@@ -115,7 +117,7 @@ func (p *Port) acceptLoop(ctx context.Context, wg *sync.WaitGroup) error {
 		c, err := p.cfg.Listener.Accept()
 		if err == nil {
 			pause = least
-			e, evicted := p.gate.enter(c)
+			e, evicted := p.gate.enter(c, nil)
 			if evicted != nil {
 				_ = evicted.Close() // its own goroutine tells
 			}

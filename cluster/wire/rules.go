@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 )
 
 // Rules say who may call what: a full method ("/pkg.Service/Method") or a
@@ -15,12 +16,23 @@ import (
 // counts before its service's. What is not listed is refused.
 type Rules map[string][]Role
 
+// Tap refuses calls against the rules with PermissionDenied before anything of
+// their messages is read.
+func (r Rules) Tap() tap.ServerInHandle {
+	return func(ctx context.Context, info *tap.Info) (context.Context, error) {
+		_, err := r.check(ctx, info.FullMethodName)
+		return ctx, err
+	}
+}
+
 // Unary refuses calls against the rules with PermissionDenied.
 func (r Rules) Unary() grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if err := r.check(ctx, info.FullMethod); err != nil {
+		conn, err := r.check(ctx, info.FullMethod)
+		if err != nil {
 			return nil, err
 		}
+		defer conn.call()()
 		return handler(ctx, req)
 	}
 }
@@ -28,18 +40,21 @@ func (r Rules) Unary() grpc.UnaryServerInterceptor {
 // Stream refuses calls against the rules with PermissionDenied.
 func (r Rules) Stream() grpc.StreamServerInterceptor {
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		if err := r.check(ss.Context(), info.FullMethod); err != nil {
+		conn, err := r.check(ss.Context(), info.FullMethod)
+		if err != nil {
 			return err
 		}
+		defer conn.call()()
 		return handler(srv, ss)
 	}
 }
 
-// check returns a status error; it is for the caller alone.
-func (r Rules) check(ctx context.Context, method string) error {
-	p, ok := PeerFrom(ctx)
+// check asks the Policy who calls now, and whether it may. The error is of
+// package status, for the caller alone.
+func (r Rules) check(ctx context.Context, method string) (*Conn, error) {
+	conn, ok := connFrom(ctx)
 	if !ok {
-		return status.Error(codes.PermissionDenied, "this call did not come over the port between nodes")
+		return nil, status.Error(codes.PermissionDenied, "this call did not come over the port between nodes")
 	}
 	roles, ok := r[method]
 	if !ok {
@@ -47,12 +62,16 @@ func (r Rules) check(ctx context.Context, method string) error {
 		roles, ok = r[service+"*"]
 	}
 	if !ok {
-		return status.Error(codes.PermissionDenied, "this call is not for other nodes: compare the releases of both")
+		return nil, status.Error(codes.PermissionDenied, "this call is not for other nodes: compare the releases of both")
 	}
-	if slices.Contains(roles, p.Role) {
-		return nil
+	now, err := conn.now()
+	if err != nil {
+		return nil, status.Error(codes.PermissionDenied, "this node's certificate is refused by now")
 	}
-	return status.Error(codes.PermissionDenied, p.why())
+	if slices.Contains(roles, now.Role) {
+		return conn, nil
+	}
+	return nil, status.Error(codes.PermissionDenied, now.why())
 }
 
 // why tells the other end what its role lacks.
@@ -67,6 +86,8 @@ func (p Peer) why() string {
 		return "the node's certificate is out of date: it has to be renewed first"
 	case RoleRemoved:
 		return "this node was removed from the cluster: join it again with a new token"
+	case RoleUnknown:
+		return "the other node does not know this one (yet)"
 	default:
 		return "this call is not for a " + p.Role.String()
 	}
