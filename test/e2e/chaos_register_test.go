@@ -46,7 +46,7 @@ func (b *bed) write(clients int, seed uint64) *writers {
 	ctx, cancel := context.WithCancel(b.ctx)
 	w := &writers{b: b, history: &history{begun: time.Now()}, stop: cancel}
 	w.next.Store(firstValue)
-	cfg, err := b.Nodes[0].Config(b.ctx, false)
+	cfg, err := b.Running()[0].Config(b.ctx, false)
 	if err != nil {
 		b.Fatalf("read the register: %v", err)
 	}

@@ -99,3 +99,36 @@ func TestKillTwoOfFive(t *testing.T) {
 	slices.Sort(elected)
 	t.Logf("first write after a kill of two: median %v, longest %v", elected[len(elected)/2].Round(time.Millisecond), elected[len(elected)-1].Round(time.Millisecond))
 }
+
+// TestPauseLeader lets the leader stand still, again and again, until another
+// one leads, and go on in the belief that it leads itself: what it is asked for
+// then is neither old nor lost.
+func TestPauseLeader(t *testing.T) {
+	s := seed(t)
+	b := newBed(t, setting{nodes: 3})
+	b.agree(agreeLimit, 3)
+	writers := b.write(12, s) // those that ask the paused one wait there
+	const rounds = 3
+	for round := range rounds {
+		leader := b.leads()
+		if err := leader.Pause(); err != nil {
+			t.Skip(err)
+		}
+		took, err := writers.nextWrite(electLimit)
+		for range 10 {
+			if err == nil {
+				_, err = writers.nextWrite(electLimit)
+			}
+		}
+		if err != nil {
+			t.Errorf("round %d: %v", round+1, err)
+		}
+		if err := leader.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		again := b.agree(agreeLimit, 3)
+		t.Logf("round %d: %s stood still; a write was acknowledged after %v; all agree %v after it went on",
+			round+1, leader.Name, took.Round(time.Millisecond), again.Round(time.Millisecond))
+	}
+	writers.end()
+}
