@@ -72,6 +72,10 @@ func (c *Cluster) prepare(name string, ca identity.CA, clusterID string, tokens 
 	if _, result := state.Apply(&state.State{}, raw, 1); result.Err != nil {
 		return fmt.Errorf("found cluster: %w", result.Err)
 	}
+	// What Raft would refuse later must not take the place of what stands.
+	if _, res := state.Apply(&state.State{}, raw, 1); res.Err != nil {
+		return fmt.Errorf("found cluster: %w", res.Err)
+	}
 	if err := writeAtomic(filepath.Join(c.folders.path(name), initFile), raw); err != nil {
 		return fmt.Errorf("found cluster: %w", err)
 	}
