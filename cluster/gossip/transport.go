@@ -27,6 +27,7 @@ type transport struct {
 
 	packets chan *memberlist.Packet
 	streams chan net.Conn
+	open    streams
 	done    chan struct{}
 	stop    sync.Once
 	wg      sync.WaitGroup
@@ -102,10 +103,11 @@ func (t *transport) accept() {
 				return
 			}
 		}
+		bounded := t.open.add(conn)
 		select {
-		case t.streams <- conn:
+		case t.streams <- bounded:
 		case <-t.done:
-			_ = conn.Close()
+			_ = bounded.Close()
 			return
 		}
 	}
