@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/hkdf"
+	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -45,8 +46,14 @@ func NewCA(clusterID string, now time.Time) (CA, error) {
 	return newCA(clusterID, key, serial, from, from.AddDate(caYears, 0, 0))
 }
 
+// stretching is what a guess at a join secret costs: rounds of PBKDF2 with
+// SHA-256. Every stranger is shown the authority's public key, by which a guess
+// can be checked; the secret should be random all the same.
+const stretching = 100_000
+
 // DeriveCA makes the authority, the cluster's id and the secret of the first
 // token out of a join secret: the same everywhere and for ever, byte for byte.
+// It takes a moment on purpose: call it once.
 // White space around the secret does not count, since files end in a newline.
 // Fewer than 16 bytes are refused: ErrShortSecret.
 func DeriveCA(secret []byte) (ca CA, clusterID, joinSecret string, err error) {
@@ -54,7 +61,7 @@ func DeriveCA(secret []byte) (ca CA, clusterID, joinSecret string, err error) {
 	if len(secret) < minSecret {
 		return CA{}, "", "", ErrShortSecret
 	}
-	root, err := hkdf.Extract(sha256.New, secret, []byte("mccd join secret 1"))
+	root, err := pbkdf2.Key(sha256.New, string(secret), []byte("mccd join secret 1"), stretching, sha256.Size)
 	if err != nil {
 		return CA{}, "", "", fmt.Errorf("derive an authority: %w", err)
 	}

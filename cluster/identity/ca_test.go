@@ -79,14 +79,14 @@ func TestDeriveCAIsTheSameForEver(t *testing.T) {
 			t.Errorf("%q derives something else (%v)", same, err)
 		}
 	}
-	const wantDigest, wantCluster = "hynbltzjdmxroor5jexfgr3irtdps422gfp4btnzhhbxvbcxbkwa", "9136341eb0d384e6816cc157a1b1ae5e"
+	const wantDigest, wantCluster = "udu5unofvf5wqptghjlmsvyim5y525lcbi2yz56op4jmaxzkpnea", "65225b4e7471ce0e5a2df9c48555e80e"
 	if got := Digest(ca.Cert.Raw); got != wantDigest {
 		t.Errorf("authority %s, want %s", got, wantDigest)
 	}
 	if cluster != wantCluster {
 		t.Errorf("cluster %s, want %s", cluster, wantCluster)
 	}
-	const wantHash = "8fd065b630183d995068d59baba93d0cb8f8e087ff9eed644f7109581ebd18e3"
+	const wantHash = "5b9db5eddf258b381e294f14a9181f0346873c3a8a56fc088fce217c0a55d7d3"
 	if got := SecretToken(Digest(ca.Cert.Raw), join).Hash(); got != wantHash {
 		t.Errorf("token %s, want %s", got, wantHash)
 	}
