@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // maxCredential bounds a token or a secret, in bytes.
@@ -87,9 +88,16 @@ func (n *Node) gossipAdvertise() (string, error) {
 	return addr, nil
 }
 
+// handOverReport is how often a hand-over says how far it is.
+const handOverReport = 2 * time.Second
+
 // handOver gives what only this node holds to others before it leaves.
 func (n *Node) handOver(ctx context.Context) error {
+	var told time.Time
 	return n.filler.HandOver(ctx, func(done, total int64) {
-		n.log.Info("hand over before leaving", "done", done, "total", total)
+		if done == total || time.Since(told) > handOverReport {
+			told = time.Now()
+			n.log.Info("hand over before leaving", "done", done, "total", total)
+		}
 	})
 }

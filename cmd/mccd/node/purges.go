@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 // sweepInterval is how soon a purge is followed by the removal of what it
 // killed; what it killed is not served from the moment the node knows of it.
 const sweepInterval = 200 * time.Millisecond
+
+// sweepRetry is the longest time to the next try after one that failed.
+const sweepRetry = 30 * time.Second
 
 // purges gives the fill the purges of the cluster's state.
 type purges struct {
@@ -73,19 +77,28 @@ func (p *purges) now() *storage.Purges {
 }
 
 // sweep removes what was purged and tells the cluster so, until ctx is done.
-func (p *purges) sweep(ctx context.Context, filler *peer.Filler, self string, wait time.Duration) error {
+func (p *purges) sweep(ctx context.Context, filler *peer.Filler, self string, wait time.Duration, log *slog.Logger) error {
 	p.catchUp(ctx, wait)
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
-	var swept *storage.Purges
+	var (
+		swept  *storage.Purges
+		failed int
+		again  time.Time
+	)
 	for {
-		if now := p.now(); now != nil && now != swept {
+		if now := p.now(); now != nil && now != swept && time.Now().After(again) {
 			index, err := filler.Purged(ctx)
 			if err == nil && !acknowledged(p.cluster.State(), self, index) {
 				err = p.cluster.AckPurges(ctx, index)
 			}
 			if err == nil {
-				swept = now
+				swept, failed = now, 0
+			} else if ctx.Err() == nil {
+				if failed++; failed == 1 {
+					log.Warn("what was purged is not served, but could not be removed or acknowledged yet", "err", err)
+				}
+				again = time.Now().Add(min(time.Duration(failed)*sweepInterval, sweepRetry))
 			}
 		}
 		select {

@@ -26,7 +26,7 @@ func (n *Node) parts() []part {
 		{"peer", n.filler.Run, 15 * time.Second},
 		{"views", n.followViews, time.Second},
 		{"purges", func(ctx context.Context) error {
-			return n.purges.sweep(ctx, n.filler, n.cluster.ID(), n.cfg.Timeouts.CatchUp)
+			return n.purges.sweep(ctx, n.filler, n.cluster.ID(), n.cfg.Timeouts.CatchUp, n.log.With("part", "purges"))
 		}, 5 * time.Second},
 	}
 	if n.ops != nil {
