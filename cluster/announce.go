@@ -95,8 +95,10 @@ func (m *membership) announceOne(ctx context.Context, at callee) bool {
 	if err != nil {
 		return false
 	}
+	st := m.state()
 	answer, err := client.Announce(ctx, &clusterv1.AnnounceRequest{
-		Address: addressToProto(m.c.id, m.own()), ClusterId: m.id.Load().ClusterID, Generation: m.state().Generation,
+		Address: addressToProto(m.c.id, m.own()), ClusterId: m.id.Load().ClusterID,
+		Generation: st.Generation, RecoveryId: st.RecoveryID,
 	})
 	if err != nil {
 		m.noteRefusal(err)
@@ -108,7 +110,7 @@ func (m *membership) announceOne(ctx context.Context, at callee) bool {
 	}
 	m.refused.Store(nil)
 	m.book.hear(answer.GetId())
-	m.sawGeneration(answer.GetId(), answer.GetGeneration())
+	m.sawGeneration(answer.GetId(), answer.GetGeneration(), answer.GetRecoveryId())
 	var gossipAddrs []string
 	for _, a := range answer.GetAddresses() {
 		if a.GetId() == m.c.id {
@@ -144,30 +146,3 @@ func (m *membership) noteRefusal(err error) {
 	}
 }
 
-// sawGeneration has this node begin anew where the cluster was rebuilt while
-// it was away: a log of a former generation must not meet one of a later.
-//
-// Only a node that the state knows, and so by its key, is believed: a copy of
-// the cluster that somebody restored from a backup elsewhere must not take it
-// over.
-func (m *membership) sawGeneration(from string, generation uint32) {
-	if m.raft == nil {
-		return
-	}
-	if n, known := m.state().Node(from); !known || n.State == state.Left {
-		return
-	}
-	if m.state().ClusterID == "" || generation <= m.state().Generation || generation <= m.c.relearned.Load() || !m.outdated.CompareAndSwap(false, true) {
-		return
-	}
-	m.c.log.Warn("the cluster was rebuilt meanwhile; this node takes its configuration anew", "generation", generation, "was", m.state().Generation)
-	m.c.spawn(func(ctx context.Context) {
-		err := m.c.change(ctx, m, func(context.Context) error { return m.c.forgetLog() })
-		switch {
-		case err == nil:
-			m.c.relearned.Store(generation)
-		case ctx.Err() == nil:
-			m.c.log.Error("begin anew", "err", err)
-		}
-	})
-}

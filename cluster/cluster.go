@@ -96,6 +96,7 @@ func New(cfg Config) (*Cluster, error) {
 	r := rules()
 	c.server = grpc.NewServer(append([]grpc.ServerOption{
 		grpc.Creds(c.port.ServerCredentials()),
+		grpc.InTapHandle(r.Tap()),
 		grpc.ChainUnaryInterceptor(r.Unary()), grpc.ChainStreamInterceptor(r.Stream()),
 	}, cfg.ServerOptions...)...)
 	clusterv1.RegisterClusterServer(c.server, &service{c: c})

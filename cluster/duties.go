@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
@@ -21,9 +22,14 @@ const (
 	// and have not taken a key in; a node that missed it asks for the keys
 	// over the port between nodes.
 	rotationPatience = 30 * time.Second
-	// strangerPause is between two questions about unknown nodes, renewAtMost
-	// how many nodes one asks.
-	strangerPause, renewAtMost = 5 * time.Second, 5
+	// strangerPatience is how long one who is not known is waited for to become
+	// known by the state, strangerPauseMin and -Max are between two questions
+	// about such, renewAtMost is how many nodes one asks.
+	strangerPatience                   = 500 * time.Millisecond
+	strangerPauseMin, strangerPauseMax = 5 * time.Second, 5 * time.Minute
+	renewAtMost                        = 5
+	// toldFor is how long a told state counts that this node does not apply.
+	toldFor = time.Minute
 )
 
 // duties does what a state asks of this node, and of the leader. Everything is
@@ -92,17 +98,6 @@ func (m *membership) takeSealing(ctx context.Context) {
 	if m.newest().SealingKeyID != id.Sealing.ID() {
 		m.renew(ctx)
 	}
-}
-
-// meetStrangers asks for the present state where a node came that this one is
-// too long away to know.
-func (m *membership) meetStrangers(ctx context.Context) {
-	if !m.stranger.Load() || time.Since(m.asked) < strangerPause {
-		return
-	}
-	m.asked = time.Now()
-	m.stranger.Store(false)
-	m.renew(ctx)
 }
 
 // takeKeyring gives gossip the keys of the state.
@@ -258,17 +253,47 @@ func (m *membership) takeIdentity(p *clusterv1.Identity) error {
 	if n, ok := st.Node(m.c.id); !ok || n.Key != id.Key.Digest() {
 		return state.ErrNodeUnknown
 	}
-	id.Cert, id.CAs, id.Sealing = p.GetCertificate(), p.GetCas(), identity.SealingKey(p.GetSealingKey())
-	if err := m.folder.Save(id); err != nil {
-		return err
+	now := m.newest()
+	switch {
+	case st.ClusterID != id.ClusterID:
+		return errors.New("its state is not of this cluster")
+	case st.Generation > now.Generation+1:
+		return fmt.Errorf("its state is of recovery generation %d, this node's of %d", st.Generation, now.Generation)
+	case further(now, st):
+		return errors.New("it knows less than this node")
 	}
-	m.setIdentity(id)
-	m.told.Store(st) // before the addresses: it says who is known
+	sealing := identity.SealingKey(p.GetSealingKey())
+	if sealing != id.Sealing || !slices.EqualFunc(p.GetCas(), id.CAs, slices.Equal) || m.expired(id) {
+		id.Cert, id.CAs, id.Sealing = p.GetCertificate(), p.GetCas(), sealing
+		if err := m.folder.Save(id); err != nil {
+			return err
+		}
+		m.setIdentity(id)
+	}
+	m.told.Store(&told{st, time.Now()}) // before the addresses: it says who is known
 	for _, a := range p.GetAddresses() {
 		m.book.put(a.GetId(), placeFromProto(a))
 	}
 	m.wake()
 	return nil
+}
+
+// told is a State that another node gave.
+type told struct {
+	state *state.State
+	at    time.Time // monotonic
+}
+
+// further reports whether a is a later State than b.
+func further(a, b *state.State) bool {
+	return a.Generation > b.Generation || a.Generation == b.Generation && a.Index > b.Index
+}
+
+// expired reports whether others refuse the certificate of id.
+func (m *membership) expired(id identity.Identity) bool {
+	leaf, err := x509.ParseCertificate(id.Cert)
+	now := m.c.cfg.Now()
+	return err != nil || now.After(leaf.NotAfter) || now.Before(leaf.NotBefore)
 }
 
 // forgetFormer removes a log that was set aside, once the new one stands.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -53,6 +54,9 @@ func (m *membership) tryForm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := m.keepForming(ca); err != nil {
+		return err
+	}
 	token := identity.SecretToken(identity.Digest(ca.Cert.Raw), joinSecret)
 	var errs []error
 	first := false
@@ -90,6 +94,27 @@ func (m *membership) tryForm(ctx context.Context) error {
 		}
 	})
 	<-ctx.Done()
+	return nil
+}
+
+// keepForming signs this node's certificate anew by the secret's authority
+// before others refuse it: it may wait for long.
+func (m *membership) keepForming(ca identity.CA) error {
+	id := *m.id.Load()
+	leaf, err := x509.ParseCertificate(id.Cert)
+	now := m.c.cfg.Now()
+	if err == nil && leaf.NotAfter.Sub(now) > m.c.cfg.CertLife/3 {
+		return nil
+	}
+	if id.Cert, err = ca.Sign(id.Key.Public(), id.ClusterID, id.NodeID, now, m.c.cfg.CertLife); err != nil {
+		return err
+	}
+	m.filing.Lock()
+	defer m.filing.Unlock()
+	if err := m.folder.Save(id); err != nil {
+		return err
+	}
+	m.setIdentity(id)
 	return nil
 }
 

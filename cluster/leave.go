@@ -96,7 +96,8 @@ func (m *membership) giveUpPlace(ctx context.Context) error {
 			err = werr
 		}
 	}
-	if m.removed() {
+	// The departure closes this node's own connections: its answer may be lost.
+	if m.removed() || m.outside(ctx) {
 		return nil
 	}
 	back := state.SetNodeState{ID: m.c.id, State: state.Active}
@@ -104,6 +105,18 @@ func (m *membership) giveUpPlace(ctx context.Context) error {
 		m.c.log.Warn("this node stays, and is still marked as draining", "err", berr)
 	}
 	return err
+}
+
+// outside asks the others whether this node is out already.
+func (m *membership) outside(ctx context.Context) bool {
+	var to []callee
+	for _, id := range m.others() {
+		if addr, ok := m.where(id); ok && len(to) < announceAtOnce {
+			to = append(to, callee{id, addr})
+		}
+	}
+	m.announceTo(ctx, to)
+	return m.removed()
 }
 
 // handVote has the node id, which is about to go, give its vote and a

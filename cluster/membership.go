@@ -39,9 +39,12 @@ type membership struct {
 	// These are used by duties alone.
 	rotating       rotation
 	asked, renewed time.Time // monotonic
+	strangerPause  time.Duration
 	tidied         bool
-	// outdated tells that a change for a later generation is under way.
+	// outdated tells that a change for a later generation is under way; forked
+	// names a node of another history of the same generation, nil = none.
 	outdated atomic.Bool
+	forked   atomic.Pointer[string]
 
 	registry *prometheus.Registry
 	woken    chan struct{} // of 1: something has changed
@@ -53,8 +56,8 @@ type membership struct {
 	// told is a state that another node gave with an identity, and that this
 	// node has not applied yet; stranger tells that somebody came whom this
 	// node's knowledge is too old to know.
-	told     atomic.Pointer[state.State]
-	stranger atomic.Bool
+	told     atomic.Pointer[told]
+	stranger atomic.Pointer[stranger]
 	complaints
 	staging
 	// settled tells that every known address was tried since the start;
@@ -370,11 +373,11 @@ func (m *membership) newest() *state.State {
 	if told == nil {
 		return st
 	}
-	if told.Generation < st.Generation || told.Generation == st.Generation && told.Index <= st.Index {
+	if !further(told.state, st) || time.Since(told.at) > toldFor {
 		m.told.CompareAndSwap(told, nil)
 		return st
 	}
-	return told
+	return told.state
 }
 
 // alive tells gossip's opinion of a node.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -146,52 +145,6 @@ func findIn(st *state.State, name string) (state.Node, error) {
 	default:
 		return state.Node{}, fmt.Errorf("%w: %q names %d nodes: use the id", state.ErrInvalid, name, len(found))
 	}
-}
-
-// Remove takes a node out of the cluster: it is refused from then on, its
-// connections are closed and the gossip key is rotated. Of a compromised node
-// everything that it knew is replaced too: sealing key, authority, and with it
-// every token.
-func (c *Cluster) Remove(ctx context.Context, node string, compromised bool) error {
-	n, err := c.find(ctx, node)
-	if err != nil {
-		return fmt.Errorf("remove node: %w", err)
-	}
-	m := c.current.Load()
-	switch {
-	case n.ID == c.id:
-		return errors.New("remove node: it is the one that you ask: use mccd leave there, or ask another node")
-	case n.ID == "": // created, and never joined
-		if _, err := m.submit(ctx, state.RemoveNode{ID: n.Name}); err != nil {
-			return fmt.Errorf("remove node: %w", err)
-		}
-		return nil
-	}
-	// A vote that it takes away with it is one that nobody can replace.
-	if m.alive(n.ID) && n.Member() {
-		if err := m.handVote(ctx, n.ID); err != nil {
-			c.log.Warn("remove a node before another has its vote", "node", n.Name, "err", err)
-		}
-	}
-	if _, err := m.submit(ctx, state.RemoveNode{ID: n.ID, Removed: true}); err != nil {
-		return fmt.Errorf("remove node: %w", err)
-	}
-	m.wake()
-	c.port.Enforce()
-	steps := []string{"gossip"}
-	if compromised {
-		steps = []string{"sealing", "ca", "gossip"}
-	}
-	for _, what := range steps {
-		rotate := c.Rotate
-		if what == "gossip" {
-			rotate = c.rotateAfresh
-		}
-		if err := rotate(ctx, what); err != nil {
-			return fmt.Errorf("the node is removed, but: %w; do it by mccd rotate %s", err, what)
-		}
-	}
-	return nil
 }
 
 // Rotate replaces a key: "gossip", "sealing" or "ca". Nodes that are away take

@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"time"
 
 	"github.com/mccd/mccd/cluster/identity"
 	"github.com/mccd/mccd/cluster/state"
@@ -15,8 +17,9 @@ import (
 // A node that the state knows is told by its key: whoever shows the key of a
 // record is that node, whichever authority has signed. So authorities rotate
 // without a moment in which nodes refuse each other, and a stolen authority
-// cannot make a certificate for a known node. The authority decides of those
-// that the state does not know yet.
+// cannot make a certificate for a known node. Of those that the state does not
+// know the authority decides, and they may only announce themselves: its key is
+// within reach of every node, so a certificate of it alone proves little.
 type policy struct{ c *Cluster }
 
 // Certificate is what this node shows.
@@ -56,25 +59,59 @@ func (p policy) Identify(certs []*x509.Certificate) (wire.Peer, error) {
 	// A node that left may have come back with another key before this node
 	// has heard of it; one that was removed may not.
 	if known && (n.State != state.Left || n.Removed) {
-		m.meet()
+		m.meet(nodeID, leaf)
 		return wire.Peer{}, fmt.Errorf("node %s shows a key that is not its own", nodeID)
 	}
 	_, expired, err := identity.CheckPeer(leaf, m.trusted(), own.ClusterID, p.c.cfg.Now())
 	switch {
 	case err != nil:
-		m.meet()
+		m.meet(nodeID, leaf)
 		return wire.Peer{}, err
 	case expired:
 		return wire.Peer{}, fmt.Errorf("node %s is not known here and its certificate has expired", nodeID)
 	}
+	m.meet(nodeID, leaf)
+	who.Role = wire.RoleUnknown
 	return who, nil
 }
 
-// meet notes that somebody of this cluster came who is not known here: this
-// node may have been away for long.
-func (m *membership) meet() {
-	if !m.stranger.Swap(true) {
-		m.wake()
+// stranger is somebody who came as a node of this cluster and is none by what
+// this node knows, which may be old.
+type stranger struct {
+	id, key string
+	at      time.Time // monotonic
+}
+
+// meet notes that a stranger came, where none is noted.
+func (m *membership) meet(id string, leaf *x509.Certificate) {
+	if m.raft == nil || m.stranger.Load() != nil {
+		return
+	}
+	m.stranger.CompareAndSwap(nil, &stranger{id: id, key: identity.KeyDigest(leaf), at: time.Now()})
+}
+
+// meetStrangers asks for the present state where a stranger is one still after
+// a while, more and more rarely: anybody can be one.
+func (m *membership) meetStrangers(ctx context.Context) {
+	s := m.stranger.Load()
+	if s == nil || time.Since(s.at) < strangerPatience {
+		return
+	}
+	if n, known := m.newest().Node(s.id); known && n.Key == s.key {
+		m.stranger.Store(nil)
+		m.strangerPause = 0
+		return
+	}
+	if !m.asked.IsZero() && time.Since(m.asked) < m.strangerPause {
+		return
+	}
+	before := m.newest()
+	m.asked = time.Now()
+	m.stranger.Store(nil)
+	m.renew(ctx)
+	m.strangerPause = min(max(2*m.strangerPause, strangerPauseMin), strangerPauseMax)
+	if m.newest() != before { // it was worth it
+		m.strangerPause = strangerPauseMin
 	}
 }
 

@@ -21,22 +21,37 @@ type offer struct {
 	epoch   ring.Epoch
 	members []ring.Member
 	nodes   []ring.Node
+	at      time.Time // monotonic
 }
 
+// offeredFor is how long a told placement counts that this node's state does
+// not reach; as long none is taken after one that it did not reach.
+const offeredFor = time.Minute
+
+// stale reports whether the offer counts no more.
+func (o *offer) stale() bool { return time.Since(o.at) > offeredFor }
+
 // Learn takes in a newer placement that another node has told. It is the View
-// until this node has applied the state that it is of; nodes name the members
-// and where they are.
+// until this node has applied the state that it is of, for a minute at most:
+// one that never comes must not be this node's ring. Of another recovery
+// generation it is of no use, and of more members than a cluster has. nodes
+// name the members and where they are.
 func (c *Cluster) Learn(epoch ring.Epoch, nodes []ring.Node, members []ring.Member) {
 	st := c.State()
 	own := st.Epoch()
-	if st.ClusterID == "" || !epoch.Newer(own) {
+	if st.ClusterID == "" || !epoch.Newer(own) || epoch.Generation != own.Generation || len(members) > maxNodes || len(nodes) > maxNodes {
 		return
 	}
-	if old := c.offered.Load(); old != nil && !epoch.Newer(old.epoch) {
-		return
+	if old := c.offered.Load(); old != nil {
+		if old.epoch.Newer(own) && old.stale() && time.Since(old.at) < 2*offeredFor {
+			return // it lied, or this node is cut off from the state
+		}
+		if !old.stale() && !epoch.Newer(old.epoch) {
+			return
+		}
 	}
 	c.log.Info("a node told a newer placement", "epoch", epoch.String(), "own", own.String())
-	c.offered.Store(&offer{epoch: epoch, members: members, nodes: nodes})
+	c.offered.Store(&offer{epoch: epoch, members: members, nodes: nodes, at: time.Now()})
 	if err := c.publish(); err != nil {
 		c.log.Warn("a told placement is of no use", "err", err)
 		c.offered.Store(nil)
@@ -111,10 +126,12 @@ func (c *Cluster) placement(m *membership) (ring.Epoch, []ring.Member, []ring.No
 	}
 	epoch := st.Epoch()
 	if o := c.offered.Load(); o != nil {
-		if o.epoch.Newer(epoch) {
+		switch {
+		case !o.epoch.Newer(epoch):
+			c.offered.CompareAndSwap(o, nil)
+		case !o.stale():
 			return o.epoch, slices.Clone(o.members), slices.Clone(o.nodes)
 		}
-		c.offered.CompareAndSwap(o, nil)
 	}
 	var members []ring.Member
 	var nodes []ring.Node

@@ -15,13 +15,17 @@ import (
 )
 
 // A stream of Raft begins with a preface: magic, cluster id, recovery
-// generation of the caller. The other side answers with a verdict and its own
-// generation. Logs of two generations must never meet: the node of the lower
-// one begins anew, empty, and learns everything from the others.
+// generation and recovery id of the caller. The other side answers with a
+// verdict and its own generation and id. Logs of two generations must never
+// meet: the node of the lower one begins anew, empty, and learns everything
+// from the others. Logs of two recoveries of one generation must not either,
+// and neither gives way.
 const (
-	prefaceMagic   = "MCCDRFT1"
-	prefaceLen     = len(prefaceMagic) + 16 + 4
-	verdictLen     = 1 + 4
+	prefaceMagic   = "MCCDRFT2"
+	recoveryLen    = 8
+	generationLen  = 4 + recoveryLen
+	prefaceLen     = len(prefaceMagic) + 16 + generationLen
+	verdictLen     = 1 + generationLen
 	prefaceTimeout = 5 * time.Second
 )
 
@@ -71,7 +75,26 @@ func (s *raftStream) preface() []byte {
 	if err != nil || len(cluster) != 16 {
 		cluster = make([]byte, 16)
 	}
-	return binary.BigEndian.AppendUint32(append(b, cluster...), s.m.state().Generation)
+	return s.m.appendGeneration(append(b, cluster...))
+}
+
+// appendGeneration appends the generation and the recovery that it is of; no
+// recovery is eight zeros.
+func (m *membership) appendGeneration(b []byte) []byte {
+	st := m.state()
+	recovery, err := hex.DecodeString(st.RecoveryID)
+	if err != nil || len(recovery) != recoveryLen {
+		recovery = make([]byte, recoveryLen)
+	}
+	return append(binary.BigEndian.AppendUint32(b, st.Generation), recovery...)
+}
+
+// parseGeneration reads what appendGeneration wrote, of generationLen.
+func parseGeneration(b []byte) (generation uint32, recovery string) {
+	if id := b[4:]; string(id) != string(make([]byte, recoveryLen)) {
+		recovery = hex.EncodeToString(id)
+	}
+	return binary.BigEndian.Uint32(b), recovery
 }
 
 // Dial opens a stream to the node id.
@@ -123,7 +146,8 @@ func (s *raftStream) introduce(ctx context.Context, conn net.Conn, id string) er
 	case prefaceOK:
 		return conn.SetDeadline(time.Time{})
 	case prefaceGeneration:
-		s.m.sawGeneration(id, binary.BigEndian.Uint32(verdict[1:]))
+		generation, recovery := parseGeneration(verdict[1:])
+		s.m.sawGeneration(id, generation, recovery)
 		return errGeneration
 	case prefaceOther:
 		return errors.New("it is in another cluster")
@@ -158,20 +182,22 @@ func (s *raftStream) answer(conn net.Conn, from string) error {
 	if _, err := io.ReadFull(conn, theirs); err != nil {
 		return err
 	}
-	at := prefaceLen - 4
+	at := prefaceLen - generationLen
 	verdict, refusal := prefaceOK, error(nil)
-	switch generation := binary.BigEndian.Uint32(theirs[at:]); {
+	generation, recovery := parseGeneration(theirs[at:])
+	switch {
 	case string(theirs[:at]) != string(own[:at]):
 		verdict, refusal = prefaceOther, errors.New("another cluster, or not a preface")
 	case s.m.raft == nil:
 		verdict, refusal = prefaceClosed, errors.New("no replicated state here")
-	case s.m.state().ClusterID == "", s.m.raft.Quorum().LastIndex == 0:
-		// Nothing is applied yet: this node takes what comes.
-	case generation != s.m.state().Generation:
+	case s.m.empty() && generation >= s.m.generation() && (generation != s.m.state().Generation || recovery == s.m.state().RecoveryID):
+		// Nothing is applied yet: this node takes what comes, but not what it
+		// has given up.
+	case string(theirs[at:]) != string(own[at:]):
 		verdict, refusal = prefaceGeneration, errGeneration
-		defer s.m.sawGeneration(from, generation)
+		defer s.m.sawGeneration(from, generation, recovery)
 	}
-	if _, err := conn.Write(binary.BigEndian.AppendUint32([]byte{verdict}, s.m.state().Generation)); err != nil {
+	if _, err := conn.Write(append([]byte{verdict}, own[at:]...)); err != nil {
 		return err
 	}
 	if refusal != nil {

@@ -93,7 +93,7 @@ func (m *membership) recoverable(ctx context.Context, spec state.RecoverSpec) (s
 			r.Text = append(r.Text, fmt.Sprintf("Voter %s does not answer. What was written after this node last heard a leader, and acknowledged by the others, is lost.", name))
 		case answer.GetGeneration() > st.Generation:
 			errs = append(errs, fmt.Errorf("the cluster was recovered already: voter %s is of generation %d", name, answer.GetGeneration()))
-		case further(answer, own):
+		case longer(answer, own):
 			errs = append(errs, fmt.Errorf("voter %s answers and its log goes on to %d, this node's only to %d: recover there", name, answer.GetLastIndex(), q.LastIndex))
 		case !superseded[id]:
 			errs = append(errs, fmt.Errorf("voter %s answers: bring a majority back, or have it take its configuration from here by --supersede %s", name, name))
@@ -111,9 +111,9 @@ func (m *membership) recoverable(ctx context.Context, spec state.RecoverSpec) (s
 	return r, nil
 }
 
-// further reports whether the log of a voter is more up to date than this
+// longer reports whether the log of a voter is more up to date than this
 // node's: by term first, as Raft compares them.
-func further(answer *clusterv1.StatsResponse, own consensus.Stats) bool {
+func longer(answer *clusterv1.StatsResponse, own consensus.Stats) bool {
 	if answer.GetLastTerm() != own.LastTerm {
 		return answer.GetLastTerm() > own.LastTerm
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,7 +32,7 @@ func (m *membership) rotateSealing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := m.stageAll(ctx, st, next); err != nil {
+	if err := m.stageAll(ctx, st, next, ""); err != nil {
 		return err
 	}
 	cmd, err := reseal(st, id.Sealing, next)
@@ -43,9 +44,9 @@ func (m *membership) rotateSealing(ctx context.Context) error {
 	return err
 }
 
-// stageAll hands key to the living members.
-func (m *membership) stageAll(ctx context.Context, st *state.State, key identity.SealingKey) error {
-	if err := m.stage(key); err != nil {
+// stageAll hands key to the living members, but not to the node that is expelled.
+func (m *membership) stageAll(ctx context.Context, st *state.State, key identity.SealingKey, expelled string) error {
+	if err := m.stage(key, m.c.id); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
@@ -55,7 +56,7 @@ func (m *membership) stageAll(ctx context.Context, st *state.State, key identity
 		mu    sync.Mutex
 		taken = 1
 	)
-	members := st.Members()
+	members := slices.DeleteFunc(slices.Clone(st.Members()), func(n state.Node) bool { return n.ID == expelled })
 	for _, n := range members {
 		if n.ID == m.c.id || !m.alive(n.ID) {
 			continue
@@ -110,8 +111,8 @@ func reseal(st *state.State, former, next identity.SealingKey) (state.Reseal, er
 const tlsKeyPurpose = "client tls key "
 
 // rotateCA replaces the authority. Members are known by their keys, so the
-// former one is trusted no longer at once; tokens that pin it are of no use
-// any more.
+// former one is trusted no longer at once; the same command revokes the tokens,
+// which pin it.
 func (m *membership) rotateCA(ctx context.Context) error {
 	st, err := m.read(ctx)
 	if err != nil {
@@ -124,15 +125,6 @@ func (m *membership) rotateCA(ctx context.Context) error {
 	ca, err := identity.NewCA(st.ClusterID, m.c.cfg.Now())
 	if err != nil {
 		return err
-	}
-	// Whoever knew the state may know its tokens, and need not ask who is there.
-	for _, t := range st.Tokens {
-		if t.Revoked {
-			continue
-		}
-		if _, err := m.submit(ctx, state.RevokeToken{ID: t.ID}); err != nil {
-			return fmt.Errorf("revoke the tokens of the former authority: %w", err)
-		}
 	}
 	_, err = m.submit(ctx, state.SetTrust{
 		Expect: state.TrustDigest(st.Trust), Trust: state.Trust{CAs: [][]byte{ca.Cert.Raw}, SealedKey: ca.SealKey(sealing)},

@@ -21,7 +21,7 @@ func rules() wire.Rules {
 	return wire.Rules{
 		service + "Join":       {wire.RoleNone, wire.RoleNode},
 		service + "Renew":      {wire.RoleNode, wire.RoleExpired},
-		service + "Announce":   {wire.RoleNode, wire.RoleExpired},
+		service + "Announce":   {wire.RoleNode, wire.RoleExpired, wire.RoleUnknown},
 		service + "Submit":     {wire.RoleNode},
 		service + "Read":       {wire.RoleNode},
 		service + "Stage":      {wire.RoleNode},
@@ -44,12 +44,15 @@ func (s *service) Announce(ctx context.Context, req *clusterv1.AnnounceRequest) 
 	if m.raft == nil {
 		return answer, nil
 	}
-	answer.ClusterId, answer.Generation = own, m.state().Generation
+	st := m.state()
+	answer.ClusterId, answer.Generation, answer.RecoveryId = own, st.Generation, st.RecoveryID
 	caller, _ := wire.PeerFrom(ctx)
 	if req.GetClusterId() != own || caller.NodeID != req.GetAddress().GetId() {
 		return answer, nil
 	}
-	m.sawGeneration(caller.NodeID, req.GetGeneration())
+	if caller.Role == wire.RoleNode {
+		m.sawGeneration(caller.NodeID, req.GetGeneration(), req.GetRecoveryId())
+	}
 	m.book.hear(caller.NodeID)
 	if m.book.say(caller.NodeID, placeFromProto(req.GetAddress())) {
 		m.wake()
@@ -66,6 +69,12 @@ func (s *service) Submit(ctx context.Context, req *clusterv1.SubmitRequest) (*cl
 	}
 	cmd, _, err := state.Decode(req.GetCommand())
 	if err != nil {
+		return &clusterv1.SubmitResponse{Code: state.Code(err), Text: err.Error()}, nil
+	}
+	if err := m.mayWrite(ctx, cmd); err != nil {
+		if errors.Is(err, errCaller) {
+			return nil, status.Error(codes.PermissionDenied, err.Error())
+		}
 		return &clusterv1.SubmitResponse{Code: state.Code(err), Text: err.Error()}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
@@ -88,17 +97,21 @@ func (s *service) Submit(ctx context.Context, req *clusterv1.SubmitRequest) (*cl
 	return answer, nil
 }
 
-// Read gives the state, on the leader.
-func (s *service) Read(ctx context.Context, _ *clusterv1.ReadRequest) (*clusterv1.ReadResponse, error) {
+// Read gives the state, on the leader, or what is applied here.
+func (s *service) Read(ctx context.Context, req *clusterv1.ReadRequest) (*clusterv1.ReadResponse, error) {
 	m := s.c.current.Load()
 	if m.raft == nil {
 		return nil, status.Error(codes.FailedPrecondition, state.ErrNoCluster.Error())
+	}
+	leader, _ := m.raft.Leader()
+	if req.GetApplied() {
+		return &clusterv1.ReadResponse{State: state.Marshal(m.state()), Leader: leader}, nil
 	}
 	st, err := m.raft.Read(ctx)
 	if err != nil {
 		return nil, status.Error(codes.FailedPrecondition, err.Error())
 	}
-	return &clusterv1.ReadResponse{State: state.Marshal(st)}, nil
+	return &clusterv1.ReadResponse{State: state.Marshal(st), Leader: leader}, nil
 }
 
 // Stats tells how far this node's log is.
@@ -130,12 +143,13 @@ func (m *membership) statsOf(ctx context.Context, id string) (consensus.Stats, e
 }
 
 // Stage keeps a sealing key that a rotation may name.
-func (s *service) Stage(_ context.Context, req *clusterv1.StageRequest) (*clusterv1.StageResponse, error) {
+func (s *service) Stage(ctx context.Context, req *clusterv1.StageRequest) (*clusterv1.StageResponse, error) {
 	m := s.c.current.Load()
 	if len(req.GetSealingKey()) != len(identity.SealingKey{}) {
 		return nil, status.Error(codes.InvalidArgument, "a sealing key has 32 bytes")
 	}
-	err := m.stage(identity.SealingKey(req.GetSealingKey()))
+	caller, _ := wire.PeerFrom(ctx)
+	err := m.stage(identity.SealingKey(req.GetSealingKey()), caller.NodeID)
 	if errors.Is(err, state.ErrConflict) {
 		return nil, status.Error(codes.FailedPrecondition, err.Error())
 	}

@@ -18,23 +18,25 @@ const stagedFor = 10 * time.Second
 // that nobody has.
 type staging struct {
 	filing sync.Mutex // held while the identity's files are changed
-	// key is the one staged last, at the time at.
+	// key is the one staged last, by the node by, at the time at.
 	key identity.SealingKey
+	by  string
 	at  time.Time
 }
 
-// stage keeps a key that a rotation is about to name, unless another's was
-// staged just before.
-func (m *membership) stage(key identity.SealingKey) error {
+// stage keeps a key that a rotation of the node by is about to name, unless that
+// of another node, which is one still, was staged just before.
+func (m *membership) stage(key identity.SealingKey, by string) error {
 	m.filing.Lock()
 	defer m.filing.Unlock()
-	if !m.key.IsZero() && m.key.ID() != key.ID() && time.Since(m.at) < stagedFor {
+	n, known := m.newest().Node(m.by)
+	if known && n.State != state.Left && !m.key.IsZero() && m.key.ID() != key.ID() && time.Since(m.at) < stagedFor {
 		return fmt.Errorf("%w: another rotation is in progress", state.ErrConflict)
 	}
 	if err := m.folder.Stage(key); err != nil {
 		return err
 	}
-	m.key, m.at = key, time.Now()
+	m.key, m.by, m.at = key, by, time.Now()
 	return nil
 }
 

@@ -95,6 +95,9 @@ func (c *Cluster) ClusterStatus(context.Context) (state.ClusterStatus, error) {
 	if own, ok := st.Node(c.id); ok && own.State == state.Left {
 		s.Warnings = append(s.Warnings, "this node was removed from its cluster and serves alone: join again with a new token, or leave for good with mccd leave")
 	}
+	if id := m.forked.Load(); id != nil {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("node %s is of another recovery of the same generation: the cluster was recovered or restored twice; remove the data of all nodes of one side and join them anew", m.nameOf(*id)))
+	}
 	if !s.Quorum.OK && m.raft != nil {
 		s.Warnings = append(s.Warnings, "nothing can be written to the cluster's configuration: "+s.Quorum.Reason+"; downloads go on")
 	}
