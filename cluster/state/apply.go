@@ -20,7 +20,10 @@ func Apply(s *State, raw []byte, index uint64) (*State, Result) {
 	}
 	next := *s
 	t := &change{State: &next, now: now, index: index, result: &result}
-	if result.Err = t.apply(c); result.Err != nil {
+	if result.Err = t.apply(c); result.Err == nil && t.changed && grows(c) && next.bulk() > max(maxBulk, s.bulk()) {
+		result.Err = invalid("too much is kept: take away purges, pins or certificates that are of no use")
+	}
+	if result.Err != nil {
 		result.Node, result.Revision = Node{}, 0
 		return s, result
 	}
