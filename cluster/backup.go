@@ -110,6 +110,11 @@ func decrypt(sealed []byte, passphrase string) (*backup, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: damaged: %w", state.ErrInvalid, err)
 	}
+	return parseBackup(plain)
+}
+
+// parseBackup reads what a backup holds.
+func parseBackup(plain []byte) (*backup, error) {
 	var b backup
 	if err := json.Unmarshal(plain, &b); err != nil || len(b.SealingKey) != len(identity.SealingKey{}) {
 		return nil, fmt.Errorf("%w: not a backup of mccd", state.ErrInvalid)
