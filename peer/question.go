@@ -234,27 +234,33 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 		var fl *flight
 		var s *sink
 		x.onRecord = func(o *storage.Object) (*sink, error) {
-			if o = f.cache.Publish(o); o == nil {
+			kept := f.cache.Publish(o)
+			if o = f.judge(o, false); kept == nil || o == nil {
 				if f.purges().Stamp().Index != x.req.GetPurgeIndex() {
 					return nil, errPurged
 				}
 				return nil, errBehind
 			}
+			// The bytes that follow are o's, whatever this node knows besides.
+			current := kept
+			if kept.Version.ID() != o.Version.ID() && !kept.Fresh(f.cfg.Now()) {
+				current = o
+			}
 			wanted := span.Intersect(storage.Span{End: o.Size()})
 			if q.recordOnly || wanted.Empty() {
-				known <- o
+				known <- current
 				return nil, nil
 			}
 			var err error
 			index := storage.ChunkOf(span.Off)
 			if s, err = f.openSink(f.ctx, o.Key(index), o.Version); err != nil {
-				known <- o
+				known <- current
 				return nil, err
 			}
 			fl = newFlight(o.Key(index), wanted.Shift(-int64(index)*storage.ChunkSize), false, q.ref.Query)
 			f.flights.add(fl)
 			q.bring(fl)
-			known <- o
+			known <- current
 			return s, nil
 		}
 		err := x.run(f.ctx, q.ref, 0)

@@ -233,7 +233,8 @@ func (c *fillCall) learn(ctx context.Context, span storage.Span) error {
 	known := c.f.cache.Record(c.ref.ID())
 	refuted := known != nil && c.f.isRefuted(known) ||
 		c.m.GetRefuted() && c.o != nil && (known == nil || known.Registration <= c.o.Registration)
-	if known == nil || refuted || !known.Fresh(now) || c.rule.RevalidateAlways(c.ref.Path) {
+	behind := known != nil && c.o != nil && known.Registration < c.o.Registration // the caller's is out of date all the same
+	if known == nil || refuted || behind || !known.Fresh(now) || c.rule.RevalidateAlways(c.ref.Path) {
 		stale := c.o
 		if known != nil && (stale == nil || known.Registration >= stale.Registration) {
 			stale = known
