@@ -13,6 +13,9 @@ import (
 // home's record, or, under the home's lease, from the origin. The one ranged
 // GET brings the version and the first wanted bytes.
 func (f *Filler) askAsOwner(q question) (*storage.Object, error) {
+	if o := f.arriving(&q); o != nil {
+		return o, nil
+	}
 	hs, err := f.openHome(f.ctx, q)
 	if err != nil {
 		return nil, err
@@ -34,6 +37,25 @@ func (f *Filler) askAsOwner(q question) (*storage.Object, error) {
 		return nil, err
 	}
 	return f.publish(hs.register(o))
+}
+
+// arriving returns the object that this node fills whole at this moment, nil for
+// none: its answer was in progress when q was asked, so that q need not be
+// asked, also where the answer says nothing of how long it is fresh. Asking again
+// would fetch it all again, where nothing tells versions apart.
+func (f *Filler) arriving(q *question) *storage.Object {
+	o := f.cache.Record(q.ref.ID())
+	if o == nil || o.Whole != f.self() || f.isRefuted(o) || o.Version.ID() == q.refuted ||
+		q.stale != nil && q.stale.Registration > o.Registration {
+		return nil
+	}
+	if cc := httpcache.ParseCacheControl(o.Header["Cache-Control"]); cc.NoCache || cc.NoStore || cc.MustRevalidate {
+		return nil
+	}
+	if f.wholes.at(keyOfWhole(o)) == nil && f.flights.sentAt(o.Key(0), 0) == nil {
+		return nil
+	}
+	return o
 }
 
 // askOrigin asks the origin for the version and the first wanted bytes; where

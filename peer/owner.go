@@ -36,6 +36,9 @@ func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 		fl.from.Store(uint32(storage.SourceOrigin))
 		fl.sent.Store(true)
 		if f.superseded(j.o) || f.dead(j.o) {
+			if w := f.wholes.at(keyOfWhole(j.o)); w != nil {
+				return f.untilPresent(fl, j, w) // its one answer is on its way
+			}
 			return storage.ErrVersionGone
 		}
 		if j.o.Whole != "" {

@@ -42,6 +42,13 @@ func (t *wholes) start(key wholeKey) (w *whole, mine bool) {
 	return w, true
 }
 
+// at returns the fill in progress for key, nil when there is none.
+func (t *wholes) at(key wholeKey) *whole {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byKey[key]
+}
+
 func (t *wholes) end(key wholeKey, w *whole, err error) {
 	t.mu.Lock()
 	delete(t.byKey, key)

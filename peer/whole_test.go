@@ -78,3 +78,46 @@ func TestOriginWithoutRangesOrValidators(t *testing.T) {
 		})
 	}
 }
+
+// What nothing tells the age and version of is asked for once by all who come
+// while it arrives; who reads it gets it to its end although a newer one is
+// known by then.
+func TestUnlabelledObjectWhileItArrives(t *testing.T) {
+	c := newCluster(t, 3)
+	const size = 3*storage.ChunkSize + 77
+	path := c.path(0)
+	c.origin.Add(faultorigin.Object{Path: path, Size: size})
+	c.origin.Script(path, faultorigin.Behaviour{NoValidators: true, IgnoreRange: true, Rate: 16 << 20})
+	ctx := within(t, 60*time.Second)
+	all := c.request(path, storage.Span{End: math.MaxInt64})
+	all.Whole = true
+	var early []*Content
+	for _, n := range c.nodes { // one after the other: each asks after the last was answered
+		content, err := n.Open(ctx, all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer content.Close()
+		early = append(early, content)
+	}
+	if n := len(c.origin.Ledger().Requests(path)); n != 1 {
+		t.Fatalf("%d requests while the first answer arrives", n)
+	}
+	home := c.nodes[0]
+	newer := *early[0].Object()
+	newer.Version.Nonce++
+	newer.Registration++
+	for _, n := range c.nodes {
+		n.cache.Publish(&newer)
+	}
+	if !home.superseded(early[0].Object()) {
+		t.Fatal("the newer version is not known")
+	}
+	err := herd(len(early), func(i int) error {
+		_, err := c.nodes[i].readFrom(ctx, early[i], storage.Span{End: size}, "1")
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
