@@ -145,4 +145,3 @@ func (m *membership) noteRefusal(err error) {
 		m.c.log.Error("the cluster refuses this node", "reason", text)
 	}
 }
-

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // What a data directory holds of the cluster. Everything of one membership is
@@ -29,6 +30,9 @@ const (
 	leavingFile  = "leaving" // a leave that is not done
 	leftFile     = "left"    // this node was told to leave its former cluster
 	readyFile    = "ready"   // the folder is complete
+
+	// temporaryMark is in the names of files that are to replace others.
+	temporaryMark = ".tmp"
 )
 
 // folders are the membership folders of one data directory.
@@ -103,7 +107,25 @@ func (f folders) tidy() error {
 			gone = append(gone, name)
 		}
 	}
-	return f.clear(gone...)
+	return errors.Join(f.clear(gone...), f.clearTemporary())
+}
+
+// clearTemporary removes what a crash left of files that were being replaced:
+// an intent has a token in it.
+func (f folders) clearTemporary() error {
+	var errs []error
+	for _, name := range []string{memberFolder, joiningFolder} {
+		entries, err := os.ReadDir(f.path(name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+		for _, e := range entries {
+			if e.Type().IsRegular() && strings.Contains(e.Name(), temporaryMark) {
+				errs = append(errs, removeFile(filepath.Join(f.path(name), e.Name())))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // markReady tells that the folder named name is complete and may take the

@@ -162,9 +162,10 @@ func TestLearn(t *testing.T) {
 			[]ring.Member{{ID: a.ID(), Weight: 1}, {ID: other, Weight: 1}})
 	}
 	for name, e := range map[string]ring.Epoch{
-		"another cluster": {Cluster: other, Generation: own.Generation, Index: own.Index + 9},
-		"older":           {Cluster: own.Cluster, Generation: own.Generation - 1, Index: own.Index + 9},
-		"the same":        own,
+		"another cluster":    {Cluster: other, Generation: own.Generation, Index: own.Index + 9},
+		"older":              {Cluster: own.Cluster, Generation: own.Generation - 1, Index: own.Index + 9},
+		"the same":           own,
+		"a later generation": {Cluster: own.Cluster, Generation: own.Generation + 1, Index: own.Index + 9},
 	} {
 		if tell(e); a.View().Epoch != own || len(a.View().Nodes()) != 1 {
 			t.Errorf("%s: the view is of %v", name, a.View().Epoch)
@@ -175,6 +176,21 @@ func TestLearn(t *testing.T) {
 	if tell(newer); a.View().Epoch != newer || len(a.View().Nodes()) != 2 {
 		t.Fatalf("the view is of %v, want %v", a.View().Epoch, newer)
 	}
+	// One that its state does not reach counts for a while only, and so do
+	// those that follow it.
+	stale := *a.offered.Load()
+	stale.at = time.Now().Add(-offeredFor - time.Second)
+	a.offered.Store(&stale)
+	later := newer
+	later.Index += 1000
+	tell(later)
+	a.nudge()
+	w.await("its own placement", func() error {
+		if v := a.View(); v.Epoch != own {
+			return fmt.Errorf("%v", v.Epoch)
+		}
+		return nil
+	})
 	// Its own state comes to a later placement.
 	for i := range 4 {
 		if err := a.PreCreate(w.ctx(), state.NodeSettings{Name: ptr(fmt.Sprint("p", i))}); err != nil {

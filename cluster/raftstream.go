@@ -193,7 +193,7 @@ func (s *raftStream) answer(conn net.Conn, from string) error {
 	case s.m.empty() && generation >= s.m.generation() && (generation != s.m.state().Generation || recovery == s.m.state().RecoveryID):
 		// Nothing is applied yet: this node takes what comes, but not what it
 		// has given up.
-	case string(theirs[at:]) != string(own[at:]):
+	case string(theirs[at:]) != string(own[at:]), generation < s.m.generation():
 		verdict, refusal = prefaceGeneration, errGeneration
 		defer s.m.sawGeneration(from, generation, recovery)
 	}
