@@ -15,7 +15,12 @@ const patience = 5 * time.Minute
 func (c *Consensus) newTransport(l *layer) *patient {
 	return &patient{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-			Stream: l, MaxPool: poolSize, Timeout: max(3*c.cfg.Timing.Election, 500*time.Millisecond), Logger: c.library.Named("transport"),
+			Stream: l, MaxPool: poolSize,
+			// No pipelines: when one ends as a newer term is seen, its sender may
+			// send once more and then waits for a reader that is gone, also after
+			// Shutdown (replication.go, pipelineReplicate). They gain little here.
+			MaxRPCsInFlight: 1,
+			Timeout:         max(3*c.cfg.Timing.Election, 500*time.Millisecond), Logger: c.library.Named("transport"),
 		}),
 		done: l.ctx, heard: make(map[raft.ServerID]chan struct{}),
 	}
