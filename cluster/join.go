@@ -167,7 +167,7 @@ func (c *Cluster) prepareJoin(ctx context.Context, i intent) error {
 	if err := i.save(dir); err != nil {
 		return err
 	}
-	key, err := folder.PendingKey()
+	key, err := joiningKey(folder)
 	if err != nil {
 		return err
 	}
@@ -189,6 +189,16 @@ func (c *Cluster) prepareJoin(ctx context.Context, i intent) error {
 		return fmt.Errorf("%w; this node goes on asking by itself: %w", state.ErrUnknownOutcome, errors.Join(errs...))
 	}
 	return fmt.Errorf("%w: %w", errNothing, errors.Join(errs...))
+}
+
+// joiningKey returns the key by which this node asks: that of an earlier run
+// also where its admission was kept in part, since another would not be the
+// same request.
+func joiningKey(f *identity.Folder) (identity.NodeKey, error) {
+	if kept, err := f.Load(); err == nil {
+		return kept.Key, nil
+	}
+	return f.PendingKey()
 }
 
 // ask asks one peer for admission; sent tells that it may have admitted this
