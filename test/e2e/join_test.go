@@ -1,9 +1,14 @@
 package e2e_test
 
 import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mccd/mccd/test/process"
 )
@@ -67,6 +72,68 @@ func TestJoinWithoutDaemon(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := b.Nodes[1].Stop(b.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+var joinRounds = flag.Int("join-rounds", 6, "rounds of TestJoinKilled")
+
+// TestJoinKilled: a node that is killed at any moment of its join is a member
+// after a start by the same command line, its token used once.
+func TestJoinKilled(t *testing.T) {
+	b := prepareBed(t, setting{nodes: 2, alone: true})
+	first, n := b.Nodes[0], b.Nodes[1]
+	if err := first.Restart(b.ctx); err != nil {
+		t.Fatal(err)
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("moments by seed %d", seed)
+	moments := rand.New(rand.NewPCG(seed, 0))
+	for round := range *joinRounds {
+		note := fmt.Sprint("round ", round)
+		file := b.tokenFile(b.command(0, first, "token", "create", "--quiet", "--note", note))
+		start := func() {
+			t.Helper()
+			if err := n.StartAs("serve", "--join", first.Peer, "--token-file", file); err != nil {
+				t.Fatal(err)
+			}
+		}
+		start()
+		// A join takes some 100 ms after some 50 ms of starting.
+		moment := time.Duration(moments.IntN(160)) * time.Millisecond
+		select {
+		case <-time.After(moment):
+		case <-n.Exited():
+			t.Fatal("it ended by itself")
+		}
+		if err := n.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		used := b.tokens(note).Admitted
+		start()
+		soon, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+		err := b.Together(soon)
+		cancel()
+		if err != nil {
+			t.Fatalf("killed after %v: %v", moment, err)
+		}
+		token := b.tokens(note)
+		t.Logf("killed after %v, %d admitted by then, %d at last", moment, used, token.Admitted)
+		if token.Admitted != 1 || token.Uses != 0 {
+			t.Errorf("the token admitted %d and has %d uses left", token.Admitted, token.Uses)
+		}
+		if members := b.status(first).Active(); members != 2 {
+			t.Errorf("%d members", members)
+		}
+		if left, err := os.ReadDir(n.Dir); err != nil || strings.Contains(fmt.Sprint(left), "cluster.") {
+			t.Errorf("what the join left: %v, %v", left, err)
+		}
+		if err := n.Stop(b.ctx); err != nil {
+			t.Fatal(err)
+		}
+		b.command(0, first, "remove", n.Name, "--yes")
+		if err := n.Wipe(); err != nil {
 			t.Fatal(err)
 		}
 	}

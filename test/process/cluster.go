@@ -163,7 +163,7 @@ func (c *Cluster) Close(grace time.Duration) error {
 
 // DumpLogs writes the end of each node's log to w.
 func (c *Cluster) DumpLogs(w io.Writer) {
-	const tail = 16 << 10
+	const tail = 64 << 10
 	for _, n := range c.Nodes {
 		text, err := os.ReadFile(n.LogFile)
 		if err != nil {
