@@ -61,10 +61,16 @@ func (b *bed) write(clients int, seed uint64) *writers {
 func (w *writers) run(ctx context.Context, client int, rnd *rand.Rand) {
 	last, known := state.Config{}, false
 	for ctx.Err() == nil {
-		node := w.b.Nodes[rnd.IntN(len(w.b.Nodes))]
-		switch {
-		case !node.Running():
+		nodes := w.b.Awake()
+		if rnd.IntN(10) == 0 {
+			nodes = w.b.Running() // one that stands still answers late
+		}
+		if len(nodes) == 0 {
 			pauseFor(ctx, 5*time.Millisecond)
+			continue
+		}
+		node := nodes[rnd.IntN(len(nodes))]
+		switch {
 		case known && rnd.IntN(2) == 0:
 			w.set(client, node, last)
 			known = rnd.IntN(4) == 0 // and write again over what is old by now

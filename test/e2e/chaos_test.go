@@ -107,7 +107,7 @@ func TestPauseLeader(t *testing.T) {
 	s := seed(t)
 	b := newBed(t, setting{nodes: 3})
 	b.agree(agreeLimit, 3)
-	writers := b.write(12, s) // those that ask the paused one wait there
+	writers := b.write(8, s) // those that ask the paused one wait there
 	const rounds = 3
 	for round := range rounds {
 		leader := b.leads()
