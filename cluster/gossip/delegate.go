@@ -1,10 +1,17 @@
 package gossip
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/memberlist"
 )
+
+// maxMembers bounds the runs of nodes that are members at a time: twice what a
+// cluster may have.
+const maxMembers = 4000
+
+var errFull = errors.New("too many members")
 
 // delegate is what memberlist calls back. It holds memberlist's own locks
 // while it does, so nothing here blocks or calls it.
@@ -39,8 +46,22 @@ func (d *delegate) NotifyAlive(n *memberlist.Node) error {
 	if !memberName(n.Name, m.ID) {
 		return fmt.Errorf("%w: %.80q does not belong to node %s", ErrMeta, n.Name, m.ID)
 	}
+	if err := d.full(n.Name); err != nil {
+		return err
+	}
 	if d.cfg.Admit != nil && m.ID != d.cfg.NodeID {
 		return d.cfg.Admit(m.ID)
+	}
+	return nil
+}
+
+// full refuses one more run of a node where there are too many: whoever has a
+// key can name as many as it likes.
+func (d *delegate) full(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.members[name]; !ok && len(d.members) >= maxMembers {
+		return errFull
 	}
 	return nil
 }
