@@ -83,10 +83,11 @@ func saveState(path string, st *state.State) error {
 }
 
 // further reports whether a is of a later generation than b, or of the same
-// one with a higher index. States of two clusters do not compare: false.
+// one with a higher index. States of two clusters, or of two
+// recoveries of one generation, do not compare: false.
 func further(a, b *state.State) bool {
 	if a.ClusterID != b.ClusterID && b.ClusterID != "" {
 		return false
 	}
-	return a.Generation > b.Generation || a.Generation == b.Generation && a.Index > b.Index
+	return a.Generation > b.Generation || a.Generation == b.Generation && a.RecoveryID == b.RecoveryID && a.Index > b.Index
 }

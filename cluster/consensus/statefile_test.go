@@ -37,6 +37,8 @@ func TestFurther(t *testing.T) {
 		{at("a", 1, 9), at("a", 2, 1), false},
 		{at("a", 9, 9), at("b", 1, 1), false},
 		{at("a", 1, 1), at("", 0, 0), true},
+		{&state.State{ClusterID: "a", Generation: 2, RecoveryID: "x", Index: 9}, at("a", 2, 1), false},
+		{&state.State{ClusterID: "a", Generation: 2, RecoveryID: "x", Index: 9}, at("a", 1, 10), true},
 	} {
 		if got := further(c.a, c.b); got != c.want {
 			t.Errorf("further(%v, %v) = %v", c.a, c.b, got)
