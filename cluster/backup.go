@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/armor"
 
-	"github.com/mccd/mccd/cluster/consensus"
 	"github.com/mccd/mccd/cluster/identity"
 	"github.com/mccd/mccd/cluster/state"
 )
@@ -127,8 +125,10 @@ func parseBackup(plain []byte) (*backup, error) {
 
 // Restore makes this node, which must be alone, the one voter of the cluster
 // of a backup, with its configuration, tokens and keys and a recovery
-// generation of its own, where no node of it is left. The nodes of the backup
-// keep their places until they are removed, or nodes of their names join.
+// generation of its own, where no node of it is left. Every key is
+// made anew and every token revoked: who was removed since the backup is not in
+// it again. Names, zones and weights of the backup's nodes wait for nodes that
+// join by them.
 func (c *Cluster) Restore(ctx context.Context, sealed []byte, passphrase string) error {
 	if len(c.current.Load().others()) > 0 {
 		return fmt.Errorf("restore: %w", errMember)
@@ -197,59 +197,4 @@ func (c *Cluster) survivors(ctx context.Context, st *state.State) error {
 		return fmt.Errorf("%w: %w", state.ErrInCluster, errors.Join(errs...))
 	}
 	return nil
-}
-
-// prepareRestore makes the membership of a restored cluster.
-func (c *Cluster) prepareRestore(st *state.State, sealing identity.SealingKey) error {
-	if err := c.folders.clear(freshFolder); err != nil {
-		return err
-	}
-	dir := c.folders.path(freshFolder)
-	folder, err := identity.OpenFolder(dir)
-	if err != nil {
-		return err
-	}
-	if len(st.Trust.CAs) == 0 {
-		return fmt.Errorf("%w: the backup has no authority", state.ErrInvalid)
-	}
-	ca, err := identity.OpenCA(st.Trust.CAs[0], st.Trust.SealedKey, sealing)
-	if err != nil {
-		return err
-	}
-	key, err := identity.NewNodeKey()
-	if err != nil {
-		return err
-	}
-	now := c.cfg.Now()
-	cert, err := ca.Sign(key.Public(), st.ClusterID, c.id, now, c.cfg.CertLife)
-	if err != nil {
-		return err
-	}
-	id := identity.Identity{ClusterID: st.ClusterID, NodeID: c.id, Key: key, Cert: cert, CAs: st.Trust.CAs, Sealing: sealing}
-	if err := folder.Save(id); err != nil {
-		return err
-	}
-	restored := *st
-	restored.Generation++
-	restored.Index++
-	restored.Placement = restored.Index
-	restored.Nodes = nil
-	record := c.record(id, now, now.Add(c.cfg.CertLife))
-	record.Weight = max(1, record.Weight)
-	for _, n := range st.Nodes {
-		if n.ID == c.id {
-			record.Weight = n.Weight
-			continue
-		}
-		if n.Name == record.Name && n.State != state.Left {
-			n.State = state.Left // this node takes its place
-		}
-		restored.Nodes = append(restored.Nodes, n)
-	}
-	restored.Nodes = append(restored.Nodes, record)
-	restored.SortNodes()
-	if err := consensus.Seed(filepath.Join(dir, raftFolder), filepath.Join(dir, stateFile), c.id, &restored); err != nil {
-		return err
-	}
-	return c.folders.markReady(freshFolder)
 }

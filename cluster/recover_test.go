@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"testing"
@@ -210,6 +211,19 @@ func TestBackup(t *testing.T) {
 	a, _ := st.ByName("a")
 	if st.ClusterID != was.ClusterID || st.Generation != was.Generation+1 || b == nil || b.Zone != "east" || a == nil || a.ID != fresh.ID() {
 		t.Errorf("restored: cluster %s generation %d, b %+v, a %+v", st.ClusterID, st.Generation, b, a)
+	}
+	// Who may have been removed since is no member, knows no key, has no token.
+	old, _ := was.Node(all[1].ID())
+	if _, there := st.Node(old.ID); there || st.SealingKeyID == was.SealingKeyID || bytes.Equal(st.Trust.CAs[0], was.Trust.CAs[0]) {
+		t.Errorf("a former node or key is good still: %t", there)
+	}
+	if _, err := all[1].current.Load().id.Load().Sealing.Open(keyringPurpose, st.Gossip.Sealed); err == nil {
+		t.Error("the former sealing key opens the gossip keys")
+	}
+	for _, tok := range st.Tokens {
+		if !tok.Revoked {
+			t.Errorf("token %s is good still", tok.ID)
+		}
 	}
 	// A node of a name of the backup takes that one's place, by a token.
 	newB := w.start(w.config("b"))
