@@ -63,6 +63,9 @@ func TestJoinWithoutDaemon(t *testing.T) {
 	if err := b.Nodes[0].Restart(b.ctx); err != nil {
 		t.Fatal(err)
 	}
+	if err := b.Nodes[0].Writable(b.ctx); err != nil {
+		t.Fatal(err)
+	}
 	file := b.tokenFile(b.command(0, b.Nodes[0], "token", "create", "--quiet"))
 	for range 2 {
 		if err := b.Nodes[1].StartAs("join", b.Nodes[0].Peer, "--token-file", file); err != nil {
@@ -85,6 +88,9 @@ func TestJoinKilled(t *testing.T) {
 	b := prepareBed(t, setting{nodes: 2, alone: true})
 	first, n := b.Nodes[0], b.Nodes[1]
 	if err := first.Restart(b.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Writable(b.ctx); err != nil {
 		t.Fatal(err)
 	}
 	seed := uint64(time.Now().UnixNano())

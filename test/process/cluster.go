@@ -85,8 +85,9 @@ func (c *Cluster) Add(change func(settings map[string]any)) (*Node, error) {
 	return n, nil
 }
 
-// Start starts every node and waits until each is ready and knows all. The
-// first one founds the cluster and gives the token by which the others join.
+// Start starts every node and waits until each is ready and knows all, or,
+// where they are to be alone, leads itself. The first one founds the cluster
+// and gives the token by which the others join.
 func (c *Cluster) Start(ctx context.Context) error {
 	for i, n := range c.Nodes {
 		if err := n.Restart(ctx); err != nil {
@@ -98,7 +99,7 @@ func (c *Cluster) Start(ctx context.Context) error {
 			}
 		}
 		if c.cfg.Alone {
-			if err := n.Members(ctx, 1); err != nil {
+			if err := n.Writable(ctx); err != nil {
 				return err
 			}
 		}

@@ -79,6 +79,21 @@ func (n *Node) Members(ctx context.Context, want int) error {
 	return nil
 }
 
+// Writable waits until the node knows a leader with a quorum: a node that is
+// alone elects itself some time after its start.
+func (n *Node) Writable(ctx context.Context) error {
+	err := n.Await(ctx, func(s *Status) error {
+		if q := s.Cluster.Quorum; !q.OK || s.Cluster.LeaderID == "" {
+			return fmt.Errorf("leader %q, %s", s.Cluster.LeaderID, q.Reason)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait until %s can write: %w", n.Name, err)
+	}
+	return nil
+}
+
 // Await waits until cond is content with the node's status.
 func (n *Node) Await(ctx context.Context, cond func(*Status) error) error {
 	return Poll(ctx, func(ctx context.Context) error {
