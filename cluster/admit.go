@@ -73,7 +73,7 @@ func (s *service) join(ctx context.Context, m *membership, req *clusterv1.JoinRe
 	if err != nil {
 		return nil, err
 	}
-	if _, err := m.applied(ctx, res.Index); err != nil {
+	if err := m.applied(ctx, res.Index); err != nil {
 		return nil, err
 	}
 	// By the leader's clock, which stamped the command: nodes' clocks differ.

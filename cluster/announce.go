@@ -14,9 +14,9 @@ import (
 
 // The waits of the announcing loop.
 const (
-	announceMin, announceMax = time.Second, 30 * time.Second
-	announceTimeout          = 3 * time.Second
-	announceAtOnce           = 8
+	announceFirst, announceLast = time.Second, 30 * time.Second
+	announceTimeout             = 3 * time.Second
+	announceAtOnce              = 8
 )
 
 // announce tells other nodes over the port between nodes where this one is,
@@ -24,13 +24,13 @@ const (
 // start on other addresses, after keys were rotated while it was away, after a
 // long partition. It goes on, more and more rarely, until ctx is done.
 func (m *membership) announce(ctx context.Context) {
-	wait := announceMin
+	wait := announceFirst
 	for {
 		missing := m.missing()
 		if len(missing) == 0 {
-			wait = announceMin
+			wait = announceFirst
 		} else if m.announceTo(ctx, missing) > 0 {
-			wait = min(wait, 2*announceMin)
+			wait = min(wait, 2*announceFirst)
 		}
 		timer := time.NewTimer(wait + rand.N(wait/10))
 		select {
@@ -39,7 +39,7 @@ func (m *membership) announce(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		wait = min(wait*3/2, announceMax)
+		wait = min(wait*3/2, announceLast)
 	}
 }
 

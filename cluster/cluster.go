@@ -202,7 +202,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 func part(ctx context.Context, name string, run func(context.Context) error) error {
 	err := run(ctx)
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // it was told to end
 	}
 	return fmt.Errorf("%s: %w", name, errors.Join(err, errors.New("it ended by itself")))
 }

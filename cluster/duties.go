@@ -23,11 +23,11 @@ const (
 	// over the port between nodes.
 	rotationPatience = 30 * time.Second
 	// strangerPatience is how long one who is not known is waited for to become
-	// known by the state, strangerPauseMin and -Max are between two questions
+	// known by the state; strangerFirst and strangerLast are between two questions
 	// about such, renewAtMost is how many nodes one asks.
-	strangerPatience                   = 500 * time.Millisecond
-	strangerPauseMin, strangerPauseMax = 5 * time.Second, 5 * time.Minute
-	renewAtMost                        = 5
+	strangerPatience            = 500 * time.Millisecond
+	strangerFirst, strangerLast = 5 * time.Second, 5 * time.Minute
+	renewAtMost                 = 5
 	// toldFor is how long a told state counts that this node does not apply.
 	toldFor = time.Minute
 )

@@ -38,7 +38,7 @@ func (m *membership) form(ctx context.Context) error {
 	for wait := 200 * time.Millisecond; ; wait = min(wait*3/2, 5*time.Second) {
 		err := m.tryForm(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to end
 		}
 		if err != nil {
 			if m.complain("form") {
@@ -84,7 +84,7 @@ func (m *membership) tryForm(ctx context.Context) error {
 	m.c.spawn(func(ctx context.Context) {
 		err := m.c.change(ctx, m, func(context.Context) error {
 			tokens := []state.Token{{ID: token.Hash()[:8], Hash: token.Hash(), Note: "join secret", Uses: -1, CreatedUnix: m.c.cfg.Now().Unix()}}
-			if err := m.c.found(freshFolder, ca, clusterID, tokens); err != nil {
+			if err := m.c.found(ca, clusterID, tokens); err != nil {
 				return err
 			}
 			return m.c.folders.replace(freshFolder)
@@ -129,7 +129,7 @@ func (m *membership) enterFormed(ctx context.Context, addr string, token identit
 			if m.complain("join") {
 				m.c.log.Warn("join later", "err", err)
 			}
-			pause(ctx, announceMin)
+			pause(ctx, announceFirst)
 			continue
 		}
 		return

@@ -25,12 +25,12 @@ const (
 	formingFile = "forming"
 )
 
-// found makes the folder named name that of a cluster of one, ready to be used.
-func (c *Cluster) found(name string, ca identity.CA, clusterID string, tokens []state.Token) error {
-	if err := c.prepare(name, ca, clusterID, tokens); err != nil {
+// found makes the fresh folder that of a cluster of one, ready to be used.
+func (c *Cluster) found(ca identity.CA, clusterID string, tokens []state.Token) error {
+	if err := c.prepare(freshFolder, ca, clusterID, tokens); err != nil {
 		return err
 	}
-	return c.folders.markReady(name)
+	return c.folders.markReady(freshFolder)
 }
 
 // prepare fills the folder named name for a cluster of one. ca and clusterID
@@ -172,7 +172,7 @@ func (c *Cluster) boot() error {
 	if len(c.cfg.JoinSecret) > 0 {
 		err = c.prepareForming()
 	} else {
-		err = c.found(freshFolder, identity.CA{}, "", nil)
+		err = c.found(identity.CA{}, "", nil)
 	}
 	if err != nil {
 		return err

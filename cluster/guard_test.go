@@ -216,7 +216,7 @@ func TestFoundingFails(t *testing.T) {
 	w := newWorld(t)
 	n := w.open(w.config("a"))
 	tokens := []state.Token{{ID: "secret00", Hash: "x"}}
-	w.wants(n.found(freshFolder, identity.CA{}, "", tokens), "found cluster", "token id")
+	w.wants(n.found(identity.CA{}, "", tokens), "found cluster", "token id")
 	if n.file(freshFolder, readyFile) {
 		t.Error("it is ready all the same")
 	}

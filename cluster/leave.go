@@ -176,7 +176,7 @@ func (c *Cluster) resumeLeave(ctx context.Context) {
 		if m.complain("leave") {
 			c.log.Warn("finish leaving later", "err", err)
 		}
-		pause(ctx, announceMin)
+		pause(ctx, announceFirst)
 		m = c.current.Load()
 	}
 }

@@ -336,7 +336,7 @@ func TestLeaveCrash(t *testing.T) {
 				if err := a.Remove(w.ctx(), "b", false); err != nil {
 					t.Fatal(err)
 				}
-				if err := errors.Join(b.found(freshFolder, identity.CA{}, "", nil), b.folders.replace(freshFolder)); err != nil {
+				if err := errors.Join(b.found(identity.CA{}, "", nil), b.folders.replace(freshFolder)); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -249,10 +249,10 @@ func (m *membership) run(ctx context.Context) error {
 	select {
 	case err = <-raftDone:
 		raftDone <- nil
-		err = orEnded("replicated state", err, ctx)
+		err = orEnded(ctx, "replicated state", err)
 	case err = <-gossipDone:
 		gossipDone <- nil
-		err = orEnded("gossip", err, ctx)
+		err = orEnded(ctx, "gossip", err)
 	case <-ctx.Done():
 	}
 	cancel()
@@ -264,7 +264,7 @@ func (m *membership) run(ctx context.Context) error {
 	return err
 }
 
-func orEnded(what string, err error, ctx context.Context) error {
+func orEnded(ctx context.Context, what string, err error) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: %w", what, err)

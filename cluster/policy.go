@@ -109,9 +109,9 @@ func (m *membership) meetStrangers(ctx context.Context) {
 	m.asked = time.Now()
 	m.stranger.Store(nil)
 	m.renew(ctx)
-	m.strangerPause = min(max(2*m.strangerPause, strangerPauseMin), strangerPauseMax)
+	m.strangerPause = min(max(2*m.strangerPause, strangerFirst), strangerLast)
 	if m.newest() != before { // it was worth it
-		m.strangerPause = strangerPauseMin
+		m.strangerPause = strangerFirst
 	}
 }
 

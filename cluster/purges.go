@@ -78,7 +78,7 @@ func (c *Cluster) CatchUp(ctx context.Context) error {
 		}
 		st, err := m.read(ctx)
 		if err == nil {
-			_, err = m.applied(ctx, st.Index)
+			err = m.applied(ctx, st.Index)
 		}
 		if err == nil || ctx.Err() != nil {
 			return err

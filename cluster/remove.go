@@ -25,10 +25,10 @@ func (c *Cluster) Remove(ctx context.Context, node string, compromised bool) err
 		return fmt.Errorf("remove node: %w", err)
 	}
 	m := c.current.Load()
-	switch {
-	case n.ID == c.id:
+	switch n.ID {
+	case c.id:
 		return errors.New("remove node: it is the one that you ask: use mccd leave there, or ask another node")
-	case n.ID == "": // created, and never joined
+	case "": // created, and never joined
 		if _, err := m.submit(ctx, state.RemoveNode{ID: n.Name}); err != nil {
 			return fmt.Errorf("remove node: %w", err)
 		}

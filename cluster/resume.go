@@ -50,7 +50,7 @@ func (c *Cluster) configured() (_ intent, ok bool, _ error) {
 
 // goOn finishes a join, however long it takes.
 func (c *Cluster) goOn(ctx context.Context, i intent) {
-	for wait := time.Second; ; wait = min(wait*3/2, announceMax) {
+	for wait := time.Second; ; wait = min(wait*3/2, announceLast) {
 		err := c.finishJoin(ctx, i, false)
 		if err == nil || ctx.Err() != nil || errors.Is(err, errStopping) {
 			return

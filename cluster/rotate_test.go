@@ -327,7 +327,7 @@ func (w *world) refuses(name string, at []*member, id identity.Identity) {
 	w.t.Helper()
 	cert := id.TLSCertificate()
 	for _, n := range at {
-		conn, err := tls.Dial("tcp", n.addr, &tls.Config{ //nolint:gosec // it plays the thief
+		conn, err := tls.Dial("tcp", n.addr, &tls.Config{
 			InsecureSkipVerify: true, NextProtos: []string{wire.ProtocolRaft}, MinVersion: tls.VersionTLS13,
 			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil },
 		})

@@ -54,7 +54,7 @@ func (m *membership) try(ctx context.Context, cmd state.Command) (state.Result, 
 	notLeader, elsewhere := errors.AsType[*consensus.NotLeaderError](err)
 	switch {
 	case err == nil, res.Err != nil:
-		return res, nil
+		return res, nil //nolint:nilerr // refused: res says so
 	case errors.Is(err, consensus.ErrNotApplied):
 		return res, fmt.Errorf("%w: %w", errNotLeader, err)
 	case errors.Is(err, consensus.ErrUnknownOutcome):
@@ -146,16 +146,16 @@ func (m *membership) tryRead(ctx context.Context) (*state.State, error) {
 }
 
 // applied waits until this node has applied the command at index.
-func (m *membership) applied(ctx context.Context, index uint64) (*state.State, error) {
+func (m *membership) applied(ctx context.Context, index uint64) error {
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		if st := m.state(); st.Index >= index {
-			return st, nil
+		if m.state().Index >= index {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for the state at %d: %w", index, ctx.Err())
+			return fmt.Errorf("wait for the state at %d: %w", index, ctx.Err())
 		case <-ticker.C:
 		}
 	}

@@ -23,7 +23,7 @@ import (
 func (w *world) thief(id identity.Identity, at *member) clusterv1.ClusterClient {
 	w.t.Helper()
 	cert := id.TLSCertificate()
-	conn, err := grpc.NewClient("passthrough:///"+at.addr, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{ //nolint:gosec // it plays the thief
+	conn, err := grpc.NewClient("passthrough:///"+at.addr, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
 		InsecureSkipVerify: true, MinVersion: tls.VersionTLS13,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil },
 	})))

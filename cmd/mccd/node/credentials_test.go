@@ -1,7 +1,6 @@
 package node
 
 import (
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -30,7 +29,7 @@ func TestCredentials(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, cfg := range []Config{{JoinSecretFile: path}, {TokenFile: path}} {
-				n := &Node{cfg: cfg, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+				n := &Node{cfg: cfg, log: slog.New(slog.DiscardHandler)}
 				token, secret, err := n.credentials()
 				if c.says != "" {
 					if err == nil || !strings.Contains(err.Error(), c.says) {
@@ -44,7 +43,7 @@ func TestCredentials(t *testing.T) {
 			}
 		})
 	}
-	n := &Node{cfg: Config{TokenFile: filepath.Join(t.TempDir(), "none")}, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	n := &Node{cfg: Config{TokenFile: filepath.Join(t.TempDir(), "none")}, log: slog.New(slog.DiscardHandler)}
 	if token, _, err := n.credentials(); token != "" || err != nil {
 		t.Errorf("no file: %q, %v", token, err)
 	}
