@@ -84,8 +84,15 @@ func TestJoinSecret(t *testing.T) {
 		if now := b.status(b.Nodes[1]).Node(n.Name); now == nil || now.ID == old {
 			t.Errorf("%s is %+v, and was %s", n.Name, now, old)
 		}
+		sent := b.origin.Ledger().Bytes(o.Path)
 		b.read(o, i, o.Whole())
+		again := b.origin.Ledger().Bytes(o.Path) - sent
+		t.Logf("%d of %d bytes from the origin again", again, o.Size)
+		// The last one had read all of it, and has again when the first is
+		// wiped.
+		if i == 0 && again != 0 {
+			t.Error("the last node has all of it")
+			b.explain(b.origin.Ledger().Requests(o.Path))
+		}
 	}
-	// What two lost one after the other, the third had or had given back.
-	t.Logf("origin: %d bytes sent for an object of %d", b.origin.Ledger().Bytes(o.Path), o.Size)
 }
