@@ -1,10 +1,13 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -13,9 +16,12 @@ import (
 // on one bridge with the test, its clients and its origin.
 type network struct {
 	*testing.T
-	prefix string
+	// bridge is the bridge's name, and the beginning of those of the hosts.
 	bridge string
 }
+
+// networkName begins the name of every network; the test's process id follows.
+const networkName = "mccd"
 
 // nowhere is a hardware address that no host has: what is sent there is lost
 // without a word, as in a network that is cut.
@@ -34,7 +40,8 @@ func newNetwork(t *testing.T, hosts int) *network {
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("SKIPPED: needs the program ip (iproute2), to make network namespaces")
 	}
-	n := &network{T: t, prefix: fmt.Sprintf("mccd%d-", os.Getpid()), bridge: fmt.Sprintf("mccd%d", os.Getpid())}
+	sweep(abandoned)
+	n := &network{T: t, bridge: networkName + strconv.Itoa(os.Getpid())}
 	t.Cleanup(n.remove)
 	if err := n.build(hosts); err != nil {
 		t.Skipf("SKIPPED: make network namespaces: %v", err)
@@ -67,17 +74,35 @@ func (n *network) build(hosts int) error {
 	return nil
 }
 
-func (n *network) remove() {
+func (n *network) remove() { sweep(func(name string) bool { return name == n.bridge }) }
+
+// sweep removes the networks of those names.
+func sweep(which func(bridge string) bool) {
 	out, err := exec.Command("ip", "-o", "netns", "list").Output()
 	if err != nil {
 		return
 	}
+	bridges := map[string]bool{}
 	for line := range strings.Lines(string(out)) {
-		if fields := strings.Fields(line); len(fields) > 0 && strings.HasPrefix(fields[0], n.prefix) {
-			_ = run("netns", "del", fields[0])
+		host, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if bridge, _, ours := strings.Cut(host, "-"); ours && which(bridge) {
+			bridges[bridge] = true
+			_ = run("netns", "del", host)
 		}
 	}
-	_ = run("link", "del", n.bridge)
+	for bridge := range bridges {
+		_ = run("link", "del", bridge)
+	}
+}
+
+// abandoned reports whether a network is of a test that was killed.
+func abandoned(bridge string) bool {
+	pid, ours := strings.CutPrefix(bridge, networkName)
+	if _, err := strconv.Atoi(pid); err != nil || !ours {
+		return false
+	}
+	_, err := os.Stat("/proc/" + pid)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // run runs ip.
@@ -88,7 +113,7 @@ func run(args ...string) error {
 	return nil
 }
 
-func (n *network) host(i int) string { return fmt.Sprintf("%s%d", n.prefix, i+1) }
+func (n *network) host(i int) string { return fmt.Sprintf("%s-%d", n.bridge, i+1) }
 func (n *network) ip(i int) string   { return fmt.Sprintf("10.213.77.%d", i+1) }
 func (n *network) testIP() string    { return "10.213.77.254" }
 
