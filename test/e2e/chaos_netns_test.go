@@ -56,7 +56,7 @@ func (n *network) build(hosts int) error {
 		{"link", "set", n.bridge, "up"},
 	}
 	for i := range hosts {
-		host, port := n.host(i), fmt.Sprintf("%sp%d", n.bridge, i)
+		host, port := n.host(i), fmt.Sprintf("%sp%d", n.bridge, i+1)
 		steps = append(steps, [][]string{
 			{"netns", "add", host},
 			{"link", "add", port, "type", "veth", "peer", "name", "net0", "netns", host},
@@ -85,8 +85,10 @@ func sweep(which func(bridge string) bool) {
 	bridges := map[string]bool{}
 	for line := range strings.Lines(string(out)) {
 		host, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if bridge, _, ours := strings.Cut(host, "-"); ours && which(bridge) {
+		if bridge, i, ours := strings.Cut(host, "-"); ours && which(bridge) {
 			bridges[bridge] = true
+			// A namespace lives on for as long as TCP has something to say in it.
+			_ = run("link", "del", bridge+"p"+i)
 			_ = run("netns", "del", host)
 		}
 	}
