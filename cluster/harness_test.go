@@ -192,7 +192,7 @@ func (n *member) keepSecrets() {
 	}
 	id := n.current.Load().id.Load()
 	for enc, s := range map[string]string{
-		"hex": fmt.Sprintf("%x", id.Sealing[:]), "raw": string(id.Sealing[:]), "list": strings.Trim(fmt.Sprint(id.Sealing[:]), "[]"),
+		"hex": fmt.Sprintf("%x", id.Sealing[:]), "raw": string(id.Sealing[:]), "list": strings.Trim(fmt.Sprintf("%d", id.Sealing[:]), "[]"),
 	} {
 		n.w.secret("a sealing key, "+enc+" "+n.addr, s)
 	}
@@ -232,7 +232,7 @@ func (w *world) await(what string, check func() error) {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("%s: not reached: %v", what, err)
 		}
-		time.Sleep(10 * time.Millisecond)
+		pause(context.Background(), 10*time.Millisecond)
 	}
 }
 

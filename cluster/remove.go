@@ -44,14 +44,20 @@ func (c *Cluster) Remove(ctx context.Context, node string, compromised bool) err
 	if compromised {
 		err = m.expel(ctx, n.ID)
 	} else {
-		_, err = m.submit(ctx, state.RemoveNode{ID: n.ID, Removed: true})
+		err = m.takeOut(ctx, n.ID)
 	}
 	if err != nil {
 		return fmt.Errorf("remove node: %w", err)
 	}
 	m.wake()
 	c.port.Enforce()
-	if err := c.rotateAfresh(ctx, "gossip"); err != nil {
+	for try := 1; ; try++ { // a leader may have to be elected first
+		err = c.rotateAfresh(ctx, "gossip")
+		if try == leaveTries || !errors.Is(err, state.ErrNoQuorum) && !errors.Is(err, state.ErrUnknownOutcome) {
+			break
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("the node is removed, but: %w; do it by mccd rotate gossip", err)
 	}
 	return nil
@@ -70,7 +76,7 @@ func (m *membership) expel(ctx context.Context, id string) error {
 		return err
 	}
 	m.c.log.Warn("replace what a removed node knew after its removal", "node", m.nameOf(id), "err", err)
-	if _, err := m.submit(ctx, state.RemoveNode{ID: id, Removed: true}); err != nil {
+	if err := m.takeOut(ctx, id); err != nil {
 		return err
 	}
 	m.wake()
@@ -85,11 +91,31 @@ func (m *membership) expel(ctx context.Context, id string) error {
 	return nil
 }
 
-// tryExpel does it once.
+// takeOut has the removal of the node id written. Where that one leads, its
+// answer is lost with its connections, and the others elect a leader first.
+func (m *membership) takeOut(ctx context.Context, id string) error {
+	var err error
+	for range leaveTries {
+		_, serr := m.submit(ctx, state.RemoveNode{ID: id, Removed: true})
+		switch {
+		case serr == nil, !errors.Is(serr, state.ErrUnknownOutcome) && err == nil:
+			return serr
+		case !errors.Is(serr, state.ErrUnknownOutcome) && !errors.Is(serr, state.ErrNoQuorum):
+			return serr
+		}
+		err = serr
+	}
+	return err
+}
+
+// tryExpel does it once, and nothing where it was done.
 func (m *membership) tryExpel(ctx context.Context, id string, next identity.SealingKey) error {
 	st, err := m.read(ctx)
 	if err != nil {
 		return err
+	}
+	if st.SealingKeyID == next.ID() {
+		return nil // its answer was lost
 	}
 	former, err := m.sealingNow(ctx, st.SealingKeyID)
 	if err != nil {

@@ -184,6 +184,30 @@ func TestExpelHindered(t *testing.T) {
 	stays[1].writes()
 }
 
+// TestRemoveLeader: a leader is removed like any other node; its answer may be
+// lost with its connections.
+func TestRemoveLeader(t *testing.T) {
+	for name, compromised := range map[string]bool{"removed": false, "compromised": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			all := w.form(3)
+			w.voters(3, all...)
+			leads, rest := w.leader(all...)
+			before := leads.State()
+			if err := rest[0].Remove(w.ctx(), leads.ID(), compromised); err != nil {
+				t.Fatal(err)
+			}
+			w.agreedBut(leads, rest...)
+			w.settled(rest...)
+			now := rest[0].State()
+			if replaced := now.SealingKeyID != before.SealingKeyID; replaced != compromised {
+				t.Errorf("sealing key replaced: %t", replaced)
+			}
+			rest[1].writes()
+		})
+	}
+}
+
 // TestGenerationLie: a number alone costs no node its log, and another history
 // of the same generation is told of.
 func TestGenerationLie(t *testing.T) {
