@@ -61,6 +61,17 @@ func TestPartition(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	former := b.ring(few[0])
+	for _, n := range most {
+		if err := n.Await(b.ctx, func(s *process.Status) error {
+			if s.Ring() == former {
+				return errors.New("it has not heard of the change")
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	rnd := rand.New(rand.NewPCG(s, 2))
 	for time.Since(began) < *partitionFlag {
 		b.readAt(few, warm[rnd.IntN(len(warm)):][:1])
@@ -74,8 +85,8 @@ func TestPartition(t *testing.T) {
 		}
 	}
 	lasted := time.Since(began)
-	if mine, others := b.ring(few[0]), b.ring(most[0]); mine == others {
-		t.Errorf("both sides have %s, though one changed it", mine)
+	if now := b.ring(few[0]); now != former {
+		t.Errorf("the minority has changed the ring from %s to %s", former, now)
 	}
 	net.mend(indices(few), indices(most))
 	healing, cancel := context.WithTimeout(b.ctx, healLimit)
