@@ -31,6 +31,8 @@ var (
 	errDamaged = errors.New("damaged file")
 	// errNewer: a file's format is newer than known.
 	errNewer = errors.New("newer format")
+	// errUnreadable: the drive failed a moment ago.
+	errUnreadable = errors.New("drive cannot be read now")
 	// errTooLong: the version's validators do not fit into a header.
 	errTooLong = errors.New("validators too long for a chunk file")
 	// errMark: the ID of a purge mark is not 16 hexadecimal digits.

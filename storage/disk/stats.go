@@ -1,6 +1,8 @@
 package disk
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 
 	"github.com/mccd/mccd/storage"
@@ -62,7 +64,9 @@ func (s *Store) Stats() Stats {
 // Keys calls yield for each chunk held, memory files included, with the blocks
 // present, in no order, until yield returns false: `for key, present := range
 // store.Keys`. A chunk that is not open costs one open and one read; this
-// counts as no use. Before Indexed, only what was found so far is reported.
+// counts as no use. One that cannot be read at this moment, for want of file
+// descriptors or because its drive fails, is reported with all blocks: it may
+// have them. Before Indexed, only what was found so far is reported.
 func (s *Store) Keys(yield func(storage.ChunkKey, Bitmap) bool) {
 	for i := range s.shards {
 		sh := &s.shards[i]
@@ -80,30 +84,55 @@ func (s *Store) Keys(yield func(storage.ChunkKey, Bitmap) bool) {
 	}
 }
 
-// presence returns the blocks present of a chunk, without opening it for use.
+// presence returns the blocks present of a chunk, without opening it for use:
+// all of them where the chunk is held and cannot be read at this moment.
 func (s *Store) presence(sh *shard, key storage.ChunkKey) (Bitmap, bool) {
-	sh.mu.Lock()
-	e := sh.index[key]
-	if e == nil {
+	for {
+		sh.mu.Lock()
+		e := sh.index[key]
+		if e == nil {
+			sh.mu.Unlock()
+			return Bitmap{}, false
+		}
+		if c := e.chunk; c != nil {
+			sh.mu.Unlock()
+			return c.present.load(), true
+		}
 		sh.mu.Unlock()
-		return Bitmap{}, false
-	}
-	if c := e.chunk; c != nil {
+		present, err := s.readPresence(e)
+		switch {
+		case err == nil:
+			return present, true
+		case errors.Is(err, errDamaged), errors.Is(err, errNewer):
+			return Bitmap{}, false
+		case !errors.Is(err, fs.ErrNotExist):
+			return Bitmap{^uint64(0), ^uint64(0)}, true
+		}
+		sh.mu.Lock()
+		moved := sh.index[key] != e || e.chunk != nil
 		sh.mu.Unlock()
-		return c.present.load(), true
+		if !moved {
+			return Bitmap{}, false
+		}
 	}
-	sh.mu.Unlock()
-	if e.drive == nil || !e.drive.readable() {
-		return Bitmap{}, false
+}
+
+// readPresence reads the blocks present of a chunk that is not open.
+func (s *Store) readPresence(e *entry) (Bitmap, error) {
+	if e.drive == nil {
+		return Bitmap{}, fs.ErrNotExist
 	}
-	f, err := s.fs.Open(OpOpen, chunkPath(e.drive.path, key), os.O_RDONLY)
+	if !e.drive.readable() {
+		return Bitmap{}, errUnreadable
+	}
+	f, err := s.fs.Open(OpOpen, chunkPath(e.drive.path, e.key), os.O_RDONLY)
 	if err != nil {
-		return Bitmap{}, false
+		return Bitmap{}, err
 	}
 	defer f.Close()
-	c, _, err := s.load(f, key)
+	c, _, err := s.load(f, e.key)
 	if err != nil {
-		return Bitmap{}, false
+		return Bitmap{}, err
 	}
-	return c.present.load(), true
+	return c.present.load(), nil
 }
