@@ -25,7 +25,7 @@ func (f *Filler) takeHeld(fl *flight, j *job, s *sink) {
 	view := f.see()
 	found := f.book.Find(fl.key)
 	known, ask := f.whomToAsk(view, j, fl.key.Index, &found)
-	broke := false
+	broke := found.More && s.beyond(fl, &found, known)
 	for _, node := range known {
 		if silence := f.patience(j, node); silence > 0 && !f.answers(node, time.Duration(silence)) {
 			broke = true
@@ -51,22 +51,44 @@ func (f *Filler) takeHeld(fl *flight, j *job, s *sink) {
 	}
 }
 
+// beyond reports whether something that is missing is known to be at nodes that
+// are not among those to be asked.
+func (s *sink) beyond(fl *flight, found *holders.Finding, asked []*ring.Node) bool {
+	for id, have := range found.Known {
+		if !slices.ContainsFunc(asked, func(n *ring.Node) bool { return n.ID == id }) &&
+			len(heldSpans(have, s.missing(fl.span))) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // answers reports whether node, which was silent, answers a ping.
 func (f *Filler) answers(node *ring.Node, within time.Duration) bool {
 	k, err := f.links.to(node)
 	return err == nil && f.links.ping(k, within)
 }
 
-// takeFrom takes what node has of what is missing.
+// takeFrom takes what node has of what is missing. Where it has less than was
+// known it is asked what is left.
 func (f *Filler) takeFrom(fl *flight, j *job, s *sink, node *ring.Node, have disk.Bitmap) error {
+	err := f.takeSpans(fl, j, s, node, have)
+	missing := s.missing(fl.span)
+	if !errors.Is(err, disk.ErrNotHeld) || len(missing) == 0 {
+		return err
+	}
+	f.book.Forget(node.ID, fl.key)
+	left := f.probe(j, fl.key.Index, missing, []*ring.Node{node})[0]
+	f.book.Learn(node.ID, holders.Held{Key: fl.key, Have: left})
+	return f.takeSpans(fl, j, s, node, left)
+}
+
+func (f *Filler) takeSpans(fl *flight, j *job, s *sink, node *ring.Node, have disk.Bitmap) error {
 	for _, span := range heldSpans(have, s.missing(fl.span)) {
 		fl.from.Store(uint32(storage.SourcePeer))
 		x := &exchange{f: f, node: node, sink: s, req: f.heldRequest(j, fl.key.Index, span, peerv1.FillRequest_MODE_HELD)}
 		err := x.run(f.ctx, j.ref, 0) // it has just answered, or is not suspected
 		f.metrics.fillBytes.WithLabelValues("held").Add(float64(x.stored))
-		if errors.Is(err, disk.ErrNotHeld) {
-			f.book.Forget(node.ID, fl.key)
-		}
 		if err != nil {
 			f.logger.Debug("holder did not give what it holds", "node", node.ID, "chunk", fl.key.String(), "error", err)
 			return err

@@ -54,8 +54,8 @@ type part struct {
 type entry struct {
 	held []holding
 	// open: there are more holders than are kept, and they may have other
-	// blocks.
-	open bool
+	// blocks. more: there are, with blocks that those kept have too.
+	open, more bool
 }
 
 type holding struct {
@@ -155,7 +155,10 @@ func (b *Book) takeBack(p *peer) {
 
 func (b *Book) dropPart(p int) {
 	if known := b.parts[p]; known != nil {
-		b.entries -= len(known.chunks) + len(known.records)
+		b.entries -= len(known.chunks)
+		for _, list := range known.records {
+			b.entries -= entriesOf(list)
+		}
 		delete(b.parts, p)
 	}
 	b.lost[p] = b.clock

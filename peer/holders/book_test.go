@@ -199,6 +199,75 @@ func TestManyHolders(t *testing.T) {
 	}
 }
 
+// A holder that was left out, because those kept had its blocks, is asked once one
+// of those has gone or has them no more.
+func TestHolderBeyondThoseKept(t *testing.T) {
+	for name, lose := range map[string]func(b *Book, key storage.ChunkKey, nodes []ring.Node){
+		"one has it no more": func(b *Book, key storage.ChunkKey, _ []ring.Node) { b.Forget("2", key) },
+		"all have it no more": func(b *Book, key storage.ChunkKey, _ []ring.Node) {
+			for i := range 6 {
+				b.Forget(fmt.Sprint(i), key)
+			}
+		},
+		"one starts anew": func(b *Book, _ storage.ChunkKey, nodes []ring.Node) {
+			nodes[3].Incarnation++
+			b.See(view(t, nodes...))
+			tell(b)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nodes := []ring.Node{self}
+			for i := range 6 {
+				nodes = append(nodes, node(fmt.Sprint(i), 1, ring.Alive))
+			}
+			v := view(t, nodes...)
+			b, key := New(100), ownKey(v)
+			b.See(v)
+			tell(b)
+			for i := range 5 {
+				b.Learn(fmt.Sprint(i), Held{Key: key, Have: blocks(0, 128)})
+			}
+			if f := b.Find(key); !f.More || f.MayHold("5") {
+				t.Fatalf("more: %t, all are asked: %t", f.More, f.MayHold("5"))
+			}
+			lose(b, key, nodes)
+			if f := b.Find(key); !f.MayHold("5") {
+				t.Error("nobody is asked for what the fifth may have")
+			}
+		})
+	}
+}
+
+// Nodes that start again and again do not let records grow.
+func TestRecordsOfNodesThatStartAnew(t *testing.T) {
+	b := New(10)
+	nodes := []ring.Node{self, node("a", 1, ring.Alive), node("b", 1, ring.Alive)}
+	v := view(t, nodes...)
+	id := ownKey(v).Object
+	for !actsFor(v, id) {
+		id[0]++
+	}
+	for range 50 {
+		nodes[1].Incarnation++
+		b.See(view(t, nodes...))
+		b.LearnRecords("a", Record{ID: id})
+		b.LearnRecords("b", Record{ID: id})
+	}
+	if n := len(b.parts[HomeOf(id)].records[id]); n != 2 || b.Entries() != 1 {
+		t.Errorf("%d nodes of one record, %d entries", n, b.Entries())
+	}
+	b.ForgetRecord("a", id)
+	b.ForgetRecord("b", id)
+	if b.Entries() != 0 {
+		t.Errorf("%d entries of nothing", b.Entries())
+	}
+}
+
+func actsFor(v *ring.View, id storage.ObjectID) bool {
+	n, ok := v.Acting(storage.PlacementHash(id, 0))
+	return ok && int(n) == v.SelfIndex()
+}
+
 // Over the bound nothing more is noted, and the others are asked again.
 func TestBound(t *testing.T) {
 	b := New(3)

@@ -57,6 +57,7 @@ func (b *Book) learn(part *part, num uint32, h Held) {
 // shrink leaves out one holder: one whose blocks the others have, else the one
 // with the fewest blocks.
 func (e *entry) shrink() {
+	e.more = true
 	out, least := -1, 0
 	for i := range e.held {
 		var others disk.Bitmap
@@ -87,6 +88,7 @@ func (b *Book) prune(e *entry) {
 			kept = append(kept, h)
 		}
 	}
+	e.open = e.open || e.more && len(kept) < len(e.held)
 	e.held = kept
 }
 
@@ -103,6 +105,7 @@ func (b *Book) Forget(node string, key storage.ChunkKey) {
 	for i, h := range e.held {
 		if h.num == p.num {
 			e.held = append(e.held[:i], e.held[i+1:]...)
+			e.open = e.open || e.more // those that are not kept may have what it had
 			break
 		}
 	}
@@ -117,6 +120,8 @@ func (b *Book) Forget(node string, key storage.ChunkKey) {
 type Finding struct {
 	// Known are nodes that are known to have it.
 	Known map[string]disk.Bitmap
+	// More tells that others have blocks of it too that those of Known have.
+	More bool
 	// unmarked tells who has to be asked; nil = everybody.
 	unmarked func(id string) bool
 }
@@ -135,8 +140,8 @@ func (b *Book) Find(key storage.ChunkKey) Finding {
 	if part != nil {
 		open = part.open
 		if e := part.chunks[key]; e != nil {
-			open = open || e.open
 			b.prune(e)
+			open, f.More = open || e.open, e.more
 			f.Known = make(map[string]disk.Bitmap, len(e.held))
 			for _, h := range e.held {
 				f.Known[b.ids[h.num]] = h.have

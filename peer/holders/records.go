@@ -1,6 +1,8 @@
 package holders
 
 import (
+	"slices"
+
 	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
 )
@@ -30,15 +32,15 @@ next:
 		if part == nil {
 			continue
 		}
-		list, ok := part.records[r.ID]
-		if !ok && !b.room(part) {
-			continue
-		}
+		list := b.living(part, r.ID)
 		for i := range list {
 			if list[i].num == p.num {
 				list[i].registration = r.Registration
 				continue next
 			}
+		}
+		if len(list)%keptPerEntry == 0 && !b.room(part) {
+			continue
 		}
 		part.records[r.ID] = append(list, kept{num: p.num, registration: r.Registration})
 	}
@@ -70,20 +72,28 @@ func (b *Book) ForgetRecord(node string, id storage.ObjectID) {
 	if p == nil || part == nil {
 		return
 	}
-	list, ok := part.records[id]
-	if !ok {
-		return
-	}
-	left := list[:0]
-	for _, k := range list {
-		if _, ok := b.ids[k.num]; ok && k.num != p.num {
-			left = append(left, k)
-		}
-	}
+	b.retain(part, id, func(num uint32) bool { return num != p.num && b.ids[num] != "" })
+}
+
+// keptPerEntry is how many nodes that may have a record count as one entry.
+const keptPerEntry = 8
+
+func entriesOf(list []kept) int { return (len(list) + keptPerEntry - 1) / keptPerEntry }
+
+// living returns the nodes that may have the record of id, and leaves out those
+// that are forgotten.
+func (b *Book) living(part *part, id storage.ObjectID) []kept {
+	return b.retain(part, id, func(num uint32) bool { return b.ids[num] != "" })
+}
+
+func (b *Book) retain(part *part, id storage.ObjectID, keep func(num uint32) bool) []kept {
+	list := part.records[id]
+	left := slices.DeleteFunc(list, func(k kept) bool { return !keep(k.num) })
+	b.entries -= entriesOf(list) - entriesOf(left)
 	if len(left) == 0 {
 		delete(part.records, id)
-		b.entries--
-		return
+		return nil
 	}
 	part.records[id] = left
+	return left
 }
