@@ -30,9 +30,12 @@ type acquiring struct {
 	running int
 	// chunks and records are what this node came to hold in another's place,
 	// and has not told yet; lapsed are nodes that this one saw return.
-	chunks  map[storage.ChunkKey]struct{}
-	records map[storage.ObjectID]struct{}
-	lapsed  map[string]bool
+	// Each bears a number of news, so that what comes while it is being told is
+	// told too.
+	chunks  map[storage.ChunkKey]uint64
+	records map[storage.ObjectID]uint64
+	lapsed  map[string]uint64
+	news    uint64
 }
 
 // try is what becomes of asking or telling one node.
@@ -49,8 +52,8 @@ func newAcquiring() *acquiring {
 	return &acquiring{
 		wake: make(chan struct{}, 1), answering: make(chan struct{}, inventoriesAtOnce),
 		tries:  make(map[string]*try),
-		chunks: make(map[storage.ChunkKey]struct{}), records: make(map[storage.ObjectID]struct{}),
-		lapsed: make(map[string]bool),
+		chunks: make(map[storage.ChunkKey]uint64), records: make(map[storage.ObjectID]uint64),
+		lapsed: make(map[string]uint64),
 	}
 }
 
@@ -154,8 +157,9 @@ func (f *Filler) see() *ring.View {
 	returned := f.book.See(view)
 	f.seen.Store(view)
 	f.acquiring.mu.Lock()
+	f.acquiring.news++
 	for _, id := range returned {
-		f.acquiring.lapsed[id] = true
+		f.acquiring.lapsed[id] = f.acquiring.news
 	}
 	f.acquiring.mu.Unlock()
 	f.acquiring.retry()

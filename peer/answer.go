@@ -112,9 +112,7 @@ func (f *Filler) startFlight(j *job, resp *origin.Response) *flight {
 	ended := func(err error) {
 		f.metrics.flights.Dec()
 		f.flights.end(fl, err)
-		if j.o.Whole == "" {
-			f.untold(fl.key)
-		}
+		f.untold(fl.key)
 	}
 	if !f.detach(func() { ended(f.storeSpan(fl, j, resp)) }) {
 		_ = resp.Body.Close()

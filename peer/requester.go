@@ -51,7 +51,7 @@ func (f *Filler) launch(fl *flight, j *job) {
 	ended := func(err error) {
 		f.metrics.flights.Dec()
 		f.flights.end(fl, err)
-		if fl.asOwner && j.o.Whole == "" {
+		if fl.asOwner {
 			f.untold(fl.key)
 		}
 	}

@@ -18,7 +18,8 @@ func (f *Filler) untold(key storage.ChunkKey) {
 	}
 	a := f.acquiring
 	a.mu.Lock()
-	a.chunks[key] = struct{}{}
+	a.news++
+	a.chunks[key] = a.news
 	a.spill(f)
 	a.mu.Unlock()
 	a.poke()
@@ -31,7 +32,8 @@ func (f *Filler) untoldRecord(id storage.ObjectID) {
 	}
 	a := f.acquiring
 	a.mu.Lock()
-	a.records[id] = struct{}{}
+	a.news++
+	a.records[id] = a.news
 	a.spill(f)
 	a.mu.Unlock()
 	a.poke()
@@ -45,7 +47,7 @@ func (a *acquiring) spill(f *Filler) {
 	clear(a.chunks)
 	clear(a.records)
 	for _, n := range f.cfg.Placement.View().Nodes() {
-		a.lapsed[n.ID] = true
+		a.lapsed[n.ID] = a.news
 	}
 }
 
@@ -54,6 +56,7 @@ type tidings struct {
 	chunks  []storage.ChunkKey
 	records []storage.ObjectID
 	lapsed  bool
+	upTo    uint64 // the number of news at the time
 }
 
 // tidingsMost bounds what one message tells.
@@ -89,7 +92,7 @@ func (f *Filler) collect() map[string]*tidings {
 	out := make(map[string]*tidings)
 	to := func(id string) *tidings {
 		if out[id] == nil {
-			out[id] = new(tidings)
+			out[id] = &tidings{upTo: a.news}
 		}
 		return out[id]
 	}
@@ -159,15 +162,22 @@ func (f *Filler) announce(id string, news *tidings) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, key := range news.chunks {
-		delete(a.chunks, key)
+		forgetTold(a.chunks, key, news.upTo)
 	}
 	for _, object := range news.records {
-		delete(a.records, object)
+		forgetTold(a.records, object, news.upTo)
 	}
 	if news.lapsed {
-		delete(a.lapsed, id)
+		forgetTold(a.lapsed, id, news.upTo)
 	}
 	return true
+}
+
+// forgetTold takes out what was told, unless there was more of it since.
+func forgetTold[K comparable](m map[K]uint64, k K, upTo uint64) {
+	if m[k] <= upTo {
+		delete(m, k)
+	}
 }
 
 // Announce takes what another node holds of this node's partitions.

@@ -141,6 +141,7 @@ func (f *Filler) storeWhole(o *storage.Object, resp *origin.Response) error {
 		n, err := s.copyFrom(resp.Body, storage.Span{End: s.length()})
 		f.fromOrigin(n)
 		s.close()
+		f.untold(s.key) // who acts for it is asked for it should this node fail
 		if err != nil {
 			return err
 		}
