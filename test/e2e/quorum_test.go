@@ -42,8 +42,14 @@ func (b *bed) cannotWrite(alive int, nodes ...*process.Node) {
 			b.Errorf("%s does not tell the last configuration: %v", n.Name, err)
 			continue
 		}
-		took, err := writeOnce(b.ctx, n, cfg, cfg.Limits.WANBytesPerSecond+1)
-		b.Logf("%s after %v: %v", n.Name, took.Round(time.Millisecond), err)
+		var took time.Duration
+		for range 3 { // a busy machine may stand still for longer than there is to spare
+			took, err = writeOnce(b.ctx, n, cfg, cfg.Limits.WANBytesPerSecond+1)
+			b.Logf("%s after %v: %v", n.Name, took.Round(time.Millisecond), err)
+			if took <= refusalTime {
+				break
+			}
+		}
 		b.Logf("%s says: %s", n.Name, s.Cluster.Quorum.Reason)
 		if !errors.Is(err, state.ErrNoQuorum) || !strings.Contains(err.Error(), "voters") {
 			b.Errorf("%s: a write without a quorum: %v", n.Name, err)
