@@ -16,6 +16,10 @@ const (
 	inventoriesAtOnce = 4
 	firstRetry        = 50 * time.Millisecond
 	lastRetry         = 2 * time.Second
+	// Who has told all rests before it is asked again, ever longer while that is
+	// within restMemory: where nodes come and go by the second, everybody would
+	// list all drives all the time. What it may hold is asked for meanwhile.
+	lastRest, restMemory = 5 * time.Second, 30 * time.Second
 )
 
 // acquiring is what a node has to ask of others, and to tell them, because of
@@ -40,10 +44,17 @@ type acquiring struct {
 
 // try is what becomes of asking or telling one node.
 type try struct {
-	running bool
-	due     int64
-	wait    time.Duration
+	running, wanted bool
+	due             int64
+	wait            time.Duration
+	// rests is until when it is not asked again after it has told all; told is
+	// when that was, 0 = never, and rest the next such time.
+	rests, told int64
+	rest        time.Duration
 }
+
+// recent reports whether it has told all not long ago.
+func (t *try) recent(now int64) bool { return t.told != 0 && now-t.told < int64(restMemory) }
 
 // maxUntold bounds what waits to be told; over it the others are made to ask.
 const maxUntold = 1 << 15
@@ -73,38 +84,46 @@ func (a *acquiring) begin(key string) bool {
 		t = &try{wait: firstRetry}
 		a.tries[key] = t
 	}
-	if t.running || a.running >= inventoriesAtOnce || monotonic() < t.due {
+	if t.running || a.running >= inventoriesAtOnce || monotonic() < max(t.due, t.rests) {
+		t.wanted = true
 		return false
 	}
-	t.running = true
+	t.running, t.wanted = true, true
 	a.running++
 	return true
 }
 
-// end notes how a try ended.
-func (a *acquiring) end(key string, ok bool) {
+// end notes how a try ended; told tells that it was an inventory of all.
+func (a *acquiring) end(key string, ok, told bool) {
 	a.mu.Lock()
 	t := a.tries[key]
 	t.running = false
 	a.running--
-	if ok {
-		delete(a.tries, key)
-	} else {
-		t.due = monotonic() + int64(t.wait)
+	now := monotonic()
+	switch {
+	case !ok:
+		t.due = now + int64(t.wait)
 		t.wait = min(2*t.wait, lastRetry)
+	case !told:
+		delete(a.tries, key)
+	default:
+		if !t.recent(now) {
+			t.rest = 0
+		}
+		t.due, t.wait = 0, firstRetry
+		t.told, t.rests = now, now+int64(t.rest)
+		t.rest = min(max(2*t.rest, firstRetry), lastRest)
 	}
 	a.mu.Unlock()
 	a.poke()
 }
 
-// retry lets all be tried at once again: the view has changed.
+// retry lets all that failed be tried at once again: the view has changed.
 func (a *acquiring) retry() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for key, t := range a.tries {
-		if !t.running {
-			delete(a.tries, key)
-		}
+	for _, t := range a.tries {
+		t.due, t.wait = 0, firstRetry
 	}
 }
 
@@ -120,7 +139,8 @@ func (a *acquiring) prune(wants []holders.Want, news map[string]*tidings) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for key, t := range a.tries {
-		if !t.running && !wanted[key] {
+		t.wanted = wanted[key]
+		if !t.running && !t.wanted && !t.recent(monotonic()) {
 			delete(a.tries, key)
 		}
 	}
@@ -136,8 +156,8 @@ func (a *acquiring) due() time.Duration {
 		return next
 	}
 	for _, t := range a.tries {
-		if !t.running {
-			next = min(next, max(time.Millisecond, time.Duration(t.due-monotonic())))
+		if !t.running && t.wanted {
+			next = min(next, max(time.Millisecond, time.Duration(max(t.due, t.rests)-monotonic())))
 		}
 	}
 	return next
@@ -200,8 +220,8 @@ func (f *Filler) askInventories(wants []holders.Want) {
 		if !f.acquiring.begin(want.Node) {
 			continue
 		}
-		if !f.detach(func() { f.acquiring.end(want.Node, f.takeInventory(want)) }) {
-			f.acquiring.end(want.Node, false)
+		if !f.detach(func() { f.acquiring.end(want.Node, f.takeInventory(want), true) }) {
+			f.acquiring.end(want.Node, false, true)
 			return
 		}
 	}

@@ -75,7 +75,7 @@ func TestNewsWhileTelling(t *testing.T) {
 	c := newCluster(t, 2)
 	teller := c.nodes[1]
 	eventually(t, "nothing else is told", func() bool { return teller.acquiring.begin(tellKey("n0")) })
-	defer teller.acquiring.end(tellKey("n0"), true)
+	defer teller.acquiring.end(tellKey("n0"), true, false)
 	o := storage.Object{ID: c.ref(c.path(0)).ID()}
 	key := o.Key(0)
 	teller.untold(key)
@@ -90,5 +90,37 @@ func TestNewsWhileTelling(t *testing.T) {
 	}
 	if !teller.announce("n0", again) || teller.collect() != nil {
 		t.Error("what was told is told again")
+	}
+}
+
+// Where nodes come and go all the time, nobody is asked for all that it holds all
+// the time; who has not told is tried again at once after a change.
+func TestRestBetweenInventories(t *testing.T) {
+	a := newAcquiring()
+	asked := 0
+	for range 1000 {
+		a.retry()
+		a.prune([]holders.Want{{Node: "n1"}}, nil)
+		if a.begin("n1") {
+			asked++
+			a.end("n1", true, true)
+		}
+	}
+	if asked < 2 || asked > 100 {
+		t.Errorf("asked %d times for 1000 changes", asked)
+	}
+	a.prune(nil, nil)
+	if len(a.tries) != 1 {
+		t.Error("that it has told is forgotten")
+	}
+	if !a.begin("n2") {
+		t.Fatal("another node cannot be asked")
+	}
+	a.end("n2", false, true)
+	if a.begin("n2") {
+		t.Error("one that failed is asked again without a change")
+	}
+	if a.retry(); !a.begin("n2") {
+		t.Error("one that failed is not asked after a change")
 	}
 }

@@ -72,8 +72,8 @@ func (f *Filler) tell(all map[string]*tidings) {
 		if !f.acquiring.begin(key) {
 			continue
 		}
-		if !f.detach(func() { f.acquiring.end(key, f.announce(id, news)) }) {
-			f.acquiring.end(key, false)
+		if !f.detach(func() { f.acquiring.end(key, f.announce(id, news), false) }) {
+			f.acquiring.end(key, false, false)
 			return
 		}
 	}
