@@ -205,11 +205,17 @@ func (h *handOver) offer(ctx context.Context, node *ring.Node, batch []gift) []g
 	view := f.cfg.Placement.View()
 	m := &peerv1.OfferRequest{Caller: view.Self, Epoch: epochToProto(view.Epoch)}
 	offered := batch[:0:0]
+	var refused []gift
 	taken := func() { h.progress(h.done.Add(1), h.total.Load()) }
 	for _, g := range batch {
-		described := f.offerToProto(g.key)
+		var described *peerv1.Offered
+		var err error
 		if g.record {
 			described = f.offerRecord(g.key.Object)
+		} else if described, err = f.offerToProto(g.key); err != nil {
+			f.logger.Debug("chunk cannot be opened to be handed over", "chunk", g.key.String(), "error", err)
+			refused = append(refused, g)
+			continue
 		}
 		if described == nil {
 			taken() // it is not here any more
@@ -219,14 +225,14 @@ func (h *handOver) offer(ctx context.Context, node *ring.Node, batch []gift) []g
 		offered = append(offered, g)
 	}
 	if len(offered) == 0 {
-		return nil
+		return refused
 	}
 	if !f.links.usable(node) {
-		return offered
+		return append(refused, offered...)
 	}
 	k, err := f.links.to(node)
 	if err != nil {
-		return offered
+		return append(refused, offered...)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -235,7 +241,6 @@ func (h *handOver) offer(ctx context.Context, node *ring.Node, batch []gift) []g
 	defer w.close()
 	var stream grpc.ServerStreamingClient[peerv1.OfferResponse]
 	err = w.receive(func() (err error) { stream, err = k.client.Offer(ctx, m); return err })
-	var refused []gift
 	for err == nil && len(offered) > 0 {
 		var answer *peerv1.OfferResponse
 		if err = w.receive(func() (err error) { answer, err = stream.Recv(); return err }); err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/mccd/mccd/ring"
+	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/disk"
 	"github.com/mccd/mccd/test/faultorigin"
 )
 
@@ -82,4 +84,47 @@ func TestHandOverToNobody(t *testing.T) {
 	if err := <-told; !errors.Is(err, context.Canceled) {
 		t.Errorf("HandOver: %v", err)
 	}
+}
+
+// stuckStore cannot open chunks for a while.
+type stuckStore struct {
+	Store
+	left *atomic.Int64
+}
+
+func (s stuckStore) Lookup(key storage.ChunkKey) (*disk.Chunk, error) {
+	if s.left.Add(-1) >= 0 {
+		return nil, storage.ErrBusy
+	}
+	return s.Store.Lookup(key)
+}
+
+// What cannot be opened at the first try is handed over all the same.
+func TestHandOverOfWhatCannotBeOpenedAtOnce(t *testing.T) {
+	var stuck atomic.Int64
+	c := newCluster(t, 2, func(n *node, cfg *Config) {
+		if n.i == 0 {
+			cfg.Store = stuckStore{cfg.Store, &stuck}
+		}
+	})
+	ctx := within(t, 30*time.Second)
+	path := c.path(0)
+	c.origin.Add(faultorigin.Object{Path: path, Size: 100_000})
+	content, err := c.nodes[0].Open(ctx, c.request(path, storage.Span{End: 100_000}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer content.Close()
+	if _, err := c.nodes[0].readFrom(ctx, content, storage.Span{End: 100_000}, "1"); err != nil {
+		t.Fatal(err)
+	}
+	stuck.Store(3)
+	if err := c.nodes[0].HandOver(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	chunk, err := c.nodes[1].store.Lookup(content.Object().Key(0))
+	if err != nil {
+		t.Fatalf("the heir: %v", err)
+	}
+	chunk.Release()
 }

@@ -18,11 +18,14 @@ import (
 const offerMost = 16
 
 // offerToProto describes what this node has of the chunk; nil = it has it no
-// more.
-func (f *Filler) offerToProto(key storage.ChunkKey) *peerv1.Offered {
+// more. An error says that it cannot be opened now.
+func (f *Filler) offerToProto(key storage.ChunkKey) (*peerv1.Offered, error) {
 	chunk, err := f.cfg.Store.Lookup(key)
+	if errors.Is(err, disk.ErrNotHeld) {
+		return nil, nil //nolint:nilnil // none is an answer
+	}
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	defer chunk.Release()
 	have := chunk.Presence()
@@ -32,13 +35,13 @@ func (f *Filler) offerToProto(key storage.ChunkKey) *peerv1.Offered {
 		if known.Version.ID() == key.Version {
 			o, current = known, true
 		} else if !f.unmarked(o) {
-			return nil
+			return nil, nil //nolint:nilnil // it is dead
 		}
 	}
 	return &peerv1.Offered{
 		Object: key.Object[:], Index: key.Index, Presence: &peerv1.Presence{Words: have[:]},
 		Record: recordToProto(o, f.cfg.Now()), Host: o.Host, Path: []byte(o.Path), Current: current,
-	}
+	}, nil
 }
 
 // offerRecord describes the record of object id alone; nil = there is none.
