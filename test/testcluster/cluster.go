@@ -89,7 +89,7 @@ func (c *Cluster) add() *Node {
 			// The race detector and two cores make honest nodes slow.
 			GossipProbe: 2 * time.Second, PeerSilence: 5 * time.Second, PeerHeartbeat: 100 * time.Millisecond,
 			BreakerOpen: 500 * time.Millisecond, ShutdownGrace: 5 * time.Second,
-			RaftHeartbeat: 500 * time.Millisecond, CatchUp: 15 * time.Second,
+			RaftHeartbeat: 500 * time.Millisecond, CatchUp: 5 * time.Second,
 		},
 		Logger: slog.New(slog.NewTextHandler(n.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
