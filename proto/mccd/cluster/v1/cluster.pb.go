@@ -253,7 +253,7 @@ type JoinRequest struct {
 	DriveBytes int64 `protobuf:"varint,7,opt,name=drive_bytes,json=driveBytes,proto3" json:"drive_bytes,omitempty"`
 	// Its public key, Ed25519.
 	PublicKey []byte `protobuf:"bytes,8,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
-	// The key's signature of cluster, id, join_key and token, so that nobody
+	// The key's signature of id, join_key and token, which names the cluster, so that nobody
 	// enters with another's key, nor uses what was said to another cluster.
 	Signature []byte `protobuf:"bytes,9,opt,name=signature,proto3" json:"signature,omitempty"`
 	// The program's version.
