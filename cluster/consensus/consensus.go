@@ -25,6 +25,7 @@ type Consensus struct {
 
 	shown   atomic.Pointer[state.State] // never nil
 	raft    atomic.Pointer[raft.Raft]   // nil before Run
+	trans   atomic.Pointer[patient]     // nil before Run
 	opened  time.Time
 	used    atomic.Bool   // Run or Close has begun
 	stopped chan struct{} // closed when Run ends

@@ -34,6 +34,7 @@ func (c *Consensus) Run(ctx context.Context) error {
 	defer close(c.stopped)
 	layer := newLayer(c.cfg.Stream, c.cfg.ID)
 	trans := c.newTransport(layer)
+	c.trans.Store(trans)
 	r, err := raft.NewRaft(c.raftConfig(), c.machine, c.store, c.store, c.store.snapshots, trans)
 	if err != nil {
 		_, _, halted := c.machine.now()

@@ -91,6 +91,7 @@ func (c *Consensus) reconcile(ctx context.Context, r *raft.Raft, pilot *autopilo
 		// A voter loses its vote first, once another has one in its place.
 		if suffrage == Nonvoter && time.Since(parting[id]) >= c.cfg.Timing.Reconcile {
 			c.reconfigure(ctx, "remove a server", id, r.RemoveServer(raft.ServerID(id), 0, c.cfg.Timing.Apply))
+			c.trans.Load().release(raft.ServerID(id))
 		}
 	}
 }

@@ -22,7 +22,7 @@ func (c *Consensus) newTransport(l *layer) *patient {
 			MaxRPCsInFlight: 1,
 			Timeout:         max(3*c.cfg.Timing.Election, 500*time.Millisecond), Logger: c.library.Named("transport"),
 		}),
-		done: l.ctx, heard: make(map[raft.ServerID]chan struct{}),
+		done: l.ctx, heard: make(map[raft.ServerID]chan struct{}), gone: make(map[raft.ServerID]bool),
 	}
 }
 
@@ -34,8 +34,10 @@ type patient struct {
 	*raft.NetworkTransport
 	done context.Context //nolint:containedctx // the transport's calls carry none
 
-	mu    sync.Mutex // guards heard
+	mu    sync.Mutex // guards what follows
 	heard map[raft.ServerID]chan struct{}
+	// gone are servers that were removed: nothing is waited for there.
+	gone map[raft.ServerID]bool
 }
 
 // AppendEntries sends once more when the node is heard again.
@@ -69,10 +71,14 @@ func isHeartbeat(args *raft.AppendEntriesRequest) bool {
 	return args.PrevLogEntry == 0 && args.PrevLogTerm == 0 && len(args.Entries) == 0 && args.LeaderCommitIndex == 0
 }
 
-// next returns what is closed when the node is heard next.
+// next returns what is closed when the node is heard next; nil of one that was
+// removed.
 func (p *patient) next(id raft.ServerID) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.gone[id] {
+		return nil
+	}
 	if p.heard[id] == nil {
 		p.heard[id] = make(chan struct{})
 	}
@@ -82,15 +88,28 @@ func (p *patient) next(id raft.ServerID) <-chan struct{} {
 func (p *patient) hear(id raft.ServerID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	delete(p.gone, id)
 	if p.heard[id] != nil {
 		close(p.heard[id])
 		delete(p.heard, id)
 	}
 }
 
+// release ends what waits for a server that is removed, so that the library's
+// goroutines for it end too.
+func (p *patient) release(id raft.ServerID) {
+	p.hear(id)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone[id] = true
+}
+
 // wait reports whether the node was heard, rather than Raft stopped or patience
 // lost.
 func (p *patient) wait(again <-chan struct{}) bool {
+	if again == nil {
+		return false
+	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
