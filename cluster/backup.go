@@ -124,8 +124,8 @@ func parseBackup(plain []byte) (*backup, error) {
 }
 
 // Restore makes this node, which must be alone, the one voter of the cluster
-// of a backup, with its configuration, tokens and keys and a recovery
-// generation of its own, where no node of it is left. Every key is
+// of a backup, with its configuration and a recovery generation of its own,
+// where no node of it is left. Every key is
 // made anew and every token revoked: who was removed since the backup is not in
 // it again. Names, zones and weights of the backup's nodes wait for nodes that
 // join by them.

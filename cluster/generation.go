@@ -113,6 +113,7 @@ func (m *membership) prove(ctx context.Context, from string, generation uint32, 
 	own, there := st.Node(m.c.id)
 	them, _ := st.Node(from)
 	leader, led := st.Node(answer.GetLeader())
+	here, seen := m.state().Node(answer.GetLeader())
 	switch {
 	case st.ClusterID != m.id.Load().ClusterID:
 		return errors.New("its state is of another cluster")
@@ -124,6 +125,8 @@ func (m *membership) prove(ctx context.Context, from string, generation uint32, 
 		return errors.New("it is no member by its own state")
 	case answer.GetLeader() == "" || !led || leader.State == state.Left:
 		return errors.New("it follows no leader")
+	case seen && here.State == state.Left:
+		return errors.New("it follows a node that left this cluster, or was removed from it")
 	}
 	return nil
 }

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/mccd/mccd/cluster/consensus"
 	"github.com/mccd/mccd/cluster/state"
 	clusterv1 "github.com/mccd/mccd/proto/mccd/cluster/v1"
@@ -68,6 +71,9 @@ func (m *membership) recoverable(ctx context.Context, spec state.RecoverSpec) (s
 		Survivor: m.c.id, Generation: st.Generation + 1, Applied: q.Applied, LastIndex: q.LastIndex,
 		Uncommitted: int(q.LastIndex - min(q.LastIndex, q.Commit)),
 	}
+	if m.removed() {
+		return r, fmt.Errorf("%w: %w", state.ErrRecoverRefused, state.ErrNodeRemoved)
+	}
 	if q.HasLeader {
 		return r, fmt.Errorf("%w: the cluster has a leader (%s); nothing is to be recovered", state.ErrRecoverRefused, m.nameOf(q.Leader))
 	}
@@ -79,7 +85,8 @@ func (m *membership) recoverable(ctx context.Context, spec state.RecoverSpec) (s
 		}
 		superseded[n.ID] = true
 	}
-	answers, own := m.askVoters(ctx, q.Voters), m.raft.Stats()
+	answers, refusals := m.askVoters(ctx, q.Voters)
+	own := m.raft.Stats()
 	var errs []error
 	for _, id := range q.Voters {
 		if id == m.c.id {
@@ -89,6 +96,8 @@ func (m *membership) recoverable(ctx context.Context, spec state.RecoverSpec) (s
 		answer, ok := answers[id]
 		name := m.nameOf(id)
 		switch {
+		case refusals[id] != "":
+			errs = append(errs, fmt.Errorf("voter %s answers and refuses this node: %s", name, refusals[id]))
 		case !ok:
 			r.Text = append(r.Text, fmt.Sprintf("Voter %s does not answer. What was written after this node last heard a leader, and acknowledged by the others, is lost.", name))
 		case answer.GetGeneration() > st.Generation:
@@ -120,14 +129,16 @@ func longer(answer *clusterv1.StatsResponse, own consensus.Stats) bool {
 	return answer.GetLastIndex() > own.LastIndex
 }
 
-// askVoters returns the answers of those voters that give one.
-func (m *membership) askVoters(ctx context.Context, voters []string) map[string]*clusterv1.StatsResponse {
+// askVoters returns the answers of those voters that give one, and why others
+// refuse this node: they live too.
+func (m *membership) askVoters(ctx context.Context, voters []string) (map[string]*clusterv1.StatsResponse, map[string]string) {
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
 	var (
-		wg      sync.WaitGroup
-		mu      sync.Mutex
-		answers = make(map[string]*clusterv1.StatsResponse)
+		wg       sync.WaitGroup
+		mu       sync.Mutex
+		answers  = make(map[string]*clusterv1.StatsResponse)
+		refusals = make(map[string]string)
 	)
 	for _, id := range slices.DeleteFunc(slices.Clone(voters), func(id string) bool { return id == m.c.id }) {
 		wg.Go(func() {
@@ -136,9 +147,14 @@ func (m *membership) askVoters(ctx context.Context, voters []string) map[string]
 				if err != nil {
 					return
 				}
-				if answer, err := client.Stats(ctx, &clusterv1.StatsRequest{}); err == nil {
+				answer, err := client.Stats(ctx, &clusterv1.StatsRequest{})
+				if code := status.Code(err); code == codes.OK || code == codes.PermissionDenied {
 					mu.Lock()
 					defer mu.Unlock()
+					if err != nil {
+						refusals[id] = status.Convert(err).Message()
+						return
+					}
 					answers[id] = answer
 					return
 				}
@@ -147,7 +163,7 @@ func (m *membership) askVoters(ctx context.Context, voters []string) map[string]
 		})
 	}
 	wg.Wait()
-	return answers
+	return answers, refusals
 }
 
 func (m *membership) nameOf(id string) string {

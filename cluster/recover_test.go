@@ -233,3 +233,24 @@ func TestBackup(t *testing.T) {
 	})
 	w.agreed(fresh, newB)
 }
+
+// TestRemovedMayNotRecover: a node that was removed does not rebuild the
+// cluster from itself, and nobody follows one that does.
+func TestRemovedMayNotRecover(t *testing.T) {
+	w := newWorld(t)
+	all := w.form(3)
+	w.voters(3, all...)
+	if err := all[0].Remove(w.ctx(), all[1].ID(), false); err != nil {
+		t.Fatal(err)
+	}
+	w.await("it knows", func() error {
+		if !all[1].current.Load().removed() {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	_, err := all[1].Recover(w.ctx(), state.RecoverSpec{})
+	if !errors.Is(err, state.ErrRecoverRefused) || !errors.Is(err, state.ErrNodeRemoved) {
+		t.Errorf("recover at a removed node: %v", err)
+	}
+}

@@ -68,8 +68,8 @@ func wanted(all []candidate, maxVoters int) int {
 	return max(n, 1)
 }
 
-// chosen returns who is to vote: who drains last, then zones as equal as can
-// be, within that the leader, who votes already, who is well for longest.
+// chosen returns who is to vote: who drains last, then the leader, zones as
+// equal as can be, within that who votes already, who is well for longest.
 func chosen(all []candidate, n int) []candidate {
 	var fit, dead []candidate
 	well := 0
@@ -116,7 +116,8 @@ func yes(b bool) int {
 // plan compares who votes with who is to vote. Votes are given before votes
 // are taken, those of the dead are taken first, and none whose loss would
 // leave the rest without a majority that is well. A leader that is to lose its
-// vote hands over first.
+// vote hands over first; one that is no member any more takes none from others:
+// they refuse it already, and its own would be among those that they need.
 func plan(all []candidate, maxVoters int) moves {
 	target := chosen(all, wanted(all, maxVoters))
 	var m moves
@@ -147,6 +148,7 @@ func plan(all []candidate, maxVoters int) moves {
 	for _, c := range voters {
 		live += yes(c.live)
 	}
+	refused := slices.ContainsFunc(out, func(c candidate) bool { return c.leader && !c.member })
 	for _, c := range out {
 		if c.leader {
 			if i := slices.IndexFunc(target, func(t candidate) bool { return t.live && !t.leader }); i >= 0 {
@@ -154,7 +156,7 @@ func plan(all []candidate, maxVoters int) moves {
 			}
 			continue
 		}
-		if rest := len(voters) - len(m.demote) - 1; live-yes(c.live) > rest/2 {
+		if rest := len(voters) - len(m.demote) - 1; !refused && live-yes(c.live) > rest/2 {
 			live -= yes(c.live)
 			m.demote = append(m.demote, c.id)
 		}

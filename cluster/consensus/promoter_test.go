@@ -47,6 +47,8 @@ func TestPlan(t *testing.T) {
 		{"the dead one was removed: two remain", []string{"a - MVLlS", "b - MVlS", "c - Vd"}, 5, moves{demote: []string{"c", "b"}}},
 		{"the leader left: others first", []string{"a - VLlS", "b - MVlS", "c - MVlS", "d - Mls"}, 5, moves{promote: []string{"d"}}},
 		{"the leader left: hand over", []string{"a - VLlS", "b - MVlS", "c - MVlS", "d - MVls"}, 5, moves{leader: "b"}},
+		{"the leader of three left: it takes no vote", []string{"a - VLlS", "b - MVlS", "c - MVlS"}, 5, moves{leader: "b"}},
+		{"the next leader takes those of the leavers first", []string{"a - Vd", "b - MVLlS", "c - MVlS"}, 5, moves{demote: []string{"a", "c"}}},
 		{"the leader of two left", []string{"a - VLlS", "b - Mls"}, 5, moves{promote: []string{"b"}}},
 		{"zones apart", []string{"a x MVLlS", "b x Mls", "c y Mls", "d x Mls"}, 3, moves{promote: []string{"c", "b"}}},
 		{"a better zone, not settled", []string{"a x MVLlS", "b x MVlS", "c x MVlS", "d y Mls"}, 5, moves{}},

@@ -23,6 +23,7 @@ type Conn struct {
 	// of it.
 	pinned bool
 	policy Policy
+	port   *Port
 	// guest is the place of a caller that is no member; nil of others.
 	guest *guest
 	// condemned: it was closed since its role changed.
@@ -45,6 +46,16 @@ func (c *Conn) now() (Peer, error) {
 	}
 	now.Key, now.Addr = c.peer.Key, c.peer.Addr
 	return now, nil
+}
+
+// denied counts a call that the caller may not make, and logs it as refused
+// connections are: not more than once a minute and address.
+func (c *Conn) denied(method string, who Peer, why string) {
+	c.port.metrics.refused.WithLabelValues(reasonRole).Inc()
+	if c.port.complain.due(caller(c.raw), reasonRole) {
+		c.port.log.Warn("refused a call on the port between nodes", "addr", c.peer.Addr, "node", c.peer.NodeID,
+			"role", who.Role.String(), "call", method, "error", why)
+	}
 }
 
 // Protocol is what is spoken: ProtocolGRPC or ProtocolRaft.

@@ -8,7 +8,7 @@ import (
 // newConn takes a finished handshake over; track puts it into the books.
 func (p *Port) newConn(t *tls.Conn, raw *rawConn, peer Peer) *Conn {
 	state := t.ConnectionState()
-	return &Conn{Conn: t, raw: raw, peer: peer, protocol: state.NegotiatedProtocol, certs: state.PeerCertificates, policy: p.cfg.Policy}
+	return &Conn{Conn: t, raw: raw, peer: peer, protocol: state.NegotiatedProtocol, certs: state.PeerCertificates, policy: p.cfg.Policy, port: p}
 }
 
 // track counts c as open from here on until its socket closes; false after

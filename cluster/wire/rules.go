@@ -65,13 +65,15 @@ func (r Rules) check(ctx context.Context, method string) (*Conn, error) {
 		return nil, status.Error(codes.PermissionDenied, "this call is not for other nodes: compare the releases of both")
 	}
 	now, err := conn.now()
-	if err != nil {
-		return nil, status.Error(codes.PermissionDenied, "this node's certificate is refused by now")
-	}
-	if slices.Contains(roles, now.Role) {
+	why := now.why()
+	switch {
+	case err != nil:
+		why = "this node's certificate is refused by now"
+	case slices.Contains(roles, now.Role):
 		return conn, nil
 	}
-	return nil, status.Error(codes.PermissionDenied, now.why())
+	conn.denied(method, now, why)
+	return nil, status.Error(codes.PermissionDenied, why)
 }
 
 // why tells the other end what its role lacks.

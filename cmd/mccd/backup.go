@@ -112,11 +112,13 @@ func newRestore(environ []string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Make this node a cluster of one with what a backup holds",
-		Long: `Make this node a cluster of one with the configuration and the secrets of a
-backup (- is the standard input), in a new recovery generation. The node that
-runs here must be alone; what it holds stays. Other nodes then join by new
-tokens. The passphrase is taken from --passphrase-file, from MCCD_PASSPHRASE,
-or asked for at the terminal.`,
+		Long: `Make this node a cluster of one with the configuration of a backup (- is the
+standard input), with new keys and in a new recovery generation; all tokens of
+the backup are revoked. The node that runs here must be alone; what it holds
+stays. Other nodes then join by new tokens.
+
+The passphrase is taken from --passphrase-file, from MCCD_PASSPHRASE, or asked
+for at the terminal.`,
 		Example: `  mccd restore mccd.age
   mccd restore mccd.age --passphrase-file /etc/mccd/passphrase`,
 		Args: cobra.ExactArgs(1),

@@ -19,7 +19,8 @@ func newLeave(environ []string) *cobra.Command {
 		Use:   "leave",
 		Short: "Take this node out of its cluster",
 		Long: `Take this node out of its cluster. It goes on as a cluster of its own, with its
-id, its content and the configuration as it is; the others take over its part.
+id and its content, and an empty configuration of the cluster; the others take
+over its part.
 
 Stopping a node is not leaving: a node that is stopped keeps its place. A node
 that cannot leave by itself is taken out by "mccd remove" at another one.`,

@@ -27,16 +27,16 @@ nothing can be changed any more. Downloads do not need it: every node serves on
 without. Voters that only stand still are started again instead.
 
 It first tells what it found and what may be lost, and asks. It refuses while
-another voter answers that could do more than this one, and while one cannot be
-asked: name it by --supersede only if it never comes back as it was. The nodes
-that live follow by themselves. Run it at one node only, the one whose applied
-index is the highest (mccd status).`,
+there is a leader, and while another voter answers: one whose log is longer is
+to recover instead; any other takes its configuration from here when it is named
+by --supersede. Voters that do not answer are taken for lost. The nodes that live
+follow by themselves. Run it at one node only.`,
 		Example: `  mccd recover
   mccd recover --supersede beta --supersede gamma --yes`,
 		Args: cobra.NoArgs,
 	}
 	flags := addSettings(cmd, environ, "data_dir", "admin_socket")
-	cmd.Flags().StringArrayVar(&spec.Supersede, "supersede", nil, "`NODE` (name or id) that cannot be asked and never comes back; may be repeated")
+	cmd.Flags().StringArrayVar(&spec.Supersede, "supersede", nil, "`NODE` (name or id) that answers and is to take its configuration from here; may be repeated")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return withDaemon(cmd.Context(), flags, recoverWait, func(ctx context.Context, client *admin.Client) error {
@@ -58,7 +58,7 @@ index is the highest (mccd status).`,
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The cluster is rebuilt from this node (recovery generation %d). "+
-				"Bring lost nodes back with an empty data directory and a new token, or take them out by mccd remove.\n", done.Generation)
+				"Start lost nodes as they are: they take their configuration from here, and their content is kept. Take those that never come back out by mccd remove.\n", done.Generation)
 			return err
 		})
 	}

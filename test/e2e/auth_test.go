@@ -74,8 +74,8 @@ func TestRefused(t *testing.T) {
 		{what: "gossip without a key", by: 1, try: gossipTo(1, id, nil), told: "is encrypted", logged: "is not encrypted"},
 		{what: "a plain TCP caller", by: 0, try: plain(0, "hello\n"), told: "speaks TLS", logged: "reason=plain"},
 		{what: "an HTTP caller", by: 1, try: plain(1, "GET / HTTP/1.1\r\n\r\n"), told: "400 Bad Request", logged: "reason=plain"},
-		{what: "a call without a certificate", by: 0, try: stranger(0, "/mccd.cluster.v1.Cluster/Submit"), told: "needs a node's certificate"},
-		{what: "a fill without a certificate", by: 0, try: stranger(0, "/mccd.peer.v1.Peer/Fill"), told: "needs a node's certificate"},
+		{what: "a call without a certificate", by: 0, try: stranger(0, "/mccd.cluster.v1.Cluster/Submit"), told: "needs a node's certificate", counted: `reason="role"`},
+		{what: "a fill without a certificate", by: 0, try: stranger(0, "/mccd.peer.v1.Peer/Fill"), told: "needs a node's certificate", counted: `reason="role"`},
 		{what: "Raft without a certificate", by: 2, try: strangeRaft(2), told: "the end", logged: "reason=role"},
 	} {
 		t.Run(r.what, func(t *testing.T) {

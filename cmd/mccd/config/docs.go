@@ -19,7 +19,7 @@ func docs() map[string]string {
 		"join":              "Nodes to join at the start: addresses of their port for peers, host or host:port (7947 unless given); any one of them that answers is enough. Needs token_file, MCCD_TOKEN or join_secret, unless this node is one of their cluster already: then it finds the others by them.",
 		"token_file":        "File that holds the token with which to join (`mccd token create` at any node of the cluster); mode 0600. The environment variable MCCD_TOKEN may hold the token itself instead. Not read once the node is in the cluster.",
 		"join_secret":       "File of at least 16 random bytes, mode 0600, the same at each node, for nodes that all start at once: who holds it needs no token, and the first name of join begins the cluster. Empty: none.",
-		"cert_life":         "How long the certificates live that this node signs as the leader; each node renews its own when two thirds have passed. Between 1h and 8760h.",
+		"cert_life":         "How long the certificates live that this node signs: its own, and those of nodes that it admits; each node renews its own when two thirds have passed. Between 1h and 8760h.",
 		"builtin_catalogue": "Serve the built-in origins (Windows Update, Office, Intune, Teams, Xbox and others; docs/clients.md section 7).",
 		"origins":           "More origins to serve, each with its rules; a whole name wins over *.x, a longer x over a shorter one, and on equal terms these over the built-in ones.",
 
