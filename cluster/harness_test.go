@@ -22,9 +22,11 @@ import (
 	"github.com/mccd/mccd/ring"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m,
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
 		// memberlist's Shutdown does not wait for a probe in progress; it ends with its time-out.
-		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode")) }
+		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
+}
 
 // patience bounds every wait: the race detector on two cores is slow.
 const patience = 40 * time.Second
