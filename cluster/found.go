@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,9 +37,7 @@ func (c *Cluster) prepare(name string, ca identity.CA, clusterID string, tokens 
 	now := c.cfg.Now()
 	var err error
 	if ca.Cert == nil {
-		if clusterID, err = randomID(); err != nil {
-			return err
-		}
+		clusterID = randomHex(16)
 		if ca, err = identity.NewCA(clusterID, now); err != nil {
 			return err
 		}
@@ -67,10 +63,6 @@ func (c *Cluster) prepare(name string, ca identity.CA, clusterID string, tokens 
 	raw, err := state.Encode(founding, now.Unix())
 	if err != nil {
 		return fmt.Errorf("found cluster: %w", err)
-	}
-	// What cannot be applied must not stand in a folder that a start opens.
-	if _, result := state.Apply(&state.State{}, raw, 1); result.Err != nil {
-		return fmt.Errorf("found cluster: %w", result.Err)
 	}
 	// What Raft would refuse later must not take the place of what stands.
 	if _, res := state.Apply(&state.State{}, raw, 1); res.Err != nil {
@@ -131,14 +123,11 @@ func loadFounding(dir string) (*state.Init, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read founding command: %w", err)
 	}
-	switch founding := cmd.(type) {
-	case state.Init:
-		return &founding, nil
-	case *state.Init:
-		return founding, nil
-	default:
+	founding, ok := cmd.(state.Init)
+	if !ok {
 		return nil, fmt.Errorf("file %s is damaged: remove it if the folder holds raft/", filepath.Join(dir, initFile))
 	}
+	return &founding, nil
 }
 
 // founded forgets the founding command once the state has it.
@@ -149,14 +138,6 @@ func (m *membership) founded() {
 	if err := removeFile(filepath.Join(m.dir, initFile)); err != nil {
 		m.c.log.Warn("forget the founding command", "err", err)
 	}
-}
-
-func randomID() (string, error) {
-	var id [16]byte
-	if _, err := rand.Read(id[:]); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(id[:]), nil
 }
 
 // boot makes the data directory hold a membership: the one that it has, one

@@ -186,16 +186,6 @@ func TestKeysHaveOneDigest(t *testing.T) {
 	if len(key.Digest()) != 64 || KeyDigest(cert) != key.Digest() {
 		t.Errorf("%s and %s", key.Digest(), KeyDigest(cert))
 	}
-	spki, err := MarshalPublic(key.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if pub, err := ParsePublic(spki); err != nil || !pub.Equal(key.Public()) {
-		t.Errorf("%v", err)
-	}
-	if _, err := MarshalPublic(nil); err == nil {
-		t.Error("no key was encoded")
-	}
 	if (NodeKey{}).Digest() != "" || (NodeKey{}).Signer() != nil || !(NodeKey{}).IsZero() {
 		t.Error("the zero key is something")
 	}

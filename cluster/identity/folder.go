@@ -113,15 +113,6 @@ func (f *Folder) Promote() (SealingKey, error) {
 	return k, f.rename(stagedFile, sealingFile)
 }
 
-// DropStaged forgets the staged sealing key, if there is one.
-func (f *Folder) DropStaged() error {
-	err := os.Remove(filepath.Join(f.dir, stagedFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("drop the staged sealing key: %w", err)
-	}
-	return syncDir(f.dir)
-}
-
 // Load returns the identity. Errors: ErrNoIdentity where no file of it is
 // there; ErrOpenToOthers; else what is wrong with which file.
 func (f *Folder) Load() (Identity, error) {

@@ -106,12 +106,6 @@ func TestFolderParts(t *testing.T) {
 	if got, err := f.Load(); err != nil || got.Sealing != next {
 		t.Fatalf("promoted: %v", err)
 	}
-	if err := errors.Join(f.Stage(id.Sealing), f.DropStaged(), f.DropStaged()); err != nil {
-		t.Fatal(err)
-	}
-	if _, ok, err := f.Staged(); ok || err != nil {
-		t.Fatalf("dropped: %v, %v", ok, err)
-	}
 }
 
 func TestFolderSaysWhatIsWrong(t *testing.T) {

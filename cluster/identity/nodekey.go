@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
-	"errors"
 	"fmt"
 )
 
@@ -70,25 +69,4 @@ func PublicDigest(pub ed25519.PublicKey) string {
 func KeyDigest(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	return hex.EncodeToString(sum[:])
-}
-
-// MarshalPublic encodes a public key as SubjectPublicKeyInfo (DER).
-func MarshalPublic(pub ed25519.PublicKey) ([]byte, error) {
-	if len(pub) != ed25519.PublicKeySize {
-		return nil, errors.New("encode a public key: not an Ed25519 key")
-	}
-	return x509.MarshalPKIXPublicKey(pub)
-}
-
-// ParsePublic decodes what MarshalPublic encoded; other kinds are refused.
-func ParsePublic(der []byte) (ed25519.PublicKey, error) {
-	key, err := x509.ParsePKIXPublicKey(der)
-	if err != nil {
-		return nil, fmt.Errorf("parse a public key: %w", err)
-	}
-	pub, ok := key.(ed25519.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("parse a public key: %T is not Ed25519", key)
-	}
-	return pub, nil
 }

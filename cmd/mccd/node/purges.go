@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -113,14 +114,7 @@ func (p *purges) sweep(ctx context.Context, filler *peer.Filler, self string, wa
 // marks up to index by the node id.
 func acknowledged(st *state.State, id string, index uint64) bool {
 	for _, m := range st.Purge.Marks {
-		if m.Index > index {
-			continue
-		}
-		found := false
-		for _, acked := range m.Acked {
-			found = found || acked == id
-		}
-		if !found {
+		if m.Index <= index && !slices.Contains(m.Acked, id) {
 			return false
 		}
 	}
