@@ -126,7 +126,7 @@ func (s *Store) copyBlocks(c, old *Chunk) error {
 		if !old.present.has(i) || !old.readBlock(i, b) {
 			continue
 		}
-		if _, err := c.writeBlock(i, [][]byte{b}); err != nil {
+		if _, err := c.writeBlock(i, [][]byte{b}, nil); err != nil {
 			return fmt.Errorf("copy block %d: %w", i, err)
 		}
 	}

@@ -2,8 +2,8 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"hash/crc32"
 	"syscall"
 
 	"github.com/mccd/mccd/storage"
@@ -58,7 +58,10 @@ func (w *Writer) End() {
 // with its verified blocks to another drive or to memory, and the block is
 // written there; readers learn it by ErrMoved. An error means that no place
 // was left (storage.ErrBusy) or bufs have the wrong length (ErrBlockLength).
-func (w *Writer) WriteBlock(i int, bufs [][]byte) error {
+func (w *Writer) WriteBlock(i int, bufs [][]byte) error { return w.write(i, bufs, nil) }
+
+// write writes block i, whose CRC32C is to be want; nil = whatever it is.
+func (w *Writer) write(i int, bufs [][]byte, want *uint32) error {
 	var n int64
 	for _, b := range bufs {
 		n += int64(len(b))
@@ -69,11 +72,14 @@ func (w *Writer) WriteBlock(i int, bufs [][]byte) error {
 	var err error
 	for range writeTries {
 		var done bool
-		if done, err = w.c.writeBlock(i, bufs); err == nil {
+		if done, err = w.c.writeBlock(i, bufs, want); err == nil {
 			if done {
 				w.wrote += n
 			}
 			return nil
+		}
+		if errors.Is(err, ErrSum) {
+			return sumError(i, w.c)
 		}
 		if err := w.follow(); err != nil {
 			return fmt.Errorf("write block %d of chunk %s: %w", i, w.c.key, err)
@@ -94,8 +100,8 @@ func (w *Writer) follow() error {
 }
 
 // writeBlock takes block i from absent over writing to present; done is false
-// when it is already on that way.
-func (c *Chunk) writeBlock(i int, bufs [][]byte) (done bool, err error) {
+// when it is already on that way. ErrSum leaves the chunk as it was.
+func (c *Chunk) writeBlock(i int, bufs [][]byte, want *uint32) (done bool, err error) {
 	c.mu.Lock()
 	switch {
 	case c.state.Load() != stateLive:
@@ -109,14 +115,19 @@ func (c *Chunk) writeBlock(i int, bufs [][]byte) (done bool, err error) {
 	c.inflight++
 	c.mu.Unlock()
 
-	err = c.put(i, bufs)
+	sum := sumOf(bufs)
+	if want != nil && sum != *want {
+		err = ErrSum
+	} else {
+		err = c.put(i, bufs, sum)
+	}
 
 	c.mu.Lock()
 	c.writing.clear(i)
 	if err == nil {
 		c.verified.set(i)
 		c.present.set(i)
-	} else if c.state.Load() == stateLive {
+	} else if err != ErrSum && c.state.Load() == stateLive { //nolint:errorlint // it is made here
 		c.state.Store(stateMoving)
 	}
 	if c.inflight--; c.inflight == 0 && c.quiet != nil {
@@ -130,11 +141,7 @@ func (c *Chunk) writeBlock(i int, bufs [][]byte) (done bool, err error) {
 
 // put brings the block's bytes, its checksum and its table entry into place.
 // The entry is written last: without it the block is absent after a restart.
-func (c *Chunk) put(i int, bufs [][]byte) error {
-	var sum uint32
-	for _, b := range bufs {
-		sum = crc32.Update(sum, castagnoli, b)
-	}
+func (c *Chunk) put(i int, bufs [][]byte, sum uint32) error {
 	off := c.base + int64(i)*storage.BlockSize
 	c.sums[i] = sum
 	if c.drive == nil {
