@@ -99,7 +99,7 @@ ci: ## What a change must pass: every step above, fuzzing for 10s each
 
 .PHONY: generate
 generate: proto ## Everything that is generated: contracts, configuration reference, example, golden texts
-	$(GO) test -count=1 ./cmd/mccd ./cmd/mccd/config -run 'Golden|Generated' -update
+	$(GO) test -count=1 ./cmd/mccd ./cmd/mccd/config ./cmd/mccd/node ./gateway -run 'Golden|Generated' -update
 
 .PHONY: proto
 proto: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## Go code from the contracts in proto/

@@ -238,7 +238,7 @@ func startNode(t testing.TB, size int, adjust func(*Config)) *node {
 	cfg := Config{
 		Catalogue: n.catalogue, Source: n.source, Pass: n.source, NodeName: "n1", NodeID: "id-1",
 		Listeners: []net.Listener{l}, Registerer: n.registry,
-		Logger: slog.New(slog.NewJSONHandler(n.log, nil)), AccessLog: slog.New(slog.NewJSONHandler(n.log, nil)),
+		Logger: slog.New(slog.NewJSONHandler(n.log, nil)), AccessLog: n.log,
 	}
 	if adjust != nil {
 		adjust(&cfg)

@@ -95,9 +95,10 @@ type Config struct {
 	Draining func() bool
 
 	// Logger gets what operators should know; nil discards. AccessLog gets one
-	// line per response; nil: none is written.
+	// line per response (AccessFields), some of them in one Write, at most a
+	// tenth of a second late; nil: none is written.
 	Logger     *slog.Logger
-	AccessLog  *slog.Logger
+	AccessLog  io.Writer
 	Registerer prometheus.Registerer
 	// Now is the clock of Age and of the log; nil: time.Now.
 	Now func() time.Time
@@ -162,6 +163,7 @@ type Gateway struct {
 	server    *http.Server
 	listeners []*listener
 	metrics   *metrics
+	access    *accessLog // nil: none is written
 	totals    totals
 	flying    inflight
 	buffers   buffers
@@ -179,6 +181,7 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{
 		cfg:     cfg,
 		metrics: newMetrics(cfg.Registerer),
+		access:  newAccessLog(cfg.AccessLog),
 		self:    cacheStatusName(cfg.NodeName),
 	}
 	for _, name := range append([]string{cfg.NodeName}, cfg.LoopNames...) {

@@ -10,37 +10,39 @@ import (
 )
 
 type metrics struct {
-	requests  *prometheus.CounterVec   // rule, status class, source
-	bytes     *prometheus.CounterVec   // rule, source
-	ends      *prometheus.CounterVec   // why a response was cut
-	firstByte *prometheus.HistogramVec // source
+	requests  *prometheus.CounterVec // origin, product, status class, source
+	bytes     *prometheus.CounterVec // origin, product, source
+	collapsed *prometheus.CounterVec // origin, product
+	ends      *prometheus.CounterVec // why a response was cut
+	firstByte [kinds]prometheus.Observer
 	sendfile  prometheus.Counter
 	copied    prometheus.Counter
 	inFlight  prometheus.Gauge
 	conns     prometheus.Gauge
 	refused   prometheus.Counter
+
+	known known
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
-	return &metrics{
+	m := &metrics{
 		requests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_gateway_requests_total",
-			Help: "Responses to clients, by catalogue rule, status class and source of the first byte.",
-		}, []string{"rule", "class", "source"}),
+			Help: "Responses to clients, by catalogue entry, its product, status class and source of the first byte.",
+		}, []string{"origin", "product", "class", "source"}),
 		bytes: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_gateway_bytes_total",
-			Help: "Body bytes of objects sent to clients, by catalogue rule and source.",
-		}, []string{"rule", "source"}),
+			Help: "Body bytes of objects sent to clients, by catalogue entry, its product and source.",
+		}, []string{"origin", "product", "source"}),
+		collapsed: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "mccd_gateway_collapsed_requests_total",
+			Help: "Responses whose first bytes came by a fill that another request had begun, by catalogue entry and its product.",
+		}, []string{"origin", "product"}),
 		ends: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_gateway_cut_responses_total",
-			Help: "Responses that ended before their last byte, by reason.",
+			Help: "Responses that ended before their last byte, by reason: client, upstream or storage.",
 		}, []string{"reason"}),
-		firstByte: f.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "mccd_gateway_first_byte_seconds",
-			Help:    "Time from a request's head to the first byte of its content, by source.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-		}, []string{"source"}),
 		sendfile: f.NewCounter(prometheus.CounterOpts{
 			Name: "mccd_gateway_sendfile_bytes_total",
 			Help: "Body bytes sent by sendfile.",
@@ -62,6 +64,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Connections over the limit or during a drain, told 503 or closed.",
 		}),
 	}
+	firstByte := f.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "mccd_gateway_first_byte_seconds",
+		Help:    "Time from a request's head to the first byte of its content, by source.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"source"})
+	for k := range kinds {
+		m.firstByte[k] = firstByte.WithLabelValues(k.String())
+	}
+	return m
 }
 
 // Totals counts since the start what was sent to clients.

@@ -32,14 +32,14 @@ func TestOneRecordPerResponse(t *testing.T) {
 		t.Fatalf("%d lines:\n%s", len(lines), n.log)
 	}
 	for name, want := range map[string]any{
-		"msg": "request", "method": "GET", "rule": "windows-update", "host": doHost, "path": "/a/b", "status": 206.0, "range": "bytes=0-",
+		"method": "GET", "scheme": "http", "origin": "windows-update", "client": "127.0.0.1", "subnet": "127.0.0.0/24", "host": doHost, "path": "/a/b", "status": 206.0, "range": "bytes=0-",
 		"bytes": 1000.0, "source": "hit", "hit_bytes": 300.0, "peer_bytes": 500.0, "miss_bytes": 200.0, "user_agent": liteAgent,
 	} {
 		if lines[0][name] != want {
 			t.Errorf("%s = %v, want %v", name, lines[0][name], want)
 		}
 	}
-	if lines[1]["status"] != 403.0 || lines[1]["source"] != "none" || lines[1]["rule"] != "" || lines[1]["host"] != "other.example" {
+	if lines[1]["status"] != 403.0 || lines[1]["source"] != "none" || lines[1]["origin"] != "" || lines[1]["host"] != "other.example" {
 		t.Errorf("refusal: %v", lines[1])
 	}
 	if lines[2]["status"] != 304.0 || lines[2]["source"] != "hit" {

@@ -20,6 +20,7 @@ import (
 // cuts the rest. It returns nil after a drain and owns every goroutine it
 // starts. It is called once.
 func (g *Gateway) Run(ctx context.Context) error {
+	defer g.access.flush()
 	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	g.server.BaseContext = func(net.Listener) context.Context { return hard }

@@ -55,7 +55,7 @@ func (x *exchange) admit() (no *refusal) {
 	if x.ref, x.rule, no = x.g.name(x.r); no != nil {
 		return no
 	}
-	x.delivery.rule = x.rule.Name
+	x.delivery.rule = x.rule
 	if x.g.looped(x.r.Header["Via"]) {
 		return refuse(http.StatusLoopDetected, "This request has passed through this node already: the origin's name leads back to the cache. Check how it resolves at the nodes.")
 	}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 
 	"github.com/mccd/mccd/cmd/mccd/config"
 	"github.com/mccd/mccd/cmd/mccd/node"
@@ -67,21 +66,6 @@ func reason(err error) string {
 		return op.Err.Error()
 	}
 	return err.Error()
-}
-
-// openAccessLog returns the writer that path names, nil for none.
-func openAccessLog(path string, stdout io.Writer) (w io.Writer, closeLog func(), err error) {
-	switch path {
-	case "":
-		return nil, func() {}, nil
-	case "-":
-		return stdout, func() {}, nil
-	}
-	f, err := os.OpenFile(filepath.Clean(path), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open access log: %w", err)
-	}
-	return f, func() { _ = f.Close() }, nil
 }
 
 // announce says where the node listens and where to point clients.

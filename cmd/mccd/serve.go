@@ -23,6 +23,8 @@ func newServe(environ []string) *cobra.Command {
 		Long: `Run a node until it gets SIGINT or SIGTERM. It then lets downloads in progress
 end (timeouts.shutdown_grace); a second signal ends it at once.
 
+SIGHUP opens the access log anew, after a rotation.
+
 Without any configuration it serves the built-in origins (Windows Update,
 Office, Intune, Teams, Xbox and others) on port 80, or 8080 where it may not
 have 80, and keeps content under its data directory.
@@ -77,11 +79,16 @@ func runNode(ctx context.Context, loaded *config.Loaded, stdout, stderr io.Write
 		return err
 	}
 	chooseListen(loaded, log)
-	access, closeAccess, err := openAccessLog(loaded.AccessLog, stdout)
+	access, reopenAccess, closeAccess, err := openAccessLog(loaded.AccessLog, stdout)
 	if err != nil {
 		return err
 	}
 	defer closeAccess()
+	defer onHangup(func() {
+		if err := reopenAccess(); err != nil {
+			log.Error("the access log goes on in the former file", "error", err)
+		}
+	})()
 	n, err := node.New(nodeConfig(loaded, log, access))
 	if err != nil {
 		return fmt.Errorf("start node: %w", err)
@@ -99,4 +106,22 @@ func runNode(ctx context.Context, loaded *config.Loaded, stdout, stderr io.Write
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// onHangup calls do at each SIGHUP until the returned function is called.
+func onHangup(do func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range signals {
+			do()
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		<-done
+	}
 }

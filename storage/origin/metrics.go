@@ -10,7 +10,7 @@ import (
 	"github.com/mccd/mccd/storage"
 )
 
-// metrics are labelled by the rule's name alone: never by host, path or query.
+// metrics are labelled by the name of the catalogue entry alone: never by host, path or query.
 type metrics struct {
 	requests *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
@@ -22,16 +22,16 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return &metrics{
 		requests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_origin_requests_total",
-			Help: "Requests at origins, by rule and by how they ended.",
-		}, []string{"rule", "result"}),
+			Help: "Requests at origins, by catalogue entry and by how they ended.",
+		}, []string{"origin", "result"}),
 		bytes: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_origin_bytes_total",
-			Help: "Body bytes received from origins, by rule.",
-		}, []string{"rule"}),
+			Help: "Body bytes received from origins, by catalogue entry.",
+		}, []string{"origin"}),
 		inFlight: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mccd_origin_requests_in_flight",
-			Help: "Requests at origins in progress, bodies included, by rule.",
-		}, []string{"rule"}),
+			Help: "Requests at origins in progress, bodies included, by catalogue entry.",
+		}, []string{"origin"}),
 	}
 }
 

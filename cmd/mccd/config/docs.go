@@ -46,7 +46,7 @@ func docs() map[string]string {
 
 		"log.level":  "Least level that is logged: debug, info, warn or error.",
 		"log.format": "text or json. Logs go to standard error.",
-		"access_log": "File that gets one JSON line per response; - is standard output. Empty: none.",
+		"access_log": "File that gets one JSON line per response (docs/accesslog.md); - is standard output. SIGHUP opens it anew. Empty: none.",
 
 		"origins[].name":                 "The rule's name, in metrics and logs; unique. Default: the first host.",
 		"origins[].product":              "What reports call the content. Default: the name.",

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 
@@ -58,16 +57,12 @@ func (n *Node) buildGatewayAndFill() error {
 	if err != nil {
 		return err
 	}
-	var access *slog.Logger
-	if n.cfg.AccessLog != nil {
-		access = slog.New(slog.NewJSONHandler(n.cfg.AccessLog, nil))
-	}
 	n.gateway, err = gateway.New(gateway.Config{
 		Catalogue: n.catalogue, Source: source{n.filler, n.purges}, Pass: n.origin,
 		NodeName: viaName(n.cfg.Name), NodeID: n.cluster.ID(), Listeners: []net.Listener{l},
 		FirstByte: n.cfg.Timeouts.ClientFirstByte, MaxConns: n.cfg.Limits.MaxConnections,
 		Grace: n.cfg.Timeouts.ShutdownGrace, Draining: n.draining.Load,
-		Logger: n.log.With("part", "gateway"), AccessLog: access, Registerer: n.registry,
+		Logger: n.log.With("part", "gateway"), AccessLog: n.cfg.AccessLog, Registerer: n.registry,
 	})
 	return err
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mccd/mccd/storage"
 )
 
@@ -65,9 +67,17 @@ type Config struct {
 	// address of another node may be reached. nil = all may.
 	Allow func(addr string) bool
 
-	Logger *slog.Logger
+	// Registry takes the node's metrics; nil = one of its own.
+	Registry Registry
+	Logger   *slog.Logger
 	// AccessLog takes one line per response; nil = none.
 	AccessLog io.Writer
+}
+
+// Registry takes metrics and gives them out.
+type Registry interface {
+	prometheus.Registerer
+	prometheus.Gatherer
 }
 
 // Drive is one directory that holds content.
@@ -151,6 +161,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.Limits.MaxConnections == 0 {
 		c.Limits.MaxConnections = connectionsFor(descriptors())
+	}
+	if c.Registry == nil {
+		c.Registry = prometheus.NewRegistry()
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

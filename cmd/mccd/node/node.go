@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/mccd/mccd/cluster"
@@ -31,7 +30,7 @@ var _ peer.Learner = (*cluster.Cluster)(nil)
 type Node struct {
 	cfg      Config
 	log      *slog.Logger
-	registry *prometheus.Registry
+	registry Registry
 	started  time.Time
 	draining atomic.Bool
 
@@ -58,7 +57,7 @@ func New(cfg Config) (n *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n = &Node{cfg: cfg, log: cfg.Logger, registry: prometheus.NewRegistry(), started: time.Now()}
+	n = &Node{cfg: cfg, log: cfg.Logger, registry: cfg.Registry, started: time.Now()}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
