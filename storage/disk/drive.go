@@ -65,7 +65,12 @@ type drive struct {
 
 	state      atomic.Uint32
 	readFaults atomic.Int32
-	retryAt    atomic.Int64 // Unix nanoseconds; when a drive not OK is tried again
+	// saving tells that the total is being saved, blank that the drive is new.
+	saving atomic.Bool
+	blank  bool
+	// scanning tells that the start scan lists the drive at this moment.
+	scanning atomic.Bool
+	retryAt  atomic.Int64 // Unix nanoseconds; when a drive not OK is tried again
 
 	mu sync.Mutex
 	// estimate is the part of used that a former process left and that the
@@ -140,6 +145,7 @@ func (d *drive) identify() error {
 	b, err := d.readSmall(OpIdent, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		d.blank = true
 		_, _ = rand.Read(d.id[:])
 		text := fmt.Sprintf("mccd drive\nformat %d\nid %x\n", formatVersion, d.id)
 		// The other way round a crash in between would make a new drive an old one.

@@ -23,6 +23,8 @@ type shard struct {
 	idle idleList
 	// records has the same latches for record files.
 	records map[storage.ObjectID]chan struct{}
+	// removed has what lost its name while a scan lists its drive.
+	removed map[place]bool
 }
 
 // entry is one chunk file on a drive, or one memory file. A file that is
@@ -201,6 +203,7 @@ func (s *Store) drop(sh *shard, e *entry) {
 	if e.drive != nil {
 		e.drive.policy.remove(e)
 		e.drive.chunks.Add(-1)
+		s.removed(sh, e.key, e.drive)
 	}
 	if back {
 		s.giveBack(e)

@@ -187,6 +187,8 @@ func (s *Store) openFile(sh *shard, key storage.ChunkKey, d *drive, e *entry) (*
 			s.log.Warn("chunk file is damaged and is removed", slog.String("drive", d.path), slog.String("chunk", key.String()))
 			if err := s.fs.Remove(OpDiscard, name); err != nil {
 				d.fault(err, false)
+			} else if e == nil {
+				s.removed(sh, key, d)
 			}
 		case !errors.Is(err, errNewer):
 			d.fault(err, true)
@@ -198,10 +200,10 @@ func (s *Store) openFile(sh *shard, key storage.ChunkKey, d *drive, e *entry) (*
 	fresh := e == nil
 	if fresh {
 		e = &entry{key: key, drive: d}
-		e.bytes.Store(info.Bytes)
+		e.bytes.Store(chargeOf(info))
 		e.used.Store(uint32(max(0, info.Used.Unix()/60)))
 		e.touched.Store(e.used.Load())
-		d.chargeFound(info.Bytes)
+		d.chargeFound(chargeOf(info))
 		d.chunks.Add(1)
 	}
 	c.bind(s, sh, e)

@@ -31,9 +31,10 @@ func (s *Store) reserve(d *drive, n int64) error {
 				continue
 			}
 			d.room.Add(-n)
-			if used+n > d.high() || used+n-d.saved.Load() > maxDrift {
+			if used+n > d.high() || used+n-d.saved.Load() > d.drift()/2 {
 				d.wake()
 			}
+			d.keepTotals()
 			return nil
 		}
 		if !s.evictOne(d) {

@@ -69,7 +69,7 @@ func (s *Store) tend(ctx context.Context, d *drive) {
 				break
 			}
 		}
-		if drift := d.used.Load() - d.saved.Load(); (drift > maxDrift || drift < -maxDrift) && State(d.state.Load()) == StateOK {
+		if drift := d.used.Load() - d.saved.Load(); (drift > d.drift()/2 || drift < -d.drift()/2) && State(d.state.Load()) == StateOK {
 			_ = d.saveTotals(false) // the drive's state tells
 		}
 	}

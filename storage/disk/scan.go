@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 // again: until then Lookup asks the drives, and the estimate stands.
 func (s *Store) scan(ctx context.Context, d *drive) error {
 	begun := s.now()
+	d.scanning.Store(true)
+	defer s.forgetRemoved(d)
 	var strays int
 	err := s.eachFile(ctx, OpScan, filepath.Join(d.path, "chunks"), func(i Info) {
 		key, ok := parseName(i.Name)
@@ -24,7 +27,7 @@ func (s *Store) scan(ctx context.Context, d *drive) error {
 			strays++
 			return
 		}
-		s.found(d, key, i)
+		s.found(ctx, d, key, i)
 	})
 	if err == nil {
 		err = s.eachFile(ctx, OpScan, filepath.Join(d.path, "records"), func(i Info) {
@@ -53,19 +56,31 @@ func (s *Store) scan(ctx context.Context, d *drive) error {
 	return nil
 }
 
-// found enters one chunk file of a former process.
-func (s *Store) found(d *drive, key storage.ChunkKey, i Info) {
+// found enters one chunk file of a former process. It waits for who is opening,
+// making or removing it: the estimate, which stands for the file till it is
+// entered, ends with the scan.
+func (s *Store) found(ctx context.Context, d *drive, key storage.ChunkKey, i Info) {
 	sh := s.shard(key)
 	e := &entry{key: key, drive: d}
-	e.bytes.Store(i.Bytes)
+	e.bytes.Store(chargeOf(i))
 	e.used.Store(uint32(max(0, i.Used.Unix()/60)))
 	e.touched.Store(e.used.Load())
 	sh.mu.Lock()
+	for l := sh.busy[key]; l != nil; l = sh.busy[key] {
+		sh.mu.Unlock()
+		select {
+		case <-l:
+		case <-ctx.Done():
+			return
+		}
+		sh.mu.Lock()
+	}
 	cur := sh.index[key]
 	switch {
-	case sh.busy[key] != nil || cur != nil && (cur.drive == d || cur.under != nil):
-		// Being opened, made or removed at this moment: whoever does that
-		// keeps the index right.
+	case sh.removed[place{key, d}]: // after it was listed
+		sh.mu.Unlock()
+		return
+	case cur != nil && (cur.drive == d || cur.under != nil):
 		sh.mu.Unlock()
 		return
 	case cur == nil:
@@ -83,9 +98,44 @@ func (s *Store) found(d *drive, key storage.ChunkKey, i Info) {
 		return
 	}
 	sh.mu.Unlock()
-	d.chargeFound(i.Bytes)
+	d.chargeFound(chargeOf(i))
 	d.chunks.Add(1)
 	d.policy.add(e, true)
+}
+
+// chargeOf is what a chunk file counts: header and table also where no block
+// was written yet, since the first one brings them.
+func chargeOf(i Info) int64 { return max(i.Bytes, headCharge) }
+
+// place is a chunk's file on a drive.
+type place struct {
+	key storage.ChunkKey
+	d   *drive
+}
+
+// removed notes that d has no file of key any more, for a scan that goes on and
+// may have listed it already. The caller holds key's latch.
+func (s *Store) removed(sh *shard, key storage.ChunkKey, d *drive) {
+	if d == nil || !d.scanning.Load() {
+		return
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.removed == nil {
+		sh.removed = map[place]bool{}
+	}
+	sh.removed[place{key, d}] = true
+}
+
+// forgetRemoved ends what removed noted of d.
+func (s *Store) forgetRemoved(d *drive) {
+	d.scanning.Store(false)
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		maps.DeleteFunc(sh.removed, func(p place, _ bool) bool { return p.d == d })
+		sh.mu.Unlock()
+	}
 }
 
 // eachFile calls yield for the files in the directories under root.

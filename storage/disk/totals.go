@@ -8,8 +8,12 @@ import (
 )
 
 // maxDrift is how far the saved total may lag behind before it is saved again,
-// and so what is added to it after a crash.
+// on drives below 1 GiB less.
 const maxDrift = 64 << 20
+
+// drift is maxDrift on a drive of this size; it is what is added to the saved
+// total after a crash.
+func (d *drive) drift() int64 { return min(maxDrift, d.limit/16) }
 
 // saveTotals writes down how many bytes the drive holds, for the time until
 // the next start's scan is over. clean says that nothing follows.
@@ -27,7 +31,18 @@ func (d *drive) saveTotals(clean bool) error {
 	return nil
 }
 
-// loadTotals makes what a former process left count before it is found.
+// keepTotals saves the total where it is about to lag behind by more than a
+// crash adds; the background, which is to do it at half of that, was too slow.
+func (d *drive) keepTotals() {
+	if d.used.Load()-d.saved.Load() <= d.drift() || State(d.state.Load()) != StateOK || d.saving.Swap(true) {
+		return
+	}
+	defer d.saving.Store(false)
+	_ = d.saveTotals(false) // the drive's state tells
+}
+
+// loadTotals makes what a former process left count before it is found; what
+// cannot be read could be all.
 func (d *drive) loadTotals() {
 	b, err := d.readSmall(OpTotals, filepath.Join(d.path, "totals"))
 	var used, clean int64
@@ -37,18 +52,15 @@ func (d *drive) loadTotals() {
 		}
 	}
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return // new, or stopped before it held maxDrift
+	case errors.Is(err, fs.ErrNotExist) && d.blank:
 	case err != nil:
-		used = d.low()
+		used = d.limit
 	case clean == 0:
-		used += min(maxDrift, d.limit/16)
+		used += d.drift()
 	}
 	used = min(used, d.limit)
 	d.estimate = used
 	d.used.Store(used)
 	d.saved.Store(used)
-	if clean == 1 {
-		_ = d.saveTotals(false) // so that a crash from here on is seen; the drive's state tells
-	}
+	_ = d.saveTotals(false) // so that a crash from here on is seen; the drive's state tells
 }
