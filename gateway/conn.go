@@ -17,7 +17,7 @@ type connLimits struct {
 	bytes  int64
 }
 
-// conn is a client's connection under net/http. On Linux its ReadFrom sends a
+// conn is a client's connection under http1 or net/http. On Linux its ReadFrom sends a
 // run by sendfile with an explicit offset, and its Write holds a head back for
 // the body that follows at once. Writes come from one goroutine at a time.
 type conn struct {
@@ -25,6 +25,8 @@ type conn struct {
 	bound  *connBound
 	closed atomic.Bool
 	limits connLimits
+	// ahead was read by who had the connection before, and comes first.
+	ahead []byte
 	// raw is nil where the connection cannot send runs (not TCP).
 	raw syscall.RawConn
 	// corked makes the next Write a part of the body's first segment.
@@ -42,6 +44,18 @@ func newConn(c net.Conn, bound *connBound, limits connLimits) *conn {
 		}
 	}
 	return cc
+}
+
+// Read reads what the client sent.
+func (c *conn) Read(p []byte) (int, error) {
+	if len(c.ahead) > 0 {
+		n := copy(p, c.ahead)
+		if c.ahead = c.ahead[n:]; len(c.ahead) == 0 {
+			c.ahead = nil
+		}
+		return n, nil
+	}
+	return c.Conn.Read(p)
 }
 
 // Close closes the connection and gives its place back.

@@ -16,7 +16,7 @@ var errBadRun = errors.New("source gave a run outside of the span")
 
 // next waits for the run at span.Off and checks it.
 func (x *exchange) next(content Content, span storage.Span) (storage.Run, error) {
-	run, err := content.Next(x.wait.ctx, span)
+	run, err := content.Next(&x.wait, span)
 	if err != nil {
 		return storage.Run{}, err
 	}

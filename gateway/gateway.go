@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mccd/mccd/gateway/http1"
 	"github.com/mccd/mccd/storage"
 )
 
@@ -160,7 +161,9 @@ func nodeName(s string) bool {
 // Gateway is the client side of one node.
 type Gateway struct {
 	cfg       Config
-	server    *http.Server
+	loop      *http1.Server // plain http clients
+	server    *http.Server  // those under TLS, and what the loop hands over
+	handed    *handed
 	listeners []*listener
 	metrics   *metrics
 	access    *accessLog // nil: none is written
@@ -203,7 +206,13 @@ func New(cfg Config) (*Gateway, error) {
 		}
 	}
 	g.server = g.newServer()
-	return g, nil
+	g.handed = newHanded(g.Addr())
+	var err error
+	g.loop, err = http1.New(http1.Config{
+		Handler: g.server.Handler, HandOver: g.handed.take, ConnContext: g.server.ConnContext,
+		ReadHeader: cfg.ReadHeader, Idle: cfg.Idle, Logger: cfg.Logger,
+	})
+	return g, err
 }
 
 // Addrs returns the addresses that clients are served at, http first.

@@ -59,14 +59,6 @@ func (g *Gateway) newListener(l net.Listener, bound *connBound, tlsConfig *tls.C
 	}
 }
 
-// serving returns what the http server accepts from.
-func (l *listener) serving() net.Listener {
-	if l.tls == nil {
-		return l
-	}
-	return tls.NewListener(l, l.tls)
-}
-
 // Accept returns the next connection within the bound. While the node drains
 // there is none, but whoever comes gets an answer: Delivery Optimization Lite
 // avoids a cache that refuses connections for 15 minutes, one that answers 503
@@ -98,6 +90,50 @@ func (l *listener) Close() error {
 
 // wait returns when no refusal is in progress; Accept must have ended.
 func (l *listener) wait() { l.refusing.Wait() }
+
+// handed is the listener from which net/http takes what the loop of plain
+// connections does not read itself.
+type handed struct {
+	addr      net.Addr
+	conns     chan net.Conn
+	closed    chan struct{}
+	closeOnce sync.Once
+}
+
+func newHanded(addr net.Addr) *handed {
+	return &handed{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// take hands c over, with what was read of it.
+func (h *handed) take(c net.Conn, ahead []byte) {
+	if c, ok := c.(*conn); ok {
+		c.ahead = ahead
+	}
+	select {
+	case h.conns <- c:
+	case <-h.closed:
+		_ = c.Close()
+	}
+}
+
+// Accept returns the next connection that was handed over.
+func (h *handed) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close lets take close what it is given.
+func (h *handed) Close() error {
+	h.closeOnce.Do(func() { close(h.closed) })
+	return nil
+}
+
+// Addr returns the address of the listener that the connections came by.
+func (h *handed) Addr() net.Addr { return h.addr }
 
 const refusal503 = "HTTP/1.1 503 Service Unavailable\r\n" +
 	"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 62\r\n" +

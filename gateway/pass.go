@@ -18,7 +18,7 @@ func (x *exchange) pass(how string) {
 		x.fail(storage.ErrUncacheable)
 		return
 	}
-	resp, err := x.g.cfg.Pass.Pass(x.wait.ctx, x.r.Method, x.ref, x.rule, x.passedHeader(), nil)
+	resp, err := x.g.cfg.Pass.Pass(&x.wait, x.r.Method, x.ref, x.rule, x.passedHeader(), nil)
 	if err != nil {
 		x.fail(x.wait.explain(err))
 		return

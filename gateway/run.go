@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mccd/mccd/gateway/http1"
 )
 
 // Run serves until ctx ends, then drains: it answers new connections with 503,
@@ -25,9 +27,18 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer cut()
 	g.server.BaseContext = func(net.Listener) context.Context { return hard }
 
-	failed := make(chan error, len(g.listeners))
+	serving := make([]func() error, 0, len(g.listeners)+1)
 	for _, l := range g.listeners {
-		go func() { failed <- g.server.Serve(l.serving()) }()
+		if l.tls == nil {
+			serving = append(serving, func() error { return g.loop.Serve(hard, l) })
+		} else {
+			serving = append(serving, func() error { return g.server.Serve(tls.NewListener(l, l.tls)) })
+		}
+	}
+	serving = append(serving, func() error { return g.server.Serve(g.handed) })
+	failed := make(chan error, len(serving))
+	for _, serve := range serving {
+		go func() { failed <- serve() }()
 	}
 	var err error
 	ended := 0
@@ -43,19 +54,21 @@ func (g *Gateway) Run(ctx context.Context) error {
 		l.draining.Store(true)
 	}
 	g.server.SetKeepAlivesEnabled(false)
+	g.loop.Drain()
 	select { // Shutdown closes the listeners before it waits
 	case <-g.flying.none():
 	case <-grace.Done():
 	}
-	if left := g.server.Shutdown(grace); left != nil {
+	if left := errors.Join(g.loop.Shutdown(grace), g.server.Shutdown(grace)); left != nil {
 		g.cfg.Logger.Warn("responses cut at the end of the grace", "grace", g.cfg.Grace)
 	}
 	cut()
 	if closeErr := g.server.Close(); closeErr != nil {
 		g.cfg.Logger.Warn("close client listeners", "error", closeErr)
 	}
-	for ; ended < len(g.listeners); ended++ {
-		if late := <-failed; err == nil && !errors.Is(late, http.ErrServerClosed) {
+	g.loop.Close()
+	for ; ended < len(serving); ended++ {
+		if late := <-failed; err == nil && !errors.Is(late, http.ErrServerClosed) && !errors.Is(late, http1.ErrClosed) {
 			err = late
 		}
 	}

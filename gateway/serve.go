@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -24,7 +23,7 @@ type exchange struct {
 	ref  storage.Ref
 	rule *storage.Rule
 	want wanted
-	wait *patience
+	wait patience
 	delivery
 }
 
@@ -94,7 +93,7 @@ func (g *Gateway) looped(via []string) bool {
 }
 
 func (x *exchange) serve() {
-	x.wait = newPatience(x.r.Context(), x.g.cfg.FirstByte)
+	x.wait.parent, x.wait.limit = x.r.Context(), x.g.cfg.FirstByte
 	defer x.wait.end()
 	if x.rule.Profile == storage.ProfileHTTP && len(x.r.Header["Authorization"]) > 0 {
 		x.pass(statusBypass) // RFC 9111 section 3.5
@@ -131,7 +130,7 @@ func (x *exchange) open() (Content, decision, storage.Run, error) {
 	var err error
 	for range versionTries {
 		var content Content
-		if content, err = x.g.cfg.Source.Open(x.wait.ctx, req); err != nil {
+		if content, err = x.g.cfg.Source.Open(&x.wait, req); err != nil {
 			if errors.Is(err, storage.ErrRange) && x.rule.Profile == storage.ProfileHTTP && !req.HeadOnly {
 				req.HeadOnly = true // a 416 tells the size
 				continue
@@ -190,37 +189,4 @@ func (x *exchange) fail(err error) {
 func (x *exchange) refuse(no *refusal, cacheStatus string) {
 	x.status = no.status
 	x.g.respond(x.w, no, x.g.self+cacheStatus)
-}
-
-// patience bounds each wait for a byte: its context ends with errNoByte when
-// one lasts longer than Config.FirstByte.
-type patience struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	timer  *time.Timer
-	limit  time.Duration
-}
-
-func newPatience(ctx context.Context, limit time.Duration) *patience {
-	p := &patience{limit: limit}
-	p.ctx, p.cancel = context.WithCancelCause(ctx)
-	p.timer = time.AfterFunc(limit, func() { p.cancel(errNoByte) })
-	return p
-}
-
-// renew begins a new wait, rest ends it.
-func (p *patience) renew() { p.timer.Reset(p.limit) }
-func (p *patience) rest()  { p.timer.Stop() }
-
-func (p *patience) end() {
-	p.timer.Stop()
-	p.cancel(nil)
-}
-
-// explain gives an error that came from the end of a wait its cause.
-func (p *patience) explain(err error) error {
-	if err != nil && errors.Is(context.Cause(p.ctx), errNoByte) {
-		return errNoByte
-	}
-	return err
 }

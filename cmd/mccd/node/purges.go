@@ -42,6 +42,11 @@ func (p *purges) catchUp(ctx context.Context, wait time.Duration) {
 func (p *purges) await(ctx context.Context) {
 	select {
 	case <-p.current:
+		return // without a look at ctx, whose Done begins a wait
+	default:
+	}
+	select {
+	case <-p.current:
 	case <-ctx.Done():
 	}
 }
