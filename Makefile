@@ -33,9 +33,16 @@ build: ## Build bin/mccd
 demo: build ## Three nodes, an origin and a herd on this machine; one node is killed and brought back
 	MCCD_BIN=$(BIN)/mccd $(GO) run ./test/demo
 
-.PHONY: bench
-bench: build deps-bench ## Measure delivery against nginx; writes out/bench.json
-	MCCD_BIN=$(BIN)/mccd $(GO) run ./test/bench
+# Each measures for minutes, prints a table and writes out/bench-TARGET.json;
+# flags of the program go into BENCHFLAGS (docs/benchmarks.md).
+BENCHES := bench-hit bench-herd bench-follow
+.PHONY: bench $(BENCHES)
+bench: $(BENCHES) ## Measure mccd beside nginx, Varnish and Traffic Server: all that follow
+bench-hit: ## Delivery of hits, CPU and throughput
+bench-herd: ## 200 clients ask for one cold object
+bench-follow: ## First byte, second client and gaps at a slow origin
+$(BENCHES): build deps-bench
+	MCCD_BIN=$(BIN)/mccd $(GO) run ./test/bench -target $(@:bench-%=%) $(BENCHFLAGS)
 
 .PHONY: clean
 clean: ## Remove bin/ and out/
@@ -47,15 +54,16 @@ clean: ## Remove bin/ and out/
 test: unit e2e ## All tests; those in one process with the race detector
 
 .PHONY: unit
-unit: ## All tests but those that start processes
-	@packages=$$($(GO) list ./... | grep -v /test/e2e); set -x; \
+unit: ## All tests but those that start processes of mccd
+	@packages=$$($(GO) list ./... | grep -v -e /test/e2e -e '/test/bench$$'); set -x; \
 	$(GO) test $(TESTFLAGS) -timeout 15m $$packages
 
 # Without the race detector: it would watch the clients alone, not the nodes, and
 # take the processor from them. test/testcluster and peer run nodes under it.
 .PHONY: e2e
-e2e: build deps-test ## Tests of real processes (some minutes)
+e2e: build deps-test ## Tests of real processes, and a glance at each benchmark (some minutes)
 	MCCD_BIN=$(BIN)/mccd $(GO) test -count=1 -timeout 25m ./test/e2e/...
+	MCCD_BIN=$(BIN)/mccd $(GO) test -count=1 -timeout 10m ./test/bench
 
 .PHONY: rules
 rules: ## Only the rules of the repository: layers, comments, sizes, words
@@ -84,7 +92,7 @@ fresh: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## Is the commi
 	diff <(cd "$$tmp" && find proto -name '*.pb.go' | sort) <(find proto -name '*.pb.go' | sort)
 
 # The steps in order; each prints its time. All run even when one fails.
-CI_STEPS := deps-test build rules windows fresh lint unit e2e fuzz
+CI_STEPS := deps-test deps-bench build rules windows fresh lint unit e2e fuzz
 
 .PHONY: ci
 ci: ## What a change must pass: every step above, fuzzing for 10s each
@@ -130,4 +138,4 @@ deps-test: ## Debian packages of the programs that tests drive (as root; else th
 
 .PHONY: deps-bench
 deps-bench: ## Debian packages of the programs that are measured against
-	@tools/deps.sh nginx
+	@tools/deps.sh nginx varnishd:varnish traffic_server:trafficserver

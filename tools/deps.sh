@@ -4,6 +4,7 @@
 # what needs a missing program is skipped with its reason.
 set -euo pipefail
 
+PATH=$PATH:/usr/sbin # where servers are, and not everybody looks
 packages=()
 for arg in "$@"; do
 	command -v "${arg%%:*}" >/dev/null || packages+=("${arg##*:}")

@@ -1,9 +1,10 @@
-// Command bench measures the delivery of hits side by side with nginx sending
-// the same file by sendfile, in one run on one machine: rounds alternate
-// between the two, ratios are taken within a round, the median counts. CPU
-// seconds per GiB of the server's processes are steadier than throughput.
+// Command bench measures mccd side by side with the servers that its users
+// would take otherwise, in one run on one machine (docs/benchmarks.md): rounds
+// alternate between all of them, ratios are taken within a round, the median
+// counts. Each target prints a table and writes its rows to
+// out/bench-TARGET.json.
 //
-// The bed is made fair where root permits: a network namespace of its own, an
-// MTU of 1500 on its loopback, congestion control reno. The client discards
-// bodies in the kernel (MSG_TRUNC), so that it is not what is measured.
+// Where root permits, all runs in namespaces of its own: of processes, so that
+// nothing outlives the program, and of the network, with an MTU of 1500 on the
+// loopback and congestion control reno, which is fair to everybody.
 package main

@@ -7,10 +7,19 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
-	"time"
+
+	"github.com/mccd/mccd/test/bench/figures"
+)
+
+// roleEnv tells the program what it is to be: nothing for the one that the
+// user started, roleBed in the namespaces, roleOrigin for the origin's process.
+const (
+	roleEnv    = "BENCH_ROLE"
+	roleBed    = "bed"
+	roleOrigin = "origin"
 )
 
 func main() {
@@ -20,45 +29,22 @@ func main() {
 	os.Exit(code)
 }
 
-// settings are what the flags say.
-type settings struct {
-	rounds  int
-	clients int
-	bytes   int64 // per measurement
-	out     string
-}
-
-// insideEnv tells the program that it is in the namespace already; its value
-// is what the bed could be given.
-const insideEnv = "BENCH_INSIDE"
-
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var s settings
-	var gib float64
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.IntVar(&s.rounds, "rounds", 9, "rounds; medians are taken")
-	flags.IntVar(&s.clients, "clients", 16, "connections at one time")
-	flags.Float64Var(&gib, "gib", 1, "GiB that each measurement moves")
-	flags.StringVar(&s.out, "out", "out/bench.json", "file for the figures")
-	if err := flags.Parse(args); err != nil {
-		return 2
-	}
-	s.bytes = int64(gib * (1 << 30))
-	if s.rounds < 1 || s.clients < 1 || s.bytes < 1<<20 || flags.NArg() > 0 {
-		fmt.Fprintln(stderr, "bench: -rounds and -clients are at least 1, -gib at least 0.001, and there are no arguments")
-		return 2
-	}
 	var err error
-	if os.Getenv(insideEnv) == "" {
-		err = outside(ctx, args, stdout, stderr)
+	if os.Getenv(roleEnv) == roleOrigin {
+		err = serveOrigin(ctx, args, stdout)
 	} else {
-		err = inside(ctx, s, stdout)
+		err = start(ctx, args, stdout, stderr)
 	}
-	var exit *exec.ExitError
+	var inside insideError
 	switch {
-	case errors.As(err, &exit):
-		return exit.ExitCode()
+	case errors.Is(err, flag.ErrHelp):
+		return 2
+	case errors.Is(err, errNoBed):
+		fmt.Fprintln(stderr, "bench:", err)
+		return codeNoBed
+	case errors.As(err, &inside):
+		return max(int(inside), 1)
 	case err != nil:
 		fmt.Fprintln(stderr, "bench:", err)
 		return 1
@@ -66,28 +52,66 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// outside installs what is missing, while there is a network, and runs the
-// program again in a network namespace of its own where that is possible.
-func outside(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	installNginx(ctx, stdout)
-	self, err := os.Executable()
+// start runs the targets that args name, in a bed.
+func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	b := bench{out: stdout}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	all := targets(flags)
+	names := flags.String("target", "hit", "what to measure, comma-separated: "+describe(all))
+	flags.IntVar(&b.rounds, "rounds", 0, "rounds that count; 0 = as many as the target takes")
+	flags.BoolVar(&b.smoke, "smoke", false, "only see that it works: sizes of seconds, one round; the figures mean nothing")
+	flags.StringVar(&b.to, "out", "out", "`folder` for the rows")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	chosen, err := choose(all, *names)
 	if err != nil {
 		return err
 	}
-	again := func(bed string, flags uintptr) error {
-		cmd := exec.CommandContext(ctx, self, args...)
-		cmd.Stdout, cmd.Stderr = stdout, stderr
-		cmd.Env = append(os.Environ(), insideEnv+"="+bed)
-		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-		cmd.WaitDelay = 30 * time.Second
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
-		return cmd.Run()
+	if os.Getenv(roleEnv) != roleBed {
+		return inBed(ctx, args, stdout, stderr)
 	}
-	if os.Geteuid() == 0 {
-		err := again("namespace", syscall.CLONE_NEWNET)
-		if !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.ENOSYS) && !errors.Is(err, syscall.EINVAL) {
-			return err
+	bed, err := prepareBed()
+	if err != nil {
+		return err
+	}
+	b.dir, b.bin = os.Getenv(dirEnv), os.Getenv(binEnv)
+	fmt.Fprintf(stdout, "Bed: %s\n", bed)
+	for _, t := range chosen {
+		if err := b.measure(ctx, t); err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
-	return again("plain", 0)
+	return nil
+}
+
+// measure runs one target.
+func (b *bench) measure(ctx context.Context, t target) error {
+	fmt.Fprintf(b.out, "\nbench-%s: %s\n", t.name, t.about)
+	findings, err := t.run(ctx, b)
+	if err != nil {
+		return err
+	}
+	figures.Print(b.out, findings)
+	return figures.Write(b.to+"/bench-"+t.name+".json", findings)
+}
+
+// choose returns the targets that names, comma-separated, are.
+func choose(all []target, names string) ([]target, error) {
+	var chosen []target
+next:
+	for name := range strings.SplitSeq(names, ",") {
+		for _, t := range all {
+			if t.name == name {
+				chosen = append(chosen, t)
+				continue next
+			}
+		}
+		return nil, fmt.Errorf("no target %q: there are %s", name, describe(all))
+	}
+	return chosen, nil
 }
