@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/test/bench/stage"
 	"github.com/mccd/mccd/test/faultorigin"
@@ -207,14 +208,50 @@ func (r *run) print(out io.Writer, what string, f result) {
 
 // printNodes tells how full the drives are and what they evicted.
 func (r *run) printNodes(ctx context.Context, out io.Writer) error {
-	for _, n := range r.stage.Nodes {
+	owned, err := r.owned(ctx)
+	if err != nil {
+		return err
+	}
+	for i, n := range r.stage.Nodes {
 		m, err := n.Metrics(ctx)
 		if err != nil {
 			return err
 		}
 		limit := m.Sum("mccd_disk_limit_bytes")
-		fmt.Fprintf(out, "  %s: drive %3.0f %% full, %.0f chunks, %.0f evictions, %.0f in memory\n", n.Name,
-			100*m.Sum("mccd_disk_bytes")/limit, m.Sum("mccd_disk_chunks"), m.Sum("mccd_disk_evictions_total"), m.Sum("mccd_disk_memory_chunks_total"))
+		fmt.Fprintf(out, "  %s: owns %4.2f of its drive's size, drive %3.0f %% full, %.0f chunks, %.0f evictions, %.0f in memory\n", n.Name,
+			owned[i]/limit, 100*m.Sum("mccd_disk_bytes")/limit, m.Sum("mccd_disk_chunks"),
+			m.Sum("mccd_disk_evictions_total"), m.Sum("mccd_disk_memory_chunks_total"))
 	}
 	return nil
+}
+
+// owned returns how many bytes of the working set the ring gives each node.
+func (r *run) owned(ctx context.Context) ([]float64, error) {
+	status, err := r.stage.Nodes[0].Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	members := make([]ring.Member, 0, len(r.stage.Nodes))
+	for _, n := range r.stage.Nodes {
+		if m := status.Node(n.Name); m != nil {
+			members = append(members, ring.Member{ID: m.ID, Zone: m.Zone, Weight: m.Weight})
+		}
+	}
+	placed, err := ring.New(members)
+	if err != nil {
+		return nil, err
+	}
+	bytes := map[string]float64{}
+	for at := int64(0); at < int64(r.reads)*r.Read; at += storage.ChunkSize {
+		id := storage.Ref{Scheme: "http", Host: stage.Host, Path: r.objects[at/objectSize].Path}.ID()
+		owner := placed.Members()[placed.Lookup(storage.PlacementHash(id, uint32(at%objectSize/storage.ChunkSize)))[0]]
+		bytes[owner.ID] += float64(min(storage.ChunkSize, int64(r.reads)*r.Read-at))
+	}
+	owned := make([]float64, len(r.stage.Nodes))
+	for i, n := range r.stage.Nodes {
+		if m := status.Node(n.Name); m != nil {
+			owned[i] = bytes[m.ID]
+		}
+	}
+	return owned, nil
 }
