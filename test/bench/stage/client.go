@@ -48,7 +48,7 @@ func (c *Client) Close() { _ = c.conn.Close() }
 // Ask sends the request for span of path, all of it where span is empty, and
 // returns the answer, whose body is to be read before the next request.
 func (c *Client) Ask(path string, span storage.Span) (*http.Response, error) {
-	_ = c.conn.SetDeadline(time.Now().Add(patience))
+	c.Wait()
 	text := "GET " + path + "?cacheHostOrigin=" + Host + " HTTP/1.1\r\nHost: " + c.addr + "\r\nUser-Agent: " + agent + "\r\n"
 	want := http.StatusOK
 	if !span.Empty() {
@@ -84,7 +84,7 @@ func (c *Client) Get(path string, span storage.Span, check bool) (status string,
 		c.buf = make([]byte, 64<<10)
 	}
 	for off := span.Off; off < span.End; {
-		_ = c.conn.SetDeadline(time.Now().Add(patience))
+		c.Wait()
 		n, err := io.ReadFull(resp.Body, c.buf[:min(int64(len(c.buf)), span.End-off)])
 		if err != nil {
 			return "", fmt.Errorf("after %d of %d bytes: %w", off-span.Off+int64(n), span.Len(), err)
@@ -98,3 +98,6 @@ func (c *Client) Get(path string, span storage.Span, check bool) (status string,
 	}
 	return resp.Header.Get("Cache-Status"), nil
 }
+
+// Wait gives the node as long again for the bytes that are read next.
+func (c *Client) Wait() { _ = c.conn.SetDeadline(time.Now().Add(patience)) }
