@@ -117,8 +117,15 @@ func (OS) Open(op Op, path string, flag int) (*os.File, error) {
 // Memory implements FS.
 func (OS) Memory(_ Op, name string) (*os.File, error) { return memoryFile(name) }
 
-// Write implements FS.
-func (OS) Write(_ Op, f *os.File, off int64, bufs ...[]byte) error { return writeAll(f, off, bufs) }
+// Write implements FS. An id is synced, as nothing else is: a power cut must
+// not leave a drive that nobody knows.
+func (OS) Write(op Op, f *os.File, off int64, bufs ...[]byte) error {
+	err := writeAll(f, off, bufs)
+	if err == nil && op == OpIdent {
+		err = f.Sync()
+	}
+	return err
+}
 
 // Read implements FS.
 func (OS) Read(_ Op, f *os.File, off int64, p []byte) (int, error) { return f.ReadAt(p, off) }

@@ -132,7 +132,10 @@ func (s *Store) resolve(sh *shard, key storage.ChunkKey, e *entry, old *Chunk, w
 func (s *Store) openHeld(sh *shard, key storage.ChunkKey, e *entry) (*Chunk, error) {
 	if e != nil {
 		c, err := s.openFile(sh, key, e.drive, e)
-		if errors.Is(err, ErrNotHeld) && e.drive.readable() {
+		if errors.Is(err, errUnreadable) {
+			return nil, ErrNotHeld // its file is there and counts
+		}
+		if errors.Is(err, ErrNotHeld) {
 			sh.mu.Lock()
 			if sh.index[key] == e {
 				delete(sh.index, key)
@@ -146,7 +149,7 @@ func (s *Store) openHeld(sh *shard, key storage.ChunkKey, e *entry) (*Chunk, err
 		return nil, ErrNotHeld
 	}
 	for _, d := range s.ranked(keyHash(key)) {
-		if c, err := s.openFile(sh, key, d, nil); !errors.Is(err, ErrNotHeld) {
+		if c, err := s.openFile(sh, key, d, nil); !errors.Is(err, ErrNotHeld) && !errors.Is(err, errUnreadable) {
 			return c, err
 		}
 	}
@@ -154,10 +157,12 @@ func (s *Store) openHeld(sh *shard, key storage.ChunkKey, e *entry) (*Chunk, err
 }
 
 // openFile opens key's file on d, and enters it into the index when e is nil.
-// A file that is not whole is removed: what it held is a miss.
+// A file that is not whole is removed: what it held is a miss. The error is
+// ErrNotHeld where there is no file, errUnreadable where there is or may be one
+// that is of no use now.
 func (s *Store) openFile(sh *shard, key storage.ChunkKey, d *drive, e *entry) (*Chunk, error) {
 	if !d.readable() {
-		return nil, ErrNotHeld
+		return nil, errUnreadable
 	}
 	name := chunkPath(d.path, key)
 	f, err := s.fs.Open(OpOpen, name, os.O_RDWR)
@@ -176,7 +181,7 @@ func (s *Store) openFile(sh *shard, key storage.ChunkKey, d *drive, e *entry) (*
 		return nil, ErrNotHeld
 	case err != nil:
 		d.fault(err, true)
-		return nil, ErrNotHeld
+		return nil, errUnreadable
 	}
 	c, info, err := s.load(f, key)
 	if err != nil {
@@ -187,13 +192,16 @@ func (s *Store) openFile(sh *shard, key storage.ChunkKey, d *drive, e *entry) (*
 			s.log.Warn("chunk file is damaged and is removed", slog.String("drive", d.path), slog.String("chunk", key.String()))
 			if err := s.fs.Remove(OpDiscard, name); err != nil {
 				d.fault(err, false)
-			} else if e == nil {
+				return nil, errUnreadable
+			}
+			if e == nil {
 				s.removed(sh, key, d)
 			}
+			return nil, ErrNotHeld
 		case !errors.Is(err, errNewer):
 			d.fault(err, true)
 		}
-		return nil, ErrNotHeld
+		return nil, errUnreadable
 	}
 	d.recovered(true)
 	c.readOnly = readOnly

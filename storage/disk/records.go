@@ -53,7 +53,8 @@ func (s *Store) putRecord(d *drive, id storage.ObjectID, b []byte) error {
 	}
 	old := s.recordCharge(d, id)
 	if err := d.writeSmall(OpRecord, recordName(id), d.recordPath(recordName(id)), b); err != nil {
-		d.credit(n)
+		// What failed at its end may be there all the same.
+		d.credit(n + old - s.recordCharge(d, id))
 		return err
 	}
 	d.credit(old)

@@ -58,18 +58,7 @@ const sickReaders = 20
 // newScenery makes drives that are almost full.
 func newScenery(t testing.TB, root string, drives int) *scenery {
 	sc := &scenery{template: filepath.Join(root, fmt.Sprint("template", drives)), drives: drives}
-	for i := range 11 * drives {
-		sc.old = append(sc.old, newThing(fmt.Sprint("old", i), 11*storage.BlockSize-int64(i), 0, 0, 5))
-	}
-	sc.things = []*thing{
-		newThing("hot", 2*storage.BlockSize+777, 0),
-		newThing("sparse", storage.ChunkSize+100_000, 0, 0, 7, 127),
-		newThing("sparse", storage.ChunkSize+100_000, 1),
-		newThing("odd", 1, 0),
-	}
-	for i := range 3 * drives {
-		sc.flow = append(sc.flow, newThing(fmt.Sprint("flow", i), 3*storage.BlockSize, 0))
-	}
+	sc.populate()
 	cfg := sc.config(sc.template, OS{})
 	s, err := New(cfg)
 	if err != nil {
@@ -85,6 +74,22 @@ func newScenery(t testing.TB, root string, drives int) *scenery {
 		}
 	}
 	return sc
+}
+
+// populate makes the things up.
+func (sc *scenery) populate() {
+	for i := range 11 * sc.drives {
+		sc.old = append(sc.old, newThing(fmt.Sprint("old", i), 11*storage.BlockSize-int64(i), 0, 0, 5))
+	}
+	sc.things = []*thing{
+		newThing("hot", 2*storage.BlockSize+777, 0),
+		newThing("sparse", storage.ChunkSize+100_000, 0, 0, 7, 127),
+		newThing("sparse", storage.ChunkSize+100_000, 1),
+		newThing("odd", 1, 0),
+	}
+	for i := range 3 * sc.drives {
+		sc.flow = append(sc.flow, newThing(fmt.Sprint("flow", i), 3*storage.BlockSize, 0))
+	}
 }
 
 func (sc *scenery) config(dir string, f FS) Config {
