@@ -34,6 +34,14 @@ type Config struct {
 	MemBytes int64
 	// IOSlots is the number of cold reads at one time per drive; 0 = 8.
 	IOSlots int
+	// Worth says what the chunk held under key is worth now; by is what was
+	// noted last by Confirm. It is asked when room is needed, outside of locks of the
+	// store, by several goroutines; it must not block, nor call the store. nil = all are
+	// WorthOwned.
+	Worth func(key storage.ChunkKey, by uint32) Worth
+	// BorrowedShare is the part of each drive, in percent, in which borrowed
+	// copies are safe from owned chunks; 0 = 20, negative = none.
+	BorrowedShare int
 	// IdleAfter is how long content stays that nobody asks for; 0 = 30 days,
 	// negative = until its room is needed.
 	IdleAfter time.Duration
@@ -81,10 +89,18 @@ func (cfg Config) Validate() error {
 	if cfg.IdleFiles < 0 {
 		errs = append(errs, fmt.Errorf("idle files: %d is negative", cfg.IdleFiles))
 	}
+	if cfg.BorrowedShare > 90 {
+		errs = append(errs, fmt.Errorf("borrowed share: %d %% is more than 90", cfg.BorrowedShare))
+	}
 	if cfg.ScrubRate < 0 {
 		errs = append(errs, fmt.Errorf("scrub rate: %d is negative", cfg.ScrubRate))
 	}
 	return errors.Join(errs...)
+}
+
+// borrowedShare returns what borrowed copies may take of a drive of size bytes.
+func (cfg Config) borrowedShare(size int64) int64 {
+	return size / 100 * int64(max(0, cfg.BorrowedShare))
 }
 
 // withDefaults returns cfg with every zero replaced by what it means.
@@ -100,6 +116,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.IdleAfter == 0 {
 		cfg.IdleAfter = 30 * 24 * time.Hour
+	}
+	if cfg.BorrowedShare == 0 {
+		cfg.BorrowedShare = defaultShare
 	}
 	if cfg.IdleFiles == 0 {
 		cfg.IdleFiles = 256

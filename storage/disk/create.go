@@ -53,11 +53,9 @@ func (s *Store) draft(sh *shard, d *drive, key storage.ChunkKey, v storage.Versi
 		return nil, err
 	}
 	e := &entry{key: key, drive: d}
-	e.bytes.Store(headCharge)
-	minute := uint32(s.now().Unix() / 60)
-	e.used.Store(minute)
-	e.touched.Store(minute)
+	s.begin(e, headCharge)
 	tmp := d.tmpName(chunkName(key))
+	d.inodes.Add(-1)
 	f, err := s.fs.Open(OpCreate, tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		s.giveBack(e)
@@ -94,7 +92,7 @@ func (s *Store) publish(sh *shard, df *draft, held *entry) error {
 	}
 	s.installDraft(sh, df, held, nil)
 	d.chunks.Add(1)
-	d.policy.add(df.c.e, false)
+	s.enlist(df.c.e, false)
 	return nil
 }
 

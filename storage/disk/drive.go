@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/disk/evict"
 )
 
 // State is what a drive can do.
@@ -55,9 +56,11 @@ type drive struct {
 	// used counts all bytes against the limit, with the estimate.
 	used atomic.Int64
 	// room is what may be written before the free space is asked for again.
-	room   atomic.Int64
+	room atomic.Int64
+	// inodes is how many files may be made before it.
+	inodes atomic.Int64
 	chunks atomic.Int64
-	policy policy
+	policy *evict.Policy[*entry]
 	// kick wakes the drive's background work.
 	kick chan struct{}
 	// saved is what used was when it was last saved.
@@ -86,6 +89,7 @@ type drive struct {
 func (s *Store) openDrive(num int, cfg Drive) (*drive, error) {
 	d := &drive{s: s, num: num, path: filepath.Clean(cfg.Path), limit: cfg.Size,
 		slots: make(chan struct{}, s.cfg.IOSlots), kick: make(chan struct{}, 1)}
+	d.policy = evict.New[*entry](evict.Config{Share: s.cfg.borrowedShare(cfg.Size)})
 	d.id = sha256id(d.path)
 	if err := s.fs.Mkdir(OpPrepare, d.path); errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EROFS) {
 		d.fault(err, false)

@@ -173,47 +173,6 @@ func (f *spaceFS) Space(Op, string) (Space, error) {
 	return Space{Total: 1 << 40, Free: f.free.Load()}, nil
 }
 
-func TestPolicy(t *testing.T) {
-	entries := make([]*entry, 30)
-	var p policy
-	for i := range entries {
-		key, _ := object("policy", 1<<40, uint32(i))
-		entries[i] = &entry{key: key}
-		p.add(entries[i], false)
-	}
-	entries[0].freq.Store(1)
-	entries[2].freq.Store(maxFreq)
-	p.remove(entries[3])
-	for want := range entries {
-		if want == 0 || want == 2 || want == 3 || want > 9 {
-			continue
-		}
-		if got := p.victim(); got != entries[want] {
-			t.Fatalf("victim is %v, want %d", got.key, want)
-		}
-	}
-	p.add(entries[1], false) // it comes back soon after it left
-	if entries[1].in != inMain {
-		t.Error("a file that comes back is not in the main queue")
-	}
-	p.putBack(entries[4])
-	n := p.size()
-	if n != 30-1-7+2 {
-		t.Errorf("%d files", n)
-	}
-	seen := map[*entry]bool{}
-	for range n {
-		e := p.victim()
-		if e == nil || seen[e] {
-			t.Fatalf("victim %v", e)
-		}
-		seen[e] = true
-	}
-	if p.victim() != nil || p.size() != 0 || p.ghosts.Len() > 31 || len(p.ghost) != p.ghosts.Len() {
-		t.Errorf("an empty policy has %d files, %d ghosts", p.size(), p.ghosts.Len())
-	}
-}
-
 // The last use outlives a restart, so that idleness is counted on.
 func TestLastUseIsKept(t *testing.T) {
 	dir := t.TempDir()

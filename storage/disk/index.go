@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/disk/evict"
 )
 
 const shardCount = 64
@@ -31,6 +32,8 @@ type shard struct {
 // replaced or removed takes its entry with it.
 type entry struct {
 	key storage.ChunkKey
+	// by tells who said last that it holds these bytes too; see Confirm.
+	by atomic.Uint32
 	// drive is nil for a memory file.
 	drive *drive
 	// bytes is what the file counts against its drive's limit.
@@ -40,8 +43,8 @@ type entry struct {
 	verified Bitmap
 	// used is the last use in Unix minutes, touched the one in the file.
 	used, touched atomic.Uint32
-	// freq counts later uses for the policy, at most maxFreq.
-	freq atomic.Uint32
+	// links belongs to the drive's policy.
+	links evict.Links[*entry]
 
 	// The rest is guarded by shard.mu.
 
@@ -55,25 +58,15 @@ type entry struct {
 	// under is the chunk's file on a drive that a memory file stands in for,
 	// because the drive took no more writes.
 	under *entry
-
-	// in, prev and next belong to the drive's policy and its lock.
-	in         uint8
-	prev, next *entry
 }
 
-const maxFreq = 3
-
-// touch notes a use. Uses within one minute count once: the many requests
-// that one download makes of one chunk are not popularity.
+// touch notes a use.
 func (e *entry) touch(now time.Time) {
-	minute := uint32(now.Unix() / 60)
-	if e.used.Load() == minute {
-		return
+	seconds := now.Unix()
+	if minute := uint32(seconds / 60); e.used.Load() != minute {
+		e.used.Store(minute)
 	}
-	e.used.Store(minute)
-	if f := e.freq.Load(); f < maxFreq {
-		e.freq.CompareAndSwap(f, f+1)
-	}
+	e.links.Use(uint32(seconds / tickSeconds))
 }
 
 // idleList is a list of chunks that nobody uses, oldest first.
@@ -201,7 +194,7 @@ func (s *Store) drop(sh *shard, e *entry) {
 	back := e.open == 0
 	sh.mu.Unlock()
 	if e.drive != nil {
-		e.drive.policy.remove(e)
+		e.drive.policy.Remove(e)
 		e.drive.chunks.Add(-1)
 		s.removed(sh, e.key, e.drive)
 	}

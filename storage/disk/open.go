@@ -208,9 +208,7 @@ func (s *Store) openFile(sh *shard, key storage.ChunkKey, d *drive, e *entry) (*
 	fresh := e == nil
 	if fresh {
 		e = &entry{key: key, drive: d}
-		e.bytes.Store(chargeOf(info))
-		e.used.Store(uint32(max(0, info.Used.Unix()/60)))
-		e.touched.Store(e.used.Load())
+		e.known(info)
 		d.chargeFound(chargeOf(info))
 		d.chunks.Add(1)
 	}
@@ -220,7 +218,7 @@ func (s *Store) openFile(sh *shard, key storage.ChunkKey, d *drive, e *entry) (*
 	sh.install(c)
 	sh.mu.Unlock()
 	if fresh {
-		d.policy.add(e, true)
+		s.enlist(e, true)
 	}
 	e.touch(s.now())
 	return c, nil

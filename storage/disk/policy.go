@@ -1,154 +1,176 @@
 package disk
 
 import (
-	"container/list"
-	"sync"
+	"context"
+	"encoding/binary"
 
 	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/disk/evict"
 )
 
-// policy orders the files of one drive for eviction: S3-FIFO. New files enter
-// a small queue and leave the drive from there unless they were asked for
-// again; those that were, and those that come back soon after they left, are
-// in the main queue. A hit touches nothing here, it counts in the entry.
-type policy struct {
-	mu          sync.Mutex
-	small, main queue
-	ghost       map[storage.ChunkKey]*list.Element
-	ghosts      list.List // of storage.ChunkKey, oldest in front
-}
+// Worth is what a chunk that is held is worth to the cluster. What is worth
+// least leaves first.
+type Worth = evict.Class
 
-// queue is a list of entries from oldest (head) to newest.
-type queue struct {
-	head, tail *entry
-	n          int
-}
+// What a chunk may be worth.
+const (
+	// WorthOld: a superseded version, which only downloads in progress want.
+	WorthOld = evict.Old
+	// WorthBorrowed: the owner holds these bytes too.
+	WorthBorrowed = evict.Borrowed
+	// WorthOwned: it is this node's to keep, or nobody else is known to hold it.
+	WorthOwned = evict.Owned
+	// WorthPinned: it stays, whatever else has to go.
+	WorthPinned = evict.Pinned
+)
 
 const (
-	inNone uint8 = iota
-	inSmall
-	inMain
+	// tickSeconds is how fine uses are told apart for the policy: those of 16
+	// to 32 s count once.
+	tickSeconds = 16
+	// evictTries bounds the chunks that one eviction finds in use, or of
+	// another worth than was known.
+	evictTries = 1024
+	// defaultShare is the part of a drive, in percent, that borrowed copies
+	// may take whatever owned chunks need.
+	defaultShare = 20
 )
 
-// add takes a new file in; known says that it was held before this process
-// began, so that a scan does not push out what is in use.
-func (p *policy) add(e *entry, known bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if e.in != inNone {
+// Links returns what the drive's policy keeps of e.
+func (e *entry) Links() *evict.Links[*entry] { return &e.links }
+
+// Hash returns 64 mixed bits of e's key.
+func (e *entry) Hash() uint64 {
+	return keyHash(e.key) ^ binary.LittleEndian.Uint64(e.key.Version[:])
+}
+
+// begin makes e a new file of n bytes.
+func (s *Store) begin(e *entry, n int64) {
+	seconds := s.now().Unix()
+	minute := uint32(seconds / 60)
+	e.used.Store(minute)
+	e.touched.Store(minute)
+	e.links.Began(uint32(seconds / tickSeconds))
+	e.grow(n)
+}
+
+// known makes e a file that a former process left.
+func (e *entry) known(i Info) {
+	e.used.Store(uint32(max(0, i.Used.Unix()/60)))
+	e.touched.Store(e.used.Load())
+	e.grow(chargeOf(i))
+}
+
+// grow counts n bytes more, which are reserved, as e's.
+func (e *entry) grow(n int64) {
+	e.bytes.Add(n)
+	if e.drive != nil {
+		e.drive.policy.Grew(e, n)
+	}
+}
+
+// enlist lets e be evicted from now on.
+func (s *Store) enlist(e *entry, known bool) { e.drive.policy.Add(e, s.worth(e), known) }
+
+// worth asks what e is worth now. The caller holds no lock.
+func (s *Store) worth(e *entry) Worth {
+	if s.cfg.Worth == nil {
+		return WorthOwned
+	}
+	return min(s.cfg.Worth(e.key, e.by.Load()), WorthPinned)
+}
+
+// Confirm notes who said last that it holds the bytes of c too: a digest of the
+// owner, which Config.Worth is given back; 0 = nobody. A chunk whose file is
+// replaced keeps the note; it does not outlive the process.
+func (c *Chunk) Confirm(by uint32) { c.s.confirm(c.e, by) }
+
+// Confirm notes it of the chunk that is held under key; false when none is.
+func (s *Store) Confirm(key storage.ChunkKey, by uint32) bool {
+	e := s.held(key)
+	if e != nil {
+		s.confirm(e, by)
+	}
+	return e != nil
+}
+
+// Confirmed returns what was noted last of the chunk that is held under key;
+// false when none is.
+func (s *Store) Confirmed(key storage.ChunkKey) (by uint32, held bool) {
+	e := s.held(key)
+	if e == nil {
+		return 0, false
+	}
+	return e.by.Load(), true
+}
+
+// Presence returns the blocks present of the chunk that is held under key;
+// false when none is. It counts as no use.
+func (s *Store) Presence(key storage.ChunkKey) (Bitmap, bool) { return s.presence(s.shard(key), key) }
+
+func (s *Store) held(key storage.ChunkKey) *entry {
+	sh := s.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.index[key]
+}
+
+func (s *Store) confirm(e *entry, by uint32) {
+	if e.by.Swap(by) != by && e.drive != nil {
+		e.drive.policy.Classify(e, s.worth(e))
+	}
+}
+
+// reclassify asks what the chunks of one shard are worth now: that changes with
+// the ring, and so what is old goes before its turn comes.
+func (s *Store) reclassify(i int) {
+	if s.cfg.Worth == nil {
 		return
 	}
-	if g := p.ghost[e.key]; g != nil {
-		p.ghosts.Remove(g)
-		delete(p.ghost, e.key)
-		known = true
-	}
-	if known {
-		p.push(&p.main, e, inMain)
-	} else {
-		p.push(&p.small, e, inSmall)
-	}
-}
-
-// remove forgets e, wherever it is.
-func (p *policy) remove(e *entry) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.unlink(e)
-}
-
-// putBack returns a victim that is in use.
-func (p *policy) putBack(e *entry) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if e.in == inNone {
-		p.push(&p.main, e, inMain)
-	}
-}
-
-// size returns the number of files known.
-func (p *policy) size() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.small.n + p.main.n
-}
-
-// victim takes out the file to evict next, nil when there is none. Every file
-// gets as many rounds as it was asked for, at most maxFreq, so this ends.
-func (p *policy) victim() *entry {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for {
-		fromSmall := p.small.n > 0 && (p.small.n*10 >= p.main.n || p.main.n == 0)
-		switch {
-		case fromSmall:
-			e := p.small.head
-			p.unlink(e)
-			if e.freq.Load() > 0 {
-				e.freq.Store(0)
-				p.push(&p.main, e, inMain)
-				continue
-			}
-			p.remember(e.key)
-			return e
-		case p.main.n > 0:
-			e := p.main.head
-			p.unlink(e)
-			if f := e.freq.Load(); f > 0 {
-				e.freq.Store(f - 1)
-				p.push(&p.main, e, inMain)
-				continue
-			}
-			return e
-		default:
-			return nil
+	sh := &s.shards[i%shardCount]
+	sh.mu.Lock()
+	entries := make([]*entry, 0, len(sh.index))
+	for _, e := range sh.index {
+		if e.drive != nil {
+			entries = append(entries, e)
 		}
 	}
-}
-
-func (p *policy) remember(key storage.ChunkKey) {
-	if p.ghost == nil {
-		p.ghost = map[storage.ChunkKey]*list.Element{}
-	}
-	if p.ghost[key] == nil {
-		p.ghost[key] = p.ghosts.PushBack(key)
-	}
-	for p.ghosts.Len() > p.main.n+p.small.n+1 {
-		front := p.ghosts.Front()
-		delete(p.ghost, front.Value.(storage.ChunkKey))
-		p.ghosts.Remove(front)
+	sh.mu.Unlock()
+	for _, e := range entries {
+		e.drive.policy.Classify(e, s.worth(e))
 	}
 }
 
-func (p *policy) push(q *queue, e *entry, in uint8) {
-	e.in, e.prev, e.next = in, q.tail, nil
-	if q.tail != nil {
-		q.tail.next = e
-	} else {
-		q.head = e
+// keepClasses keeps what chunks are worth known, each asked about once in a
+// minute or so.
+func (s *Store) keepClasses(ctx context.Context) {
+	for i := 0; pause(ctx, tick); i++ {
+		s.reclassify(i)
 	}
-	q.tail = e
-	q.n++
 }
 
-func (p *policy) unlink(e *entry) {
-	q := &p.small
-	switch e.in {
-	case inNone:
-		return
-	case inMain:
-		q = &p.main
+// evictOne removes one file that nobody uses; false when there is none.
+func (s *Store) evictOne(d *drive) bool {
+	var busy [WorthPinned + 1]int // found in use, by class
+	avoid := WorthOld
+	for range evictTries {
+		if State(d.state.Load()) != StateFull && !d.writable() {
+			return false
+		}
+		e, was, ok := d.policy.Take(avoid)
+		if !ok {
+			return false
+		}
+		if now := s.worth(e); now != was && now != WorthOld {
+			d.policy.Return(e, now)
+			continue
+		}
+		if s.evict(e, false) {
+			return true
+		}
+		if busy[was]++; busy[was] > evictTries/4 && was > avoid && avoid == WorthOld {
+			avoid = was // the other one may have what is not in use
+		}
 	}
-	if e.prev != nil {
-		e.prev.next = e.next
-	} else {
-		q.head = e.next
-	}
-	if e.next != nil {
-		e.next.prev = e.prev
-	} else {
-		q.tail = e.prev
-	}
-	e.in, e.prev, e.next = inNone, nil, nil
-	q.n--
+	return false
 }

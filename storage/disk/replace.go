@@ -40,6 +40,7 @@ func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
 		}
 		df, err := s.draft(sh, d, old.key, old.version)
 		if err == nil {
+			df.c.e.by.Store(held.by.Load())
 			if err = s.copyBlocks(df.c, old); err == nil {
 				s.retire(sh, old)
 				if err = s.publish(sh, df, held); err == nil {
@@ -55,6 +56,7 @@ func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
 	}
 	df, err := s.memoryDraft(sh, old.key, old.version, cause)
 	if err == nil {
+		df.c.e.by.Store(held.by.Load())
 		if err = s.copyBlocks(df.c, old); err != nil {
 			s.discard(df)
 		}

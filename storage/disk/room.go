@@ -9,29 +9,44 @@ import (
 const (
 	// maxRoom is what may be written between two looks at the free space.
 	maxRoom = 256 << 20
-	// minInodes stay free on a file system that counts them.
+	// minInodes stay free on a file system that counts them; fills by
+	// themselves evict when half of them are used.
 	minInodes = 1024
-	// evictRounds bounds how many files one reservation pushes out.
-	evictRounds = 4096
+	// maxInodes is how many files may be made between two looks.
+	maxInodes = 4096
+	// evictRounds bounds how many files one turn of the background pushes out,
+	// reserveRounds one reservation.
+	evictRounds, reserveRounds = 4096, 64
+	// maxAhead bounds what is kept free ahead of need.
+	maxAhead = maxRoom / 4
 )
+
+// ahead is what is kept free of the limit, and of the file system beyond what
+// stays free there, before it is needed: less would let fills evict by
+// themselves, more is room that holds nothing.
+func (d *drive) ahead() int64 { return min(d.limit/64, maxAhead) }
 
 // high and low are the bounds of eviction ahead of need: above high the
 // background evicts down to low.
-func (d *drive) high() int64 { return d.limit - d.limit/32 }
-func (d *drive) low() int64  { return d.limit - d.limit/16 }
+func (d *drive) high() int64 { return d.limit - d.ahead() }
+func (d *drive) low() int64  { return d.limit - 2*d.ahead() }
+
+// short reports whether the file system has less room, or fewer inodes, than is
+// to be kept ahead of need.
+func (d *drive) short() bool { return d.room.Load() < d.ahead() || d.inodes.Load() <= 0 }
 
 // reserve counts n bytes against the limit before they are written, evicting
 // what it takes; errNoRoom when all that is held is in use. So the limit holds
 // at all times.
 func (s *Store) reserve(d *drive, n int64) error {
-	for range evictRounds {
+	for range reserveRounds {
 		used := d.used.Load()
 		if used+n <= d.limit && d.hasRoom(n) {
 			if !d.used.CompareAndSwap(used, used+n) {
 				continue
 			}
 			d.room.Add(-n)
-			if used+n > d.high() || used+n-d.saved.Load() > d.drift()/2 {
+			if used+n > d.high() || d.room.Load() < d.ahead() || used+n-d.saved.Load() > d.drift()/2 {
 				d.wake()
 			}
 			d.keepTotals()
@@ -53,14 +68,14 @@ func (d *drive) wake() {
 	}
 }
 
-// hasRoom reports whether the file system has n bytes more than must stay
-// free; it asks the system only when the last answer is used up.
+// hasRoom reports whether the file system has n bytes, and inodes, more than
+// must stay free; it asks the system only when the last answer is used up.
 func (d *drive) hasRoom(n int64) bool {
-	if d.room.Load() >= n {
+	if d.room.Load() >= n && d.inodes.Load() > -minInodes/2 {
 		return true
 	}
 	d.refreshRoom()
-	return d.room.Load() >= n
+	return d.room.Load() >= n && d.inodes.Load() > -minInodes/2
 }
 
 // refreshRoom asks for the free space. A drive that does not answer counts as
@@ -69,34 +84,19 @@ func (d *drive) refreshRoom() {
 	sp, err := d.s.fs.Space(OpSpace, d.path)
 	if err != nil {
 		d.room.Store(maxRoom)
+		d.inodes.Store(maxInodes)
 		return
 	}
 	keep := d.s.cfg.MinFree
 	if keep == 0 {
 		keep = min(1<<30, sp.Total/50)
 	}
-	room := min(maxRoom, sp.Free-max(keep, 0))
-	if sp.Inodes > 0 && sp.FreeInodes < min(minInodes, sp.Inodes/50) {
-		room = 0
+	inodes := int64(maxInodes)
+	if sp.Inodes > 0 {
+		inodes = min(maxInodes, sp.FreeInodes-min(minInodes, sp.Inodes/50))
 	}
-	d.room.Store(room)
-}
-
-// evictOne removes one file that nobody uses; false when there is none.
-func (s *Store) evictOne(d *drive) bool {
-	for range d.policy.size() + 1 {
-		if State(d.state.Load()) != StateFull && !d.writable() {
-			return false
-		}
-		e := d.policy.victim()
-		if e == nil {
-			return false
-		}
-		if s.evict(e, false) {
-			return true
-		}
-	}
-	return false
+	d.room.Store(min(maxRoom, sp.Free-max(keep, 0)))
+	d.inodes.Store(inodes)
 }
 
 // evict removes e's file unless it is in use. An entry that was taken out of
@@ -112,7 +112,7 @@ func (s *Store) evict(e *entry, inPolicy bool) bool {
 	if sh.index[e.key] != e || sh.busy[e.key] != nil || e.open > 0 && !idle {
 		sh.mu.Unlock()
 		if !inPolicy {
-			d.policy.putBack(e)
+			d.policy.PutBack(e)
 		}
 		return false
 	}
@@ -135,12 +135,13 @@ func (s *Store) evict(e *entry, inPolicy bool) bool {
 		sh.index[e.key] = e
 		sh.mu.Unlock()
 		if !inPolicy {
-			d.policy.putBack(e)
+			d.policy.PutBack(e)
 		}
 		return false
 	}
 	s.drop(sh, e)
 	s.closeChunk(c)
+	d.inodes.Add(1)
 	s.metrics.evicted(d)
 	return true
 }

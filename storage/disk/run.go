@@ -20,6 +20,9 @@ const (
 // serves before and without it.
 func (s *Store) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
+	if s.cfg.Worth != nil {
+		wg.Go(func() { s.keepClasses(ctx) })
+	}
 	for _, d := range s.drives {
 		wg.Go(func() { s.scanUntilDone(ctx, d) })
 		wg.Go(func() { s.tend(ctx, d) })
@@ -64,8 +67,11 @@ func (s *Store) tend(ctx context.Context, d *drive) {
 			}
 		case <-d.kick:
 		}
+		if d.short() {
+			d.refreshRoom() // what was asked for last may be used up only by count
+		}
 		for range evictRounds {
-			if used := d.used.Load(); ctx.Err() != nil || used <= d.high() && d.room.Load() > 0 || !s.evictAhead(d) {
+			if ctx.Err() != nil || d.used.Load() <= d.high() && !d.short() || !s.evictAhead(d) {
 				break
 			}
 		}
@@ -79,7 +85,7 @@ func (s *Store) tend(ctx context.Context, d *drive) {
 // file system has room again; false when nothing more can go.
 func (s *Store) evictAhead(d *drive) bool {
 	for range evictRounds {
-		if d.used.Load() <= d.low() && d.room.Load() > 0 {
+		if d.used.Load() <= d.low() && !d.short() {
 			return true
 		}
 		if !s.evictOne(d) {

@@ -62,9 +62,7 @@ func (s *Store) scan(ctx context.Context, d *drive) error {
 func (s *Store) found(ctx context.Context, d *drive, key storage.ChunkKey, i Info) {
 	sh := s.shard(key)
 	e := &entry{key: key, drive: d}
-	e.bytes.Store(chargeOf(i))
-	e.used.Store(uint32(max(0, i.Used.Unix()/60)))
-	e.touched.Store(e.used.Load())
+	e.known(i)
 	sh.mu.Lock()
 	for l := sh.busy[key]; l != nil; l = sh.busy[key] {
 		sh.mu.Unlock()
@@ -100,7 +98,7 @@ func (s *Store) found(ctx context.Context, d *drive, key storage.ChunkKey, i Inf
 	sh.mu.Unlock()
 	d.chargeFound(chargeOf(i))
 	d.chunks.Add(1)
-	d.policy.add(e, true)
+	s.enlist(e, true)
 }
 
 // chargeOf is what a chunk file counts: header and table also where no block

@@ -154,7 +154,7 @@ func (c *Chunk) put(i int, bufs [][]byte, sum uint32) error {
 	if err := c.s.reserve(c.drive, charge(n)); err != nil {
 		return err
 	}
-	c.e.bytes.Add(charge(n))
+	c.e.grow(charge(n))
 	if err := c.s.fs.Write(OpBlock, c.f, off, bufs...); err != nil {
 		c.drive.fault(err, false)
 		return err
