@@ -66,6 +66,10 @@ type Config struct {
 	// newer, but for another cluster's. nil = there are none. See Filler.Purged.
 	Purges func() *storage.Purges
 
+	// Pinned reports whether an operator has pinned an object, so that what is
+	// held of it stays; it must not block. nil = nothing is pinned.
+	Pinned func(id storage.ObjectID) bool
+
 	// Registrar takes the service that other nodes call: a server of the
 	// owner's, made with ServerOptions and shared with other services. It may
 	// serve from New on, and is stopped after Run has returned, or Close.

@@ -59,6 +59,8 @@ type Filler struct {
 	sweeps    sweeps
 	imports   imports
 	asking    asking
+	// notes is the Store, where it notes who confirmed; nil = it does not.
+	notes Notes
 
 	admitted *admitted
 	// paused is when this process last stood still for longer than Silence.
@@ -101,6 +103,7 @@ func New(cfg Config) (*Filler, error) {
 	}
 	f.cache = resolve.NewCache(cfg.Records, cfg.RecordsInMemory, f.judge, cfg.Logger)
 	f.sweeper, _ = cfg.Store.(Sweeper)
+	f.notes, _ = cfg.Store.(Notes)
 	if f.sweeper != nil {
 		if at, blank := f.sweeper.Purged(); !blank {
 			f.judged.Store(&at)
@@ -131,6 +134,7 @@ func (f *Filler) Run(ctx context.Context) error {
 	f.ticked.Store(monotonic())
 	f.detach(func() { f.watchOwnPauses(watching) })
 	f.detach(func() { f.acquire(watching) })
+	f.detach(func() { f.confirm(watching) })
 	served := make(chan error, 1)
 	if f.server != nil {
 		go func() { served <- f.server.Serve(f.cfg.Listener) }()

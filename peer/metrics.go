@@ -19,6 +19,7 @@ type metrics struct {
 	unmarkedAsks  prometheus.Counter
 	lookups       prometheus.Counter
 	purgedChunks  prometheus.Counter
+	confirmed     prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -56,6 +57,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		purgedChunks: f.NewCounter(prometheus.CounterOpts{
 			Name: "mccd_peer_purged_chunks_total", Help: "Chunks looked at because of a purge, and removed unless they were newer.",
+		}),
+		confirmed: f.NewCounter(prometheus.CounterOpts{
+			Name: "mccd_peer_confirmed_copies_total", Help: "Copies of other nodes' chunks of which their owner confirmed, when asked, that it holds the same bytes.",
 		}),
 		resolves: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_resolves_total", Help: "Questions about the current version of an object, by how they ended.",

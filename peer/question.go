@@ -233,6 +233,7 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 	asked := f.detach(func() {
 		var fl *flight
 		var s *sink
+		var sole bool
 		x.onRecord = func(o *storage.Object) (*sink, error) {
 			kept := f.cache.Publish(o)
 			if o = f.judge(o, false); kept == nil || o == nil {
@@ -257,6 +258,7 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 				known <- current
 				return nil, err
 			}
+			sole = f.solely(o.Key(index), node)
 			fl = newFlight(o.Key(index), wanted.Shift(-int64(index)*storage.ChunkSize), false, q.ref.Query)
 			f.flights.add(fl)
 			q.bring(fl)
@@ -272,7 +274,7 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 			// Those who wait for the rest start a flight of their own, which
 			// knows the version and goes through all candidates.
 			f.flights.end(fl, handedOn(err))
-			f.gotFrom(node, fl.key, x.stored)
+			f.gotFrom(node, fl.key, x.stored, sole)
 		}
 		ended <- err
 	})

@@ -168,21 +168,29 @@ func (f *Filler) askFor(fl *flight, j *job, s *sink, r *route, node *ring.Node, 
 		f.cache.Publish(o)
 		return nil, nil // no data follows it
 	}
+	sole := f.solely(fl.key, node)
 	err := x.run(f.ctx, ref, 0)
 	f.metrics.fillBytes.WithLabelValues("peer").Add(float64(x.stored))
-	f.gotFrom(node, fl.key, x.stored)
+	f.gotFrom(node, fl.key, x.stored, sole)
 	if errors.Is(err, storage.ErrVersionGone) {
 		f.refute(j.o)
 	}
 	return x.stored, err
 }
 
-// gotFrom notes that node, asked as owner, gave stored bytes of a chunk. Where by
+// gotFrom notes that node, asked as owner, gave stored bytes of a chunk: it
+// holds them too; sole tells that it does all that was here before. Where by
 // this node's view another acts for it, that one does not know of this copy.
-func (f *Filler) gotFrom(node *ring.Node, key storage.ChunkKey, stored int64) {
+func (f *Filler) gotFrom(node *ring.Node, key storage.ChunkKey, stored int64, sole bool) {
+	if stored <= 0 {
+		return
+	}
 	view := f.cfg.Placement.View()
-	if i, ok := view.Acting(uint64(placeOf(key.Object, key.Index))); ok && stored > 0 && nodeID(view, i) != node.ID {
+	if i, ok := view.Acting(uint64(placeOf(key.Object, key.Index))); ok && nodeID(view, i) != node.ID {
 		f.untold(key)
+	}
+	if sole {
+		f.notes.Confirm(key, confirmedBy(node))
 	}
 }
 

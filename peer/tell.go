@@ -13,6 +13,7 @@ import (
 // by its view another node acts for it, which therefore does not know, that one
 // is told.
 func (f *Filler) untold(key storage.ChunkKey) {
+	f.unconfirmed(key)
 	if f.Owned(key) {
 		return
 	}
@@ -138,10 +139,12 @@ func (f *Filler) announce(id string, news *tidings) bool {
 	if !ok || !f.links.usable(node) {
 		return false
 	}
-	m := &peerv1.AnnounceRequest{Caller: view.Self, Epoch: epochToProto(view.Epoch), Lapsed: news.lapsed}
+	m := &peerv1.AnnounceRequest{Caller: view.Self, Epoch: epochToProto(view.Epoch), Lapsed: news.lapsed, Confirm: true}
+	var told []holders.Held
 	for _, key := range news.chunks {
 		if chunk, err := f.cfg.Store.Lookup(key); err == nil {
-			m.Chunks = append(m.Chunks, heldToProto(holders.Held{Key: key, Have: chunk.Presence()}))
+			told = append(told, holders.Held{Key: key, Have: chunk.Presence()})
+			m.Chunks = append(m.Chunks, heldToProto(told[len(told)-1]))
 			chunk.Release()
 		}
 	}
@@ -154,10 +157,12 @@ func (f *Filler) announce(id string, news *tidings) bool {
 	}
 	ctx, cancel := context.WithTimeout(f.ctx, f.cfg.BreakerOpen)
 	defer cancel()
-	if _, err := k.client.Announce(ctx, m); err != nil {
+	answer, err := k.client.Announce(ctx, m)
+	if err != nil {
 		f.logger.Debug("node is not told what is held in its place", "node", id, "error", err)
 		return false
 	}
+	f.noteConfirmed(node, told, answer.GetHeld())
 	a := f.acquiring
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -198,5 +203,11 @@ func (s *service) Announce(ctx context.Context, m *peerv1.AnnounceRequest) (*pee
 		s.f.book.TakeBackOf(m.GetCaller())
 		s.f.acquiring.poke()
 	}
-	return &peerv1.AnnounceResponse{}, nil
+	answer := &peerv1.AnnounceResponse{}
+	if m.GetConfirm() {
+		if answer.Held, err = s.f.heldToo(m.GetChunks()); err != nil {
+			return nil, err
+		}
+	}
+	return answer, nil
 }

@@ -9,6 +9,14 @@ import (
 	"github.com/mccd/mccd/cmd/mccd/node"
 )
 
+// orNone turns 0, which is a person's "none", into the node's, which is negative.
+func orNone[T int | time.Duration](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
 // nodeConfig turns what people wrote into what the node takes.
 func nodeConfig(c *config.Loaded, log *slog.Logger, access io.Writer) node.Config {
 	drives := make([]node.Drive, len(c.Drives))
@@ -51,6 +59,8 @@ func nodeConfig(c *config.Loaded, log *slog.Logger, access io.Writer) node.Confi
 			Flights:           c.Limits.Flights,
 			ReadAhead:         int64(c.Limits.ReadAhead),
 			FreeBytes:         int64(c.Limits.FreeSpace),
+			BorrowedShare:     orNone(c.Limits.BorrowedShare),
+			IdleAfter:         orNone(time.Duration(c.Limits.IdleAfter)),
 		},
 		Timeouts: node.Timeouts{
 			Connect:         time.Duration(c.Timeouts.Connect),

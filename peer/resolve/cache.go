@@ -97,6 +97,13 @@ func (c *Cache) Registration(id storage.ObjectID) uint64 {
 	return 0
 }
 
+// Peek returns the record of id that is in memory, whether or not it counts;
+// nil when none is. It reads no drive, and counts as no use.
+func (c *Cache) Peek(id storage.ObjectID) *storage.Object {
+	o, _ := c.memory.Peek(id)
+	return o
+}
+
 // Known returns the objects whose records are in memory.
 func (c *Cache) Known() []storage.ObjectID { return c.memory.Keys() }
 

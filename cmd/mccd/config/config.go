@@ -59,13 +59,15 @@ type Origin struct {
 
 // Limits bound what the node takes on; 0 leaves the choice to the node.
 type Limits struct {
-	MaxConnections    int  `yaml:"max_connections"`
-	Memory            Size `yaml:"memory"`
-	RequestsPerOrigin int  `yaml:"requests_per_origin"`
-	FillsPerPeer      int  `yaml:"fills_per_peer"`
-	Flights           int  `yaml:"flights"`
-	ReadAhead         Size `yaml:"read_ahead"`
-	FreeSpace         Size `yaml:"free_space"`
+	MaxConnections    int      `yaml:"max_connections"`
+	Memory            Size     `yaml:"memory"`
+	RequestsPerOrigin int      `yaml:"requests_per_origin"`
+	FillsPerPeer      int      `yaml:"fills_per_peer"`
+	Flights           int      `yaml:"flights"`
+	ReadAhead         Size     `yaml:"read_ahead"`
+	FreeSpace         Size     `yaml:"free_space"`
+	BorrowedShare     int      `yaml:"borrowed_share"`
+	IdleAfter         Duration `yaml:"idle_after"`
 }
 
 // Timeouts are the times that the node waits.
@@ -106,6 +108,8 @@ func Default() *Config {
 			FillsPerPeer:      1024,
 			Flights:           4096,
 			ReadAhead:         32 << 20,
+			BorrowedShare:     20,
+			IdleAfter:         Duration(30 * 24 * time.Hour),
 		},
 		Timeouts: Timeouts{
 			Connect:         Duration(3 * time.Second),

@@ -29,7 +29,9 @@ func docs() map[string]string {
 		"limits.fills_per_peer":      "Requests that this node serves to one peer at one time.",
 		"limits.flights":             "Fills in progress at one time.",
 		"limits.read_ahead":          "How far ahead of a client a whole-file download is fetched at most.",
-		"limits.free_space":          "Space on each drive's file system that stays free. 0: the larger of 1GiB and 2 %.",
+		"limits.borrowed_share":      "Part of each drive, in percent, in which copies of other nodes' content are safe from the node's own, so that what is hot is near everywhere; at most 90. 0: none.",
+		"limits.idle_after":          "For how long content stays that nobody asks for. 0: until its room is needed.",
+		"limits.free_space":          "Space on each drive's file system that stays free. 0: the smaller of 1GiB and 2 %.",
 
 		"timeouts.connect":           "To reach an origin.",
 		"timeouts.first_byte":        "For an origin's answer to begin.",

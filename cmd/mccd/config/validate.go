@@ -187,10 +187,17 @@ func (v *validator) limits() {
 	for key, value := range map[string]int{
 		"limits.max_connections": l.MaxConnections, "limits.requests_per_origin": l.RequestsPerOrigin,
 		"limits.fills_per_peer": l.FillsPerPeer, "limits.flights": l.Flights,
+		"limits.borrowed_share": l.BorrowedShare,
 	} {
 		if value < 0 {
 			v.fault(key, "is %d; it cannot be negative", value)
 		}
+	}
+	if l.BorrowedShare > 90 {
+		v.fault("limits.borrowed_share", "is %d; it is in percent of each drive, and at most 90", l.BorrowedShare)
+	}
+	if l.IdleAfter < 0 {
+		v.fault("limits.idle_after", "is %s; it cannot be negative", l.IdleAfter)
 	}
 }
 

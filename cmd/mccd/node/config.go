@@ -103,6 +103,11 @@ type Limits struct {
 	ReadAhead int64
 	// FreeBytes of the file system that stay free on each drive [1 GiB or 2 %].
 	FreeBytes int64
+	// BorrowedShare is the part of each drive, in percent, in which borrowed
+	// copies are safe from owned content [20]; negative = none.
+	BorrowedShare int
+	// IdleAfter is how long content stays that nobody asks for [30 days].
+	IdleAfter time.Duration
 }
 
 // Timeouts are the times a node waits; 0 = the default in brackets.

@@ -18,6 +18,7 @@ import (
 	"github.com/mccd/mccd/gateway"
 	"github.com/mccd/mccd/gateway/ops"
 	"github.com/mccd/mccd/peer"
+	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/catalogue"
 	"github.com/mccd/mccd/storage/disk"
 	"github.com/mccd/mccd/storage/origin"
@@ -40,6 +41,7 @@ type Node struct {
 	cluster   *cluster.Cluster
 	purges    *purges
 	filler    *peer.Filler
+	filling   atomic.Pointer[peer.Filler] // filler, for who may ask before it is there
 	gateway   *gateway.Gateway
 	ops       *ops.Server
 	admin     *admin.Server
@@ -123,6 +125,7 @@ func (n *Node) buildStore() (err error) {
 	}
 	n.store, err = disk.New(disk.Config{
 		Drives: drives, MemBytes: n.cfg.Limits.MemoryBytes, MinFree: n.cfg.Limits.FreeBytes,
+		Worth: n.worth, BorrowedShare: n.cfg.Limits.BorrowedShare, IdleAfter: n.cfg.Limits.IdleAfter,
 		Logger: n.log.With("part", "disk"), Registerer: n.registry,
 	})
 	if err != nil {
@@ -130,6 +133,14 @@ func (n *Node) buildStore() (err error) {
 	}
 	n.onClose(n.store.Close)
 	return nil
+}
+
+// worth says what a chunk is worth; until the filler is there all are kept.
+func (n *Node) worth(key storage.ChunkKey, by uint32) disk.Worth {
+	if f := n.filling.Load(); f != nil {
+		return f.Worth(key, by)
+	}
+	return disk.WorthOwned
 }
 
 func (n *Node) buildCluster() error {
@@ -183,6 +194,7 @@ func (n *Node) buildCluster() error {
 	if err != nil {
 		return err
 	}
+	n.filling.Store(n.filler)
 	n.onClose(func() error { n.filler.Close(); return nil })
 	return nil
 }

@@ -2204,7 +2204,9 @@ type AnnounceRequest struct {
 	// not all that it holds.
 	Lapsed bool `protobuf:"varint,4,opt,name=lapsed,proto3" json:"lapsed,omitempty"`
 	// Objects whose home the caller was, by mistake or in the callee's place.
-	Records       []*Kept `protobuf:"bytes,5,rep,name=records,proto3" json:"records,omitempty"`
+	Records []*Kept `protobuf:"bytes,5,rep,name=records,proto3" json:"records,omitempty"`
+	// The caller wants to know which of the chunks the callee holds too.
+	Confirm       bool `protobuf:"varint,6,opt,name=confirm,proto3" json:"confirm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2274,9 +2276,19 @@ func (x *AnnounceRequest) GetRecords() []*Kept {
 	return nil
 }
 
-// AnnounceResponse is empty.
+func (x *AnnounceRequest) GetConfirm() bool {
+	if x != nil {
+		return x.Confirm
+	}
+	return false
+}
+
+// AnnounceResponse confirms.
 type AnnounceResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where that was asked: bit i%8 of byte i/8 tells that the callee holds all
+	// the blocks that were named of chunk i.
+	Held          []byte `protobuf:"bytes,1,opt,name=held,proto3" json:"held,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2309,6 +2321,13 @@ func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use AnnounceResponse.ProtoReflect.Descriptor instead.
 func (*AnnounceResponse) Descriptor() ([]byte, []int) {
 	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *AnnounceResponse) GetHeld() []byte {
+	if x != nil {
+		return x.Held
+	}
+	return nil
 }
 
 // Offered is a chunk that a node is about to leave with.
@@ -2704,14 +2723,16 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x06chunks\x18\x01 \x03(\v2\x12.mccd.peer.v1.HeldR\x06chunks\x12,\n" +
 	"\arecords\x18\x02 \x03(\v2\x12.mccd.peer.v1.KeptR\arecords\x12\x12\n" +
 	"\x04done\x18\x03 \x01(\bR\x04done\x12\x16\n" +
-	"\x06marked\x18\x04 \x01(\fR\x06marked\"\xc6\x01\n" +
+	"\x06marked\x18\x04 \x01(\fR\x06marked\"\xe0\x01\n" +
 	"\x0fAnnounceRequest\x12\x16\n" +
 	"\x06caller\x18\x01 \x01(\tR\x06caller\x12)\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12*\n" +
 	"\x06chunks\x18\x03 \x03(\v2\x12.mccd.peer.v1.HeldR\x06chunks\x12\x16\n" +
 	"\x06lapsed\x18\x04 \x01(\bR\x06lapsed\x12,\n" +
-	"\arecords\x18\x05 \x03(\v2\x12.mccd.peer.v1.KeptR\arecords\"\x12\n" +
-	"\x10AnnounceResponse\"\xdb\x01\n" +
+	"\arecords\x18\x05 \x03(\v2\x12.mccd.peer.v1.KeptR\arecords\x12\x18\n" +
+	"\aconfirm\x18\x06 \x01(\bR\aconfirm\"&\n" +
+	"\x10AnnounceResponse\x12\x12\n" +
+	"\x04held\x18\x01 \x01(\fR\x04held\"\xdb\x01\n" +
 	"\aOffered\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\fR\x06object\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x122\n" +
