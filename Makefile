@@ -44,6 +44,10 @@ bench-follow: ## First byte, second client and gaps at a slow origin
 $(BENCHES): build deps-bench
 	MCCD_BIN=$(BIN)/mccd $(GO) run ./test/bench -target $(@:bench-%=%) $(BENCHFLAGS)
 
+.PHONY: soak
+soak: build ## 24 GiB of objects through 2 GiB of drives with 500 clients for 5 minutes; writes out/soak.*
+	MCCD_BIN=$(BIN)/mccd $(GO) run ./test/soak $(SOAKFLAGS)
+
 .PHONY: clean
 clean: ## Remove bin/ and out/
 	rm -rf bin out

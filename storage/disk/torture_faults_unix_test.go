@@ -28,7 +28,7 @@ var (
 )
 
 // faultTries is how many n of one kind and ailment the sample has.
-const faultTries = 4
+const faultTries = 2
 
 // TestEveryFault lets the nth operation of every kind fail in every way, in a
 // workload that fills, reads, evicts, rots, repairs, drops, restarts and
@@ -105,7 +105,7 @@ func everyFaultOn(t *testing.T, sc *scenery, dir string, seed uint64) {
 	t.Logf("%d drives: %d operations of %d kinds, %d runs\n%s", sc.drives, total, len(kinds), tried, table.String())
 }
 
-// attempts yields the n to try: all of them, or the first two and a few of the
+// attempts yields the n to try: all of them, or the first and some of the
 // others.
 func attempts(rng *rand.Rand, count int) func(func(int) bool) {
 	return func(yield func(int) bool) {
@@ -120,8 +120,8 @@ func attempts(rng *rand.Rand, count int) func(func(int) bool) {
 		}
 		for i := range tries {
 			n := i + 1
-			if i >= 2 && count > tries {
-				n = 3 + rng.IntN(count-2)
+			if i >= 1 && count > tries {
+				n = 2 + rng.IntN(count-1)
 			}
 			if !yield(n) {
 				return

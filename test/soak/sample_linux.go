@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/mccd/mccd/test/process"
+)
+
+// sample is one second of one node.
+type sample struct {
+	at   time.Duration
+	node int
+	// resident is memory; held what the node's drive holds, with the files
+	// that have no name any more; counted what the node says of it.
+	resident, held, counted int64
+	// answered tells that the node's metrics came in time: counted, goroutines
+	// and evictions are known.
+	answered bool
+	// deleted files are open, sockets too, other descriptors neither.
+	deleted, sockets, other, goroutines int
+	evictions                           float64
+}
+
+// take samples one node.
+func take(ctx context.Context, n *process.Node, at time.Duration) (sample, error) {
+	s := sample{at: at, node: n.Index}
+	usage, err := n.Usage()
+	if err != nil {
+		return s, err
+	}
+	s.resident = usage.Resident
+	if err := s.files(n); err != nil {
+		return s, err
+	}
+	m, err := n.Metrics(ctx)
+	if err != nil {
+		return s, nil //nolint:nilerr // a busy machine; the next second tells
+	}
+	s.answered = true
+	s.counted = int64(m.Sum("mccd_disk_bytes"))
+	s.evictions = m.Sum("mccd_disk_evictions_total")
+	s.goroutines = int(m.Sum("go_goroutines"))
+	return s, nil
+}
+
+// files counts what the drive holds and what the process has open.
+func (s *sample) files(n *process.Node) error {
+	err := filepath.WalkDir(n.Drive, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			var fi fs.FileInfo
+			if fi, err = e.Info(); err == nil {
+				s.held += taken(fi)
+			}
+		}
+		if os.IsNotExist(err) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("walk the drive: %w", err)
+	}
+	dir := fmt.Sprintf("/proc/%d/fd", n.PID())
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	gone := map[uint64]bool{}
+	for _, e := range entries {
+		fd := filepath.Join(dir, e.Name())
+		to, err := os.Readlink(fd)
+		switch {
+		case err != nil:
+		case strings.HasPrefix(to, n.Drive+"/"):
+			if fi, err := os.Stat(fd); err == nil && fi.Sys().(*syscall.Stat_t).Nlink == 0 {
+				s.deleted++
+				if ino := fi.Sys().(*syscall.Stat_t).Ino; !gone[ino] {
+					gone[ino] = true
+					s.held += taken(fi)
+				}
+			}
+		case strings.HasPrefix(to, "socket:"):
+			s.sockets++
+		default:
+			s.other++
+		}
+	}
+	return nil
+}
+
+func taken(fi fs.FileInfo) int64 { return fi.Sys().(*syscall.Stat_t).Blocks * 512 }
+
+// watch samples all nodes each second until ctx ends.
+func watch(ctx context.Context, nodes []*process.Node, yield func(sample)) error {
+	begun := time.Now()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		for _, n := range nodes {
+			s, err := take(ctx, n, time.Since(begun))
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case err != nil:
+				return fmt.Errorf("sample %s: %w", n.Name, err)
+			}
+			yield(s)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
