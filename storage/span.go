@@ -35,8 +35,8 @@ func (s Span) Round(unit, limit int64) Span {
 		return s
 	}
 	end := limit
-	if s.End < limit-unit {
-		end = (s.End + unit - 1) / unit * unit
+	if units := (s.End-1)/unit + 1; units <= limit/unit { // no overflow
+		end = units * unit
 	}
 	return Span{s.Off / unit * unit, min(end, limit)}
 }
