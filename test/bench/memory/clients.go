@@ -28,8 +28,8 @@ type client func(ctx context.Context, done <-chan struct{}) error
 
 // client returns what client i does: every other one reads a whole object
 // slowly, the others ask for one piece after another.
-func (r *run) client(i int, kind string) client {
-	object := path(kind, i%r.Objects)
+func (r *run) client(i int) client {
+	object := path(i % r.Objects)
 	if i%2 == 0 {
 		return func(ctx context.Context, done <-chan struct{}) error { return r.slow(ctx, object, done) }
 	}
@@ -37,11 +37,11 @@ func (r *run) client(i int, kind string) client {
 }
 
 // work starts all clients; the first that fails cancels.
-func (r *run) work(ctx context.Context, of func(i int) client, cancel context.CancelCauseFunc, done <-chan struct{}) *sync.WaitGroup {
+func (r *run) work(ctx context.Context, cancel context.CancelCauseFunc, done <-chan struct{}) *sync.WaitGroup {
 	wg := new(sync.WaitGroup)
 	for i := range r.Clients {
 		wg.Go(func() {
-			if err := of(i)(ctx, done); err != nil && ctx.Err() == nil {
+			if err := r.client(i)(ctx, done); err != nil && ctx.Err() == nil {
 				cancel(fmt.Errorf("client %d: %w", i, err))
 			}
 		})

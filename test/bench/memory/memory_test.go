@@ -18,7 +18,7 @@ func TestSmoke(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Bin: bin, Dir: t.TempDir(), Chunks: 100, Clients: 20, Lasts: time.Second, Objects: 1}
+	cfg := Config{Bin: bin, Dir: t.TempDir(), Chunks: 100, Clients: 20, Lasts: time.Second / 2, Objects: 1}
 	if *full {
 		cfg = Config{Bin: bin, Dir: t.TempDir()}
 	}
@@ -26,7 +26,7 @@ func TestSmoke(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(found) != 2 || found[0].Name != "memory/rss" || found[0].Value <= 1 {
+	if len(found) != 3 || found[0].Name != "memory/rss" || found[0].Value <= 1 {
 		t.Errorf("rows %+v", found)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/mccd/mccd/storage"
@@ -35,7 +36,8 @@ type Config struct {
 	Objects int
 }
 
-// run is one measurement.
+// run is one measurement: of one node, which all clients ask, alone or as one
+// of several.
 type run struct {
 	Config
 	stage *stage.Stage
@@ -43,48 +45,57 @@ type run struct {
 }
 
 // Run measures and prints what it finds to out.
-func Run(ctx context.Context, cfg Config, out io.Writer) (_ []rows.Row, err error) {
-	r := &run{Config: cfg.withDefaults()}
-	objects := make([]faultorigin.Object, 0, 2*r.Objects)
-	for _, kind := range []string{"held", "cold"} {
-		for i := range r.Objects {
-			objects = append(objects, faultorigin.Object{Path: path(kind, i), Size: objectSize})
+func Run(ctx context.Context, cfg Config, out io.Writer) ([]rows.Row, error) {
+	cfg = cfg.withDefaults()
+	fmt.Fprintf(out, "Memory: %d chunks on a node's drive, %d clients at it, half of them slow\n", cfg.Chunks, cfg.Clients)
+	var all []rows.Row
+	for _, of := range []struct {
+		nodes      int
+		what, kind string
+		row        string
+	}{
+		{1, "held content", "held", "memory/rss"},
+		{1, "cold content", "cold", "memory/rss/cold"},
+		{3, "cold content of three nodes", "cold", "memory/rss/peers"},
+	} {
+		f, err := cfg.measure(ctx, of.nodes, of.kind)
+		if err != nil {
+			return nil, fmt.Errorf("clients of %s: %w", of.what, err)
 		}
+		f.print(out, of.what)
+		all = append(all, rows.New(of.row, float64(f.Resident)/mib, must/mib, fmt.Sprintf(
+			"MiB resident (VmRSS, highest seen) with %d clients of %s and %d chunks indexed, less than %d; of it %d MiB anonymous, %d MiB files, %d MiB memory files",
+			cfg.Clients, of.what, cfg.Chunks, must/mib, f.Anonymous/mib, f.File/mib, f.Shared/mib)))
 	}
+	return all, nil
+}
+
+// measure sets nodes up and returns the highest figures of the one that is
+// asked, while clients want what is held or cold.
+func (c Config) measure(ctx context.Context, nodes int, kind string) (f figures, err error) {
+	dir, err := os.MkdirTemp(c.Dir, "m")
+	if err != nil {
+		return f, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	objects := make([]faultorigin.Object, 0, c.Objects)
+	for i := range c.Objects {
+		objects = append(objects, faultorigin.Object{Path: path(i), Size: objectSize})
+	}
+	r := &run{Config: c}
 	r.stage, err = stage.Begin(ctx, stage.Config{
-		Bin: r.Bin, Dir: r.Dir, DriveSize: "8GiB", Objects: objects,
+		Bin: c.Bin, Dir: dir, Nodes: nodes, DriveSize: "8GiB", Objects: objects,
 		Amend: func(_ int, settings map[string]any) { settings["limits"] = map[string]any{"free_space": "1MiB"} },
 	})
 	if err != nil {
-		return nil, err
+		return f, err
 	}
 	defer func() { err = errors.Join(err, r.stage.Close()) }()
-	r.node = r.stage.Nodes[0]
-	fmt.Fprintf(out, "Memory: one node, %d chunks on its drive, %d clients, half of them slow\n", r.Chunks, r.Clients)
-	if err := r.prepare(ctx); err != nil {
-		return nil, err
+	r.node = r.stage.Nodes[nodes-1]
+	if err := r.prepare(ctx, kind == "held"); err != nil {
+		return f, err
 	}
-	idle, err := r.sample(ctx)
-	if err != nil {
-		return nil, err
-	}
-	idle.print(out, "indexed, no client")
-	held, err := r.peak(ctx, func(i int) client { return r.client(i, "held") })
-	if err != nil {
-		return nil, fmt.Errorf("clients of what is held: %w", err)
-	}
-	held.print(out, "clients of what is held")
-	cold, err := r.peak(ctx, func(i int) client { return r.client(i, "cold") })
-	if err != nil {
-		return nil, fmt.Errorf("clients of cold content: %w", err)
-	}
-	cold.print(out, "clients of cold content")
-	row := func(name, what string, f figures) rows.Row {
-		return rows.New(name, float64(f.Resident)/mib, must/mib, fmt.Sprintf(
-			"MiB resident (VmRSS, highest seen) with %d clients %s and %d chunks indexed, less than %d; of it %.0f MiB anonymous, %.0f MiB files, %.0f MiB memory files",
-			r.Clients, what, r.Chunks, must/mib, float64(f.Anonymous)/mib, float64(f.File)/mib, float64(f.Shared)/mib))
-	}
-	return []rows.Row{row("memory/rss", "of what is held", held), row("memory/rss/cold", "of cold content", cold)}, nil
+	return r.peak(ctx)
 }
 
 func (c Config) withDefaults() Config {
@@ -103,10 +114,11 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func path(kind string, i int) string { return fmt.Sprintf("/files/%s-%d", kind, i) }
+func path(i int) string { return fmt.Sprintf("/files/object-%d", i) }
 
-// prepare gives the node its chunks, and what the clients of held content read.
-func (r *run) prepare(ctx context.Context) error {
+// prepare gives the node its chunks, and where fill is set what the clients
+// read.
+func (r *run) prepare(ctx context.Context, fill bool) error {
 	if err := r.node.Stop(ctx); err != nil {
 		return err
 	}
@@ -116,24 +128,20 @@ func (r *run) prepare(ctx context.Context) error {
 	if err := r.node.Restart(ctx); err != nil {
 		return err
 	}
-	client, err := stage.Dial(ctx, r.node.Addr, 0)
-	if err != nil {
+	if err := r.stage.Together(ctx); err != nil {
 		return err
 	}
-	defer client.Close()
-	for i := range r.Objects {
-		if _, err := client.Get(path("held", i), storage.Span{End: objectSize}, true); err != nil {
-			return err
-		}
-	}
-	return process.Poll(ctx, func(ctx context.Context) error {
-		m, err := r.node.Metrics(ctx)
+	if fill {
+		client, err := stage.Dial(ctx, r.node.Addr, 0)
 		if err != nil {
 			return err
 		}
-		if found := int(m.Sum("mccd_disk_chunks")); found < r.Chunks {
-			return fmt.Errorf("%d of %d chunks found", found, r.Chunks)
+		defer client.Close()
+		for i := range r.Objects {
+			if _, err := client.Get(path(i), storage.Span{End: objectSize}, true); err != nil {
+				return err
+			}
 		}
-		return nil
-	})
+	}
+	return stage.Indexed(ctx, r.node, r.Chunks)
 }

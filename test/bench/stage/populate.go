@@ -12,6 +12,7 @@ import (
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/disk"
 	"github.com/mccd/mccd/test/faultorigin"
+	"github.com/mccd/mccd/test/process"
 )
 
 // SmallSize is the length of the objects of Populate: one page.
@@ -70,4 +71,22 @@ func populate(ctx context.Context, store *disk.Store, i int) error {
 		return err
 	}
 	return store.PutRecord(o)
+}
+
+// Indexed waits until the node has found at least chunks chunk files.
+func Indexed(ctx context.Context, n *process.Node, chunks int) error {
+	err := process.Poll(ctx, func(ctx context.Context) error {
+		m, err := n.Metrics(ctx)
+		if err != nil {
+			return err
+		}
+		if found := int(m.Sum("mccd_disk_chunks")); found < chunks {
+			return fmt.Errorf("%d chunks found", found)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait until %s has indexed %d chunks: %w", n.Name, chunks, err)
+	}
+	return nil
 }

@@ -72,7 +72,7 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (_ []rows.Row, err erro
 	if err := n.Restart(ctx); err != nil {
 		return nil, err
 	}
-	if err := indexed(ctx, n, cfg.Chunks); err != nil {
+	if err := stage.Indexed(ctx, n, cfg.Chunks); err != nil {
 		return nil, err
 	}
 	var all []rows.Row
@@ -124,7 +124,7 @@ func begin(ctx context.Context, n *process.Node, chunks, i int) (f figures, err 
 		return f, err
 	}
 	f.hit = time.Since(begun)
-	if err := indexed(ctx, n, chunks); err != nil {
+	if err := stage.Indexed(ctx, n, chunks); err != nil {
 		return f, err
 	}
 	f.indexed = time.Since(begun)
@@ -158,20 +158,6 @@ func firstHit(ctx context.Context, n *process.Node, i int) error {
 			return errors.Join(context.Cause(ctx), err)
 		}
 	}
-}
-
-// indexed waits until the node has found all chunks.
-func indexed(ctx context.Context, n *process.Node, chunks int) error {
-	return process.Poll(ctx, func(ctx context.Context) error {
-		m, err := n.Metrics(ctx)
-		if err != nil {
-			return err
-		}
-		if found := int(m.Sum("mccd_disk_chunks")); found < chunks {
-			return fmt.Errorf("%d of %d chunks found", found, chunks)
-		}
-		return nil
-	})
 }
 
 // dropCaches makes the kernel forget what it has read, and tells in words
