@@ -35,12 +35,16 @@ demo: build ## Three nodes, an origin and a herd on this machine; one node is ki
 
 # Each measures for minutes, prints a table and writes out/bench-TARGET.json;
 # flags of the program go into BENCHFLAGS (docs/benchmarks.md).
-BENCHES := bench-hit bench-herd bench-follow
+BENCHES := bench-hit bench-herd bench-follow bench-capacity bench-start bench-memory bench-origin
 .PHONY: bench $(BENCHES)
 bench: $(BENCHES) ## Measure mccd beside nginx, Varnish and Traffic Server: all that follow
 bench-hit: ## Delivery of hits, CPU and throughput
 bench-herd: ## 200 clients ask for one cold object
 bench-follow: ## First byte, second client and gaps at a slow origin
+bench-capacity: ## Do the drives of a cluster add up?
+bench-start: ## Time to the first hit of a node with 200,000 chunks
+bench-memory: ## Resident memory with 1,000 clients
+bench-origin: ## Bytes asked of the origin by bytes asked for
 $(BENCHES): build deps-bench
 	MCCD_BIN=$(BIN)/mccd $(GO) run ./test/bench -target $(@:bench-%=%) $(BENCHFLAGS)
 

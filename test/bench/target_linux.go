@@ -33,7 +33,10 @@ type bench struct {
 // targets returns all there are; each one adds its own flags, which begin with
 // its name.
 func targets(flags *flag.FlagSet) []target {
-	return []target{newHit(flags), newHerd(flags), newFollow(flags)}
+	return []target{
+		newHit(flags), newHerd(flags), newFollow(flags),
+		newCapacity(flags), newStart(flags), newMemory(flags), newOrigin(flags),
+	}
 }
 
 func describe(all []target) string {

@@ -12,9 +12,9 @@ import (
 
 	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/test/bench/figures"
 	"github.com/mccd/mccd/test/bench/stage"
 	"github.com/mccd/mccd/test/faultorigin"
-	"github.com/mccd/mccd/test/process/rows"
 )
 
 const (
@@ -79,7 +79,7 @@ type result struct {
 }
 
 // Run measures and prints what it finds to out.
-func Run(ctx context.Context, cfg Config, out io.Writer) (_ []rows.Row, err error) {
+func Run(ctx context.Context, cfg Config, out io.Writer) (_ []figures.Finding, err error) {
 	r := &run{Config: cfg.withDefaults()}
 	set := int64(r.Fill * float64(r.Nodes) * float64(r.DriveBytes))
 	for at := int64(0); at < set; at += objectSize {
@@ -111,11 +111,9 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (_ []rows.Row, err erro
 		return nil, err
 	}
 	share := float64(uniform.origin) / float64(uniform.read)
-	return []rows.Row{
-		rows.New("capacity/origin", share, must, fmt.Sprintf(
-			"bytes the origin sent / bytes read uniformly after one pass, at most %.2f; working set %.2f x %d drives of %d MiB",
-			must, r.Fill, r.Nodes, r.DriveBytes>>20)),
-	}, nil
+	f := figures.Single("capacity/origin", fmt.Sprintf("bytes the origin sent / bytes read uniformly after one pass; working set %.2f x %d drives of %d MiB",
+		r.Fill, r.Nodes, r.DriveBytes>>20), []float64{share})
+	return []figures.Finding{f.Within(figures.AtMost(must), figures.Bound{})}, nil
 }
 
 // pass makes reads of pieces that pick chooses, each at a random node.

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/test/bench/figures"
 	"github.com/mccd/mccd/test/bench/stage"
 	"github.com/mccd/mccd/test/faultorigin"
 	"github.com/mccd/mccd/test/process"
-	"github.com/mccd/mccd/test/process/rows"
 )
 
 const (
@@ -45,10 +45,10 @@ type run struct {
 }
 
 // Run measures and prints what it finds to out.
-func Run(ctx context.Context, cfg Config, out io.Writer) ([]rows.Row, error) {
+func Run(ctx context.Context, cfg Config, out io.Writer) ([]figures.Finding, error) {
 	cfg = cfg.withDefaults()
 	fmt.Fprintf(out, "Memory: %d chunks on a node's drive, %d clients at it, half of them slow\n", cfg.Chunks, cfg.Clients)
-	var all []rows.Row
+	var all []figures.Finding
 	for _, of := range []struct {
 		nodes      int
 		what, kind string
@@ -63,16 +63,17 @@ func Run(ctx context.Context, cfg Config, out io.Writer) ([]rows.Row, error) {
 			return nil, fmt.Errorf("clients of %s: %w", of.what, err)
 		}
 		f.print(out, of.what)
-		all = append(all, rows.New(of.row, float64(f.Resident)/mib, must/mib, fmt.Sprintf(
-			"MiB resident (VmRSS, highest seen) with %d clients of %s and %d chunks indexed, less than %d; of it %d MiB anonymous, %d MiB files, %d MiB memory files",
-			cfg.Clients, of.what, cfg.Chunks, must/mib, f.Anonymous/mib, f.File/mib, f.Shared/mib)))
+		all = append(all, figures.Single(of.row, fmt.Sprintf(
+			"MiB resident at most (VmRSS), %d clients of %s, %d chunks indexed; %d anonymous, %d files, %d memory files",
+			cfg.Clients, of.what, cfg.Chunks, f.Anonymous/mib, f.File/mib, f.Shared/mib), []float64{float64(f.Resident) / mib}).
+			Within(figures.AtMost(must/mib), figures.Bound{}))
 	}
 	return all, nil
 }
 
-// measure sets nodes up and returns the highest figures of the one that is
+// measure sets nodes up and returns the highest usage of the one that is
 // asked, while clients want what is held or cold.
-func (c Config) measure(ctx context.Context, nodes int, kind string) (f figures, err error) {
+func (c Config) measure(ctx context.Context, nodes int, kind string) (f usage, err error) {
 	dir, err := os.MkdirTemp(c.Dir, "m")
 	if err != nil {
 		return f, err

@@ -12,8 +12,8 @@ import (
 // sampleEvery is how often the node's memory is looked at.
 const sampleEvery = 200 * time.Millisecond
 
-// figures are what the node had in memory at one moment.
-type figures struct {
+// usage is what the node had in memory at one moment.
+type usage struct {
 	process.Usage
 	// heap is what live and dead objects take, stacks those of goroutines.
 	heap, stacks float64
@@ -24,7 +24,7 @@ type figures struct {
 
 // sample looks at the node once. What a busy node does not tell of itself in
 // time is left as it was in last; how much it has comes from the kernel.
-func (r *run) sample(ctx context.Context, last figures) (f figures, err error) {
+func (r *run) sample(ctx context.Context, last usage) (f usage, err error) {
 	f = last
 	if f.Usage, err = r.node.Usage(); err != nil {
 		return f, err
@@ -38,14 +38,14 @@ func (r *run) sample(ctx context.Context, last figures) (f figures, err error) {
 	return f, nil
 }
 
-func (f figures) print(out io.Writer, what string) {
+func (f usage) print(out io.Writer, what string) {
 	fmt.Fprintf(out, "  %-28s %4d MiB resident: %d anonymous, %d files, %d memory files; Go: heap %.0f, stacks %.0f MiB, %d goroutines; %d connections\n",
 		what+":", f.Resident/mib, f.Anonymous/mib, f.File/mib, f.Shared/mib, f.heap/mib, f.stacks/mib, f.goroutines, f.clients)
 }
 
-// peak lets all clients work for as long as Lasts says, and returns the highest figures
+// peak lets all clients work for as long as Lasts says, and returns the highest usage
 // seen once all were connected; all must have been at work to the end.
-func (r *run) peak(ctx context.Context) (highest figures, err error) {
+func (r *run) peak(ctx context.Context) (highest usage, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan struct{})
@@ -57,7 +57,7 @@ func (r *run) peak(ctx context.Context) (highest figures, err error) {
 	for over := false; !over && err == nil; {
 		select {
 		case <-tick.C:
-			var f figures
+			var f usage
 			if f, err = r.sample(ctx, highest); f.Resident > highest.Resident {
 				highest = f
 			}

@@ -1,4 +1,4 @@
-package start
+package startup
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/test/bench/figures"
 	"github.com/mccd/mccd/test/bench/stage"
 	"github.com/mccd/mccd/test/process"
-	"github.com/mccd/mccd/test/process/rows"
 )
 
 // must is the longest time until the first hit.
@@ -32,8 +32,8 @@ type Config struct {
 	Warm bool
 }
 
-// figures are what one start took.
-type figures struct {
+// times are what one start took.
+type times struct {
 	// hit is the time from the start of the process until the last byte of the
 	// first hit, indexed until the drive is scanned.
 	hit, indexed time.Duration
@@ -42,7 +42,7 @@ type figures struct {
 }
 
 // Run measures and prints what it finds to out.
-func Run(ctx context.Context, cfg Config, out io.Writer) (_ []rows.Row, err error) {
+func Run(ctx context.Context, cfg Config, out io.Writer) (_ []figures.Finding, err error) {
 	if cfg.Chunks == 0 {
 		cfg.Chunks = 200_000
 	}
@@ -75,7 +75,7 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (_ []rows.Row, err erro
 	if err := stage.Indexed(ctx, n, cfg.Chunks); err != nil {
 		return nil, err
 	}
-	var all []rows.Row
+	var all []figures.Finding
 	for _, stop := range []struct {
 		name, row string
 		end       func() error
@@ -83,7 +83,7 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (_ []rows.Row, err erro
 		{"an orderly stop", "start/first_hit", func() error { return n.Stop(ctx) }},
 		{"kill -9", "start/first_hit/killed", n.Kill},
 	} {
-		var found []figures
+		var found []times
 		bed := ""
 		for round := range cfg.Rounds {
 			if err := stop.end(); err != nil {
@@ -101,19 +101,22 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (_ []rows.Row, err erro
 		if sent := s.Origin.Ledger().Bytes(""); sent > 0 {
 			return nil, fmt.Errorf("the origin sent %d bytes of what is on the drive", sent)
 		}
-		hit := median(found, func(f figures) time.Duration { return f.hit })
+		hit := median(found, func(f times) time.Duration { return f.hit })
 		fmt.Fprintf(out, "  after %-16s first hit after %4.0f ms (%s), indexed after %.2f s, %.2f CPU-s until then; %s\n", stop.name+":",
-			ms(hit), each(found), median(found, func(f figures) time.Duration { return f.indexed }).Seconds(),
-			median(found, func(f figures) time.Duration { return f.cpu }).Seconds(), bed)
-		all = append(all, rows.New(stop.row, ms(hit), ms(must), fmt.Sprintf(
-			"ms from the start of the process to the first hit served, less than %.0f; after %s, %d chunks, %s, median of %d rounds",
-			ms(must), stop.name, cfg.Chunks, bed, cfg.Rounds)))
+			ms(hit), each(found), median(found, func(f times) time.Duration { return f.indexed }).Seconds(),
+			median(found, func(f times) time.Duration { return f.cpu }).Seconds(), bed)
+		hits := make([]float64, 0, len(found))
+		for _, f := range found {
+			hits = append(hits, ms(f.hit))
+		}
+		all = append(all, figures.Single(stop.row, fmt.Sprintf("ms from the start of the process to the first hit served, after %s; %d chunks, %s, %d rounds",
+			stop.name, cfg.Chunks, bed, cfg.Rounds), hits).Within(figures.AtMost(ms(must)), figures.Bound{}))
 	}
 	return all, nil
 }
 
 // begin starts n and measures until it serves small object i, and is indexed.
-func begin(ctx context.Context, n *process.Node, chunks, i int) (f figures, err error) {
+func begin(ctx context.Context, n *process.Node, chunks, i int) (f times, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	begun := time.Now()
@@ -175,7 +178,7 @@ func dropCaches(ctx context.Context) string {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-func median(all []figures, of func(figures) time.Duration) time.Duration {
+func median(all []times, of func(times) time.Duration) time.Duration {
 	values := make([]time.Duration, 0, len(all))
 	for _, f := range all {
 		values = append(values, of(f))
@@ -185,7 +188,7 @@ func median(all []figures, of func(figures) time.Duration) time.Duration {
 }
 
 // each lists the times to the first hit.
-func each(all []figures) string {
+func each(all []times) string {
 	parts := make([]string, 0, len(all))
 	for _, f := range all {
 		parts = append(parts, fmt.Sprintf("%.0f", ms(f.hit)))

@@ -1,4 +1,4 @@
-package origin
+package amplify
 
 import (
 	"cmp"
@@ -10,9 +10,9 @@ import (
 	"sync"
 
 	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/test/bench/figures"
 	"github.com/mccd/mccd/test/bench/stage"
 	"github.com/mccd/mccd/test/faultorigin"
-	"github.com/mccd/mccd/test/process/rows"
 )
 
 const mib = 1 << 20
@@ -52,7 +52,7 @@ type trace struct {
 }
 
 // Run measures and prints what it finds to out.
-func Run(ctx context.Context, cfg Config, out io.Writer) (_ []rows.Row, err error) {
+func Run(ctx context.Context, cfg Config, out io.Writer) (_ []figures.Finding, err error) {
 	r := &run{Config: cfg.withDefaults(), asked: map[string][]storage.Span{}}
 	r.stage, err = stage.Begin(ctx, stage.Config{
 		Bin: r.Bin, Dir: r.Dir, Nodes: r.Nodes, DriveSize: "8GiB",
@@ -63,7 +63,7 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (_ []rows.Row, err erro
 	}
 	defer func() { err = errors.Join(err, r.stage.Close()) }()
 	fmt.Fprintf(out, "Origin: bytes it sends for what clients of %d nodes ask for (union of ranges, rounded to 1 MiB)\n", r.Nodes)
-	var all []rows.Row
+	var all []figures.Finding
 	traces := []trace{
 		{"origin/herd", fmt.Sprintf("%d clients read one cold object of %d MiB at all nodes", r.Clients, r.Size/mib), 1, r.herd},
 		{"origin/sparse", fmt.Sprintf("%d ranges of 4 KiB to 1 MiB, far apart, at all nodes", r.Ranges), 1.02, r.sparse},
@@ -101,25 +101,26 @@ func (c Config) withDefaults() Config {
 }
 
 // measure reads by t and compares.
-func (r *run) measure(ctx context.Context, t trace) (rows.Row, error) {
+func (r *run) measure(ctx context.Context, t trace) (figures.Finding, error) {
 	r.mu.Lock()
 	clear(r.asked)
 	r.mu.Unlock()
 	before, err := r.stage.Spent(ctx)
 	if err != nil {
-		return rows.Row{}, err
+		return figures.Finding{}, err
 	}
 	if err := t.read(ctx); err != nil {
-		return rows.Row{}, err
+		return figures.Finding{}, err
 	}
 	after, err := r.settled(ctx)
 	if err != nil {
-		return rows.Row{}, err
+		return figures.Finding{}, err
 	}
 	asked := r.union()
 	ratio := float64(after-before) / float64(asked)
-	return rows.New(t.row, ratio, t.must, fmt.Sprintf("bytes the origin sent (%d) / union of the ranges asked for, rounded to 1 MiB (%d); %s; at most %.2f",
-		after-before, asked, t.what, t.must)), nil
+	f := figures.Single(t.row, fmt.Sprintf("bytes the origin sent (%d) / union of the ranges asked for, rounded to 1 MiB (%d); %s", after-before, asked, t.what),
+		[]float64{ratio})
+	return f.Within(figures.AtMost(t.must), figures.Bound{}), nil
 }
 
 // object gives the origin one more object.
