@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc/mem"
@@ -34,6 +35,7 @@ func TestFrameEqualsMessage(t *testing.T) {
 		{Data: data}, // offset 0 is not on the wire
 		{Offset: 1 << 40, Data: data[:1]},
 		{State: peerv1.FillResponse_STATE_DISK, Offset: 64 << 10, Data: data},
+		{Offset: 3 << 20, Data: data, Sums: []uint32{1, 1 << 31}}, // an order of fields that we do not send
 	} {
 		wire, err := proto.Marshal(m)
 		if err != nil {
@@ -44,6 +46,9 @@ func TestFrameEqualsMessage(t *testing.T) {
 			if err := (codec{}).Unmarshal(scattered(wire, cut), &f); err != nil {
 				t.Fatalf("read %v cut by %d: %v", m.GetState(), cut, err)
 			}
+			if !slices.Equal(f.sums[:f.summed], m.GetSums()) {
+				t.Errorf("cut by %d: checksums %v, want %v", cut, f.sums[:f.summed], m.GetSums())
+			}
 			if f.offset != m.GetOffset() && len(m.GetData()) > 0 || !bytes.Equal(f.data.Materialize(), m.GetData()) {
 				t.Errorf("cut by %d: offset %d and %d bytes, want %d and %d", cut, f.offset, f.data.Len(), m.GetOffset(), len(m.GetData()))
 			}
@@ -52,7 +57,23 @@ func TestFrameEqualsMessage(t *testing.T) {
 			}
 		}
 	}
-	sent := &frame{offset: 5 << 20, data: mem.BufferSlice{mem.SliceBuffer(data[:100]), mem.SliceBuffer(data[100:])}}
+}
+
+// What a frame is sent as reads as the message, and as a frame, with and without
+// checksums.
+func TestFrameReadsAsMessage(t *testing.T) {
+	data := bytes.Repeat([]byte("0123456789abcdef"), 5000)
+	for summed := range maxSums + 1 {
+		checkSent(t, data, summed)
+	}
+}
+
+func checkSent(t *testing.T, data []byte, summed int) {
+	t.Helper()
+	sent := &frame{offset: 5 << 20, data: mem.BufferSlice{mem.SliceBuffer(data[:100]), mem.SliceBuffer(data[100:])}, summed: summed}
+	for i := range summed {
+		sent.sums[i] = uint32(i) << 28
+	}
 	wire, err := codec{}.Marshal(sent)
 	if err != nil {
 		t.Fatal(err)
@@ -61,20 +82,43 @@ func TestFrameEqualsMessage(t *testing.T) {
 	if err := (codec{}).Unmarshal(wire, &m); err != nil {
 		t.Fatal(err)
 	}
-	if m.GetOffset() != 5<<20 || !bytes.Equal(m.GetData(), data) {
-		t.Errorf("a frame reads as offset %d with %d bytes", m.GetOffset(), len(m.GetData()))
+	if m.GetOffset() != 5<<20 || !bytes.Equal(m.GetData(), data) || !slices.Equal(m.GetSums(), sent.sums[:summed]) {
+		t.Errorf("a frame reads as offset %d with %d bytes and the checksums %v", m.GetOffset(), len(m.GetData()), m.GetSums())
+	}
+	for _, cut := range []int{1, 40, 1 << 20} {
+		var f frame
+		if err := (codec{}).Unmarshal(scattered(wire.Materialize(), cut), &f); err != nil {
+			t.Fatal(err)
+		}
+		if f.head != nil || f.offset != 5<<20 || !bytes.Equal(f.data.Materialize(), data) || f.summed != summed || f.sums != sent.sums {
+			t.Errorf("a frame with %d checksums, cut by %d, reads as offset %d, %d bytes, %d checksums", summed, cut, f.offset, f.data.Len(), f.summed)
+		}
 	}
 }
 
-// countingPool counts the memory that is lent out.
-type countingPool struct{ out int }
+// countingPool counts the memory that is lent out, and panics where some comes
+// back twice.
+type countingPool struct {
+	out  int
+	back map[*[]byte]bool
+}
 
 func (p *countingPool) Get(n int) *[]byte {
 	p.out++
 	b := make([]byte, n)
 	return &b
 }
-func (p *countingPool) Put(*[]byte) { p.out-- }
+
+func (p *countingPool) Put(b *[]byte) {
+	if p.back[b] {
+		panic("memory came back twice")
+	}
+	if p.back == nil {
+		p.back = make(map[*[]byte]bool)
+	}
+	p.back[b] = true
+	p.out--
+}
 
 // A frame's data keeps the connection's memory until it is freed, and not
 // longer.
@@ -109,13 +153,19 @@ func TestFrameHoldsItsMemory(t *testing.T) {
 }
 
 func FuzzFrame(f *testing.F) {
-	for _, m := range []*peerv1.FillResponse{{}, {Done: true}, {Offset: 9, Data: []byte("abc")}, {Data: []byte("x")}} {
+	for _, m := range []*peerv1.FillResponse{{}, {Done: true}, {Offset: 9, Data: []byte("abc")}, {Data: []byte("x")},
+		{Offset: 9, Data: []byte("abc"), Sums: []uint32{7}}} {
 		wire, err := proto.Marshal(m)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(wire, 3)
 	}
+	sent, err := codec{}.Marshal(&frame{offset: 9, data: mem.BufferSlice{mem.SliceBuffer("abc")}, sums: [maxSums]uint32{7, 8}, summed: 2})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(sent.Materialize(), 5)
 	f.Fuzz(func(t *testing.T, wire []byte, cut int) {
 		if cut <= 0 || cut > 1<<20 {
 			cut = 7
@@ -131,6 +181,9 @@ func FuzzFrame(f *testing.F) {
 		}
 		if !bytes.Equal(got.data.Materialize(), want.GetData()) || len(want.GetData()) > 0 && got.offset != want.GetOffset() {
 			t.Fatalf("frame has %d bytes at %d, message %d at %d", got.data.Len(), got.offset, len(want.GetData()), want.GetOffset())
+		}
+		if got.data.Len() > 0 && len(want.GetSums()) <= maxSums && !slices.Equal(got.sums[:got.summed], want.GetSums()) {
+			t.Fatalf("frame has checksums %v, message %v", got.sums[:got.summed], want.GetSums())
 		}
 	})
 }

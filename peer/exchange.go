@@ -38,6 +38,8 @@ type exchange struct {
 	impatient bool
 	// stored counts the bytes written.
 	stored int64
+	// corrupt tells of blocks that were dropped.
+	corrupt error
 }
 
 // run sends the request and takes the answers until the end. errSilent and
@@ -59,8 +61,8 @@ func (x *exchange) run(ctx context.Context, ref storage.Ref, silence int64) erro
 		stream, err = link.client.Fill(ctx, x.req, grpc.WaitForReady(false))
 		return err
 	})
+	var m frame
 	for err == nil {
-		var m frame
 		if err = w.receive(func() error { return stream.RecvMsg(&m) }); err != nil {
 			break
 		}
@@ -102,9 +104,12 @@ func (x *exchange) take(ref storage.Ref, m *frame) (done bool, err error) {
 		if x.sink == nil {
 			return true, fmt.Errorf("%w: data before a record", errTrouble)
 		}
-		n, err := x.sink.frameData(m.offset, m.data)
+		n, err := x.sink.frameData(m)
 		x.stored += n
-		if err != nil {
+		switch {
+		case errors.Is(err, errCorrupt):
+			x.corrupt = err // the other blocks are welcome
+		case err != nil:
 			return true, &localError{err}
 		}
 		return false, nil
@@ -129,5 +134,8 @@ func (x *exchange) take(ref storage.Ref, m *frame) (done bool, err error) {
 	case head.GetPresence() != nil:
 		x.presence = head.GetPresence()
 	}
-	return head.GetDone(), nil
+	if head.GetDone() {
+		return true, x.corrupt
+	}
+	return false, nil
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 
 	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
@@ -137,6 +138,8 @@ func dialOptions(creds credentials.TransportCredentials, dial func(context.Conte
 		grpc.WithInitialConnWindowSize(connWindow),
 		grpc.WithReadBufferSize(wireBuffer),
 		grpc.WithWriteBufferSize(wireBuffer / 4),
+		grpc.WithSharedWriteBuffer(true),
+		experimental.WithBufferPool(&buffers),
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(), // the flight is the one retry loop

@@ -20,6 +20,7 @@ type metrics struct {
 	lookups       prometheus.Counter
 	purgedChunks  prometheus.Counter
 	confirmed     prometheus.Counter
+	corrupt       prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -60,6 +61,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		confirmed: f.NewCounter(prometheus.CounterOpts{
 			Name: "mccd_peer_confirmed_copies_total", Help: "Copies of other nodes' chunks of which their owner confirmed, when asked, that it holds the same bytes.",
+		}),
+		corrupt: f.NewCounter(prometheus.CounterOpts{
+			Name: "mccd_peer_corrupt_blocks_total", Help: "Blocks received from other nodes that did not match the checksum that came with them, and were dropped.",
 		}),
 		resolves: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_resolves_total", Help: "Questions about the current version of an object, by how they ended.",

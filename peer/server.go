@@ -3,13 +3,11 @@ package peer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"net"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
 	"github.com/mccd/mccd/peer/holders"
@@ -284,7 +282,7 @@ func (c *fillCall) streamSpan(ctx context.Context, span storage.Span) error {
 			return err
 		}
 		// Whole blocks only: a run ends within a block only at the span's end.
-		if err := c.sendRun(run, rounded.Off); err != nil {
+		if err := c.sendRun(r.chunk, run, rounded.Off); err != nil {
 			return err
 		}
 		c.f.metrics.served.WithLabelValues("fill").Add(float64(run.Len))
@@ -301,26 +299,4 @@ func (c *fillCall) learnHolder(sent storage.Span) {
 	key := c.o.Key(storage.ChunkOf(sent.Off))
 	have := blocksOf(disk.Bitmap{}, sent.Shift(-int64(key.Index)*storage.ChunkSize))
 	c.f.book.Learn(c.m.GetCaller(), holders.Held{Key: key, Have: have})
-}
-
-// sendRun sends a run as messages of at most frameBytes. Each is read once from
-// the chunk file into memory that goes to the connection as it is.
-func (c *fillCall) sendRun(run storage.Run, offset int64) error {
-	for run.Len > 0 {
-		n := min(run.Len, frameBytes)
-		buf := frames.Get(int(n))
-		*buf = (*buf)[:n]
-		if _, err := run.File.ReadAt(*buf, run.Off); err != nil { // a short read too
-			frames.Put(buf)
-			return fmt.Errorf("read chunk file: %w", err)
-		}
-		err := c.send(&frame{offset: offset, data: mem.BufferSlice{mem.NewBuffer(buf, frames)}})
-		if err != nil {
-			return err
-		}
-		run.Off += n
-		run.Len -= n
-		offset += n
-	}
-	return nil
 }

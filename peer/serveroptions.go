@@ -2,11 +2,9 @@ package peer
 
 import (
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 )
-
-// frameBytes is the most data of one message, in bytes: whole blocks.
-const frameBytes = 256 << 10
 
 // maxReceived bounds a message to a server, in bytes: that of other services
 // on it may be larger than those of the fill.
@@ -20,6 +18,8 @@ func ServerOptions() []grpc.ServerOption {
 		grpc.ForceServerCodecV2(codec{}),
 		grpc.InitialWindowSize(streamWindow / 2), // requests are small
 		grpc.WriteBufferSize(wireBuffer),
+		grpc.SharedWriteBuffer(true),
+		experimental.BufferPool(&buffers),
 		grpc.ReadBufferSize(wireBuffer / 4),
 		grpc.MaxRecvMsgSize(maxReceived),
 		// Streams are not bounded here: a FILL that waits for a place would keep

@@ -66,6 +66,15 @@ func (s *sink) block(i int, pieces [][]byte) error {
 	return nil
 }
 
+// summedBlock is block for bytes that came with their checksum: they are hashed
+// once, and refused with disk.ErrSum where they are others.
+func (s *sink) summedBlock(i int, pieces [][]byte, sum uint32) error {
+	if err := s.writer.WriteBlockSum(i, pieces, sum); err != nil {
+		return fmt.Errorf("fill: %w", err)
+	}
+	return nil
+}
+
 // missing returns what of span is not present.
 func (s *sink) missing(span storage.Span) []storage.Span { return s.writer.Chunk().Missing(span) }
 
@@ -101,28 +110,50 @@ func (s *sink) copyFrom(r io.Reader, span storage.Span) (int64, error) {
 // blocks holds buffers of one block; they are not cleared.
 var blocks = sync.Pool{New: func() any { return new([storage.BlockSize]byte) }} //nolint:gochecknoglobals // a pool
 
-// frameData writes the whole blocks that a peer sent for the object's offset,
-// without copying them.
-func (s *sink) frameData(offset int64, data mem.BufferSlice) (int64, error) {
-	rel := offset - int64(s.key.Index)*storage.ChunkSize
-	if rel < 0 || rel%storage.BlockSize != 0 || rel+int64(data.Len()) > s.length() {
+// errCorrupt: bytes of a peer are not those that it has a checksum of. They are
+// dropped, and to be had from another source.
+var errCorrupt = fmt.Errorf("%w: a block does not match its checksum", errTrouble)
+
+// frameData writes the whole blocks of a message of data, without copying them,
+// and returns how many bytes it wrote. Blocks that do not match their checksums
+// are left out, with errCorrupt at the end.
+func (s *sink) frameData(m *frame) (int64, error) {
+	rel := m.offset - int64(s.key.Index)*storage.ChunkSize
+	if rel < 0 || rel%storage.BlockSize != 0 || rel+int64(m.data.Len()) > s.length() {
 		return 0, errBadMessage
 	}
-	cursor := pieceCursor{data: data}
-	total := int64(0)
-	for left := int64(data.Len()); left > 0; {
-		i := int((rel + total) / storage.BlockSize)
+	blocks := (m.data.Len() + storage.BlockSize - 1) / storage.BlockSize
+	if m.summed != 0 && m.summed != blocks {
+		return 0, errBadMessage
+	}
+	cursor := pieceCursor{data: m.data}
+	var total int64
+	var corrupt error
+	left := int64(m.data.Len())
+	for k := range blocks {
+		i := int(rel/storage.BlockSize) + k
 		n := s.blockLen(i)
 		if n > left {
 			return total, errBadMessage
 		}
-		if err := s.block(i, cursor.take(int(n))); err != nil {
-			return total, err
-		}
-		total += n
 		left -= n
+		var err error
+		if pieces := cursor.take(int(n)); m.summed > 0 {
+			err = s.summedBlock(i, pieces, m.sums[k])
+		} else {
+			err = s.block(i, pieces)
+		}
+		switch {
+		case errors.Is(err, disk.ErrSum):
+			s.f.metrics.corrupt.Inc()
+			corrupt = errCorrupt
+		case err != nil:
+			return total, err
+		default:
+			total += n
+		}
 	}
-	return total, nil
+	return total, corrupt
 }
 
 // pieceCursor cuts the memory of a message into the pieces of its blocks.

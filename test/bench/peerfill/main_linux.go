@@ -38,6 +38,10 @@ type settings struct {
 	profile     string
 }
 
+// warmUp is how many rounds are not counted: connections, pools and the memory
+// of the page cache are there after them.
+const warmUp = 2
+
 func run(ctx context.Context, args []string, out io.Writer) error {
 	var s settings
 	flags := flag.NewFlagSet("peerfill", flag.ContinueOnError)
@@ -81,7 +85,7 @@ func measureAll(ctx context.Context, s settings, out io.Writer) ([]rows.Row, err
 	}
 	defer files.stop()
 	var ours, theirs []figures
-	for round := range s.rounds + 1 {
+	for round := range s.rounds + warmUp {
 		a, err := nodes.measure(ctx, s)
 		if err != nil {
 			return nil, fmt.Errorf("fill: %w", err)
@@ -90,7 +94,7 @@ func measureAll(ctx context.Context, s settings, out io.Writer) ([]rows.Row, err
 		if err != nil {
 			return nil, fmt.Errorf("reference: %w", err)
 		}
-		if round > 0 { // the first one warms up
+		if round >= warmUp {
 			ours, theirs = append(ours, a), append(theirs, b)
 		}
 	}

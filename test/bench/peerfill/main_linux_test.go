@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,8 +20,12 @@ func TestSmoke(t *testing.T) {
 	if err := run(t.Context(), []string{"-rounds", "1", "-chunks", "4", "-connections", "2", "-dir", t.TempDir(), "-out", out}, &text); err != nil {
 		t.Fatal(err)
 	}
-	found, err := rows.Read(out)
+	written, err := os.ReadFile(out)
 	if err != nil {
+		t.Fatal(err)
+	}
+	var found []rows.Row
+	if err := json.Unmarshal(written, &found); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range found {

@@ -24,11 +24,13 @@ import (
 
 const objectHost = "cdn.example.com"
 
-// nodes are an owner, which has the whole object, and a requester, which drops
-// it after each round.
+// nodes are an owner, which has two objects, and a requester, which reads them
+// in turn: while it reads one it drops the other, chunk by chunk, so that memory
+// is used again at once, as where a file is written anew.
 type nodes struct {
 	authority *authority
-	object    *storage.Object
+	objects   [2]*storage.Object
+	round     int
 	rule      *storage.Rule
 	owner     *node
 	requester *node
@@ -68,13 +70,16 @@ func startNodes(ctx context.Context, dir string, chunks int) (*nodes, error) {
 		return nil, err
 	}
 	rule := &storage.Rule{Name: "bench", Profile: storage.ProfileDO, Hosts: []string{objectHost}, AllowPrivate: true}
-	ref := storage.Ref{Scheme: "http", Host: objectHost, Path: "/object"}
 	size := int64(chunks) * storage.ChunkSize
-	n := &nodes{authority: a, rule: rule, object: &storage.Object{
-		ID: ref.ID(), Host: objectHost, Path: ref.Path,
-		Version: storage.Version{Kind: storage.ValidatorETag, ETag: `"1"`, Size: size},
-		Header:  http.Header{"Etag": {`"1"`}}, ValidatedAt: time.Now(), FreshFor: 24 * time.Hour, Registration: 1,
-	}}
+	n := &nodes{authority: a, rule: rule}
+	for i := range n.objects {
+		ref := storage.Ref{Scheme: "http", Host: objectHost, Path: fmt.Sprintf("/object%d", i)}
+		n.objects[i] = &storage.Object{
+			ID: ref.ID(), Host: objectHost, Path: ref.Path,
+			Version: storage.Version{Kind: storage.ValidatorETag, ETag: `"1"`, Size: size},
+			Header:  http.Header{"Etag": {`"1"`}}, ValidatedAt: time.Now(), FreshFor: 24 * time.Hour, Registration: 1,
+		}
+	}
 	places, err := ring.New([]ring.Member{{ID: "owner"}}) // it owns all there is
 	if err != nil {
 		return nil, err
@@ -102,7 +107,7 @@ func startNodes(ctx context.Context, dir string, chunks int) (*nodes, error) {
 }
 
 func (n *nodes) start(dir, id string, size int64) (*node, error) {
-	store, err := disk.New(disk.Config{Drives: []disk.Drive{{Path: filepath.Join(dir, id), Size: 2*size + 1<<30}}, MinFree: -1})
+	store, err := disk.New(disk.Config{Drives: []disk.Drive{{Path: filepath.Join(dir, id), Size: 3*size + 1<<30}}, MinFree: -1})
 	if err != nil {
 		return nil, err
 	}
@@ -169,58 +174,62 @@ func (n *nodes) certificates() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS13}
 }
 
-// fillOwner writes the object into the owner's chunk files, and its record at
-// both nodes.
+// fillOwner writes the objects into the owner's chunk files, and their records
+// at both nodes.
 func (n *nodes) fillOwner(ctx context.Context) error {
 	block := make([]byte, storage.BlockSize)
-	for index := range uint32(n.object.Size() / storage.ChunkSize) {
-		chunk, err := n.owner.store.Create(ctx, n.object.Key(index), n.object.Version)
-		if err != nil {
+	for _, o := range n.objects {
+		for index := range uint32(o.Size() / storage.ChunkSize) {
+			chunk, err := n.owner.store.Create(ctx, o.Key(index), o.Version)
+			if err != nil {
+				return err
+			}
+			w, err := chunk.BeginWrite()
+			for i := 0; err == nil && i < storage.BlocksPerChunk; i++ {
+				scramble(block, int(index)*storage.BlocksPerChunk+i)
+				err = w.WriteBlock(i, [][]byte{block})
+			}
+			if err != nil {
+				return err
+			}
+			w.End()
+			chunk.Release()
+		}
+		if err := errors.Join(n.owner.store.PutRecord(o), n.requester.store.PutRecord(o)); err != nil {
 			return err
 		}
-		w, err := chunk.BeginWrite()
-		for i := 0; err == nil && i < storage.BlocksPerChunk; i++ {
-			scramble(block, int(index)*storage.BlocksPerChunk+i)
-			err = w.WriteBlock(i, [][]byte{block})
-		}
-		if err != nil {
-			return err
-		}
-		w.End()
-		chunk.Release()
 	}
-	return errors.Join(n.owner.store.PutRecord(n.object), n.requester.store.PutRecord(n.object))
+	return nil
 }
 
-// measure lets the requester read the whole object, and forget it.
+// measure lets the requester read the next object whole.
 func (n *nodes) measure(ctx context.Context, s settings) (figures, error) {
-	found, err := measured(n.object.Size(), func() error {
-		return profiled(s.profile, func() error { return n.read(ctx) })
+	read, drop := n.objects[n.round%2], n.objects[(n.round+1)%2]
+	n.round++
+	return measured(read.Size(), func() error {
+		return profiled(s.profile, func() error { return n.read(ctx, read, drop) })
 	})
-	if err != nil {
-		return figures{}, err
-	}
-	for index := range uint32(s.chunks) {
-		if err := n.requester.store.DropChunk(ctx, n.object.Key(index), nil); err != nil {
-			return figures{}, err
-		}
-	}
-	return found, nil
 }
 
-// read reads the object to its end at the requester, as a client would that
-// costs nothing itself.
-func (n *nodes) read(ctx context.Context) error {
+// read reads an object to its end at the requester, as a client would that
+// costs nothing itself, and drops another one.
+func (n *nodes) read(ctx context.Context, o, drop *storage.Object) error {
 	content, err := n.requester.filler.Open(ctx, storage.Request{
-		Ref: storage.Ref{Scheme: "http", Host: objectHost, Path: n.object.Path}, Rule: n.rule,
+		Ref: storage.Ref{Scheme: "http", Host: objectHost, Path: o.Path}, Rule: n.rule,
 		First: storage.Span{End: math.MaxInt64}, Whole: true,
 	})
 	if err != nil {
 		return err
 	}
 	defer content.Close()
-	span := storage.Span{End: n.object.Size()}
+	span := storage.Span{End: o.Size()}
+	dropped := uint32(0)
 	for span.Off < span.End {
+		for ; dropped <= storage.ChunkOf(span.Off); dropped++ {
+			if err := n.requester.store.DropChunk(ctx, drop.Key(dropped), nil); err != nil {
+				return err
+			}
+		}
 		run, err := content.Next(ctx, span)
 		if err != nil {
 			return fmt.Errorf("at %d: %w", span.Off, err)

@@ -1125,7 +1125,7 @@ func (x *FillRequest) GetPurgeIndex() uint64 {
 }
 
 // FillResponse is one message of a fill. Exactly one of the parts is set; a
-// message with data is encoded so that data comes last.
+// message with data is encoded so that sums come first and data last.
 type FillResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The state; a heartbeat repeats it.
@@ -1144,7 +1144,10 @@ type FillResponse struct {
 	// The offset of data in the object.
 	Offset int64 `protobuf:"varint,7,opt,name=offset,proto3" json:"offset,omitempty"`
 	// Whole blocks of the chunk, but for the object's end.
-	Data          []byte `protobuf:"bytes,8,opt,name=data,proto3" json:"data,omitempty"`
+	Data []byte `protobuf:"bytes,8,opt,name=data,proto3" json:"data,omitempty"`
+	// The CRC32C of each block of data, in order, as the sender stored it; absent
+	// = the receiver has nothing to check data by.
+	Sums          []uint32 `protobuf:"fixed32,9,rep,packed,name=sums,proto3" json:"sums,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1231,6 +1234,13 @@ func (x *FillResponse) GetOffset() int64 {
 func (x *FillResponse) GetData() []byte {
 	if x != nil {
 		return x.Data
+	}
+	return nil
+}
+
+func (x *FillResponse) GetSums() []uint32 {
+	if x != nil {
+		return x.Sums
 	}
 	return nil
 }
@@ -2627,7 +2637,7 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\tMODE_FILL\x10\x01\x12\r\n" +
 	"\tMODE_HELD\x10\x02\x12\x0e\n" +
 	"\n" +
-	"MODE_PROBE\x10\x03\"\xc5\x03\n" +
+	"MODE_PROBE\x10\x03\"\xd9\x03\n" +
 	"\fFillResponse\x126\n" +
 	"\x05state\x18\x01 \x01(\x0e2 .mccd.peer.v1.FillResponse.StateR\x05state\x12,\n" +
 	"\x06record\x18\x02 \x01(\v2\x14.mccd.peer.v1.RecordR\x06record\x123\n" +
@@ -2636,7 +2646,8 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\bpresence\x18\x05 \x01(\v2\x16.mccd.peer.v1.PresenceR\bpresence\x12\x12\n" +
 	"\x04done\x18\x06 \x01(\bR\x04done\x12\x16\n" +
 	"\x06offset\x18\a \x01(\x03R\x06offset\x12\x12\n" +
-	"\x04data\x18\b \x01(\fR\x04data\"u\n" +
+	"\x04data\x18\b \x01(\fR\x04data\x12\x12\n" +
+	"\x04sums\x18\t \x03(\aR\x04sums\"u\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
