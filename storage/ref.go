@@ -3,7 +3,6 @@ package storage
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 )
 
 // ObjectID tells one object from all others, on every node alike: the first
@@ -53,13 +52,13 @@ func (r Ref) ID() ObjectID {
 	if r.QueryInKey {
 		kept, query = 1, r.Query
 	}
-	h := sha256.New()
-	for _, part := range []string{scheme, host, r.Path, query} {
-		fmt.Fprintf(h, "%d:%s,", len(part), part)
+	var space [512]byte // longer ones are put on the heap
+	b := space[:0]
+	for _, part := range [...]string{scheme, host, r.Path, query} {
+		b = append(appendPart(b, part), ',')
 	}
-	h.Write([]byte{kept})
-	var sum [sha256.Size]byte
-	return ObjectID(h.Sum(sum[:0])[:16])
+	sum := sha256.Sum256(append(b, kept))
+	return ObjectID(sum[:16])
 }
 
 // String returns scheme, host and path, without the query: it is safe to log.

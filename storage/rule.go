@@ -103,8 +103,17 @@ func (r *Rule) AllowsPort(port int) bool {
 }
 
 func matchBase(patterns []string, p string) bool {
+	if len(patterns) == 0 {
+		return false
+	}
 	base := strings.ToLower(path.Base(p))
 	for _, pattern := range patterns {
+		if !strings.ContainsAny(pattern, "*?[\\") { // a name
+			if pattern == base {
+				return true
+			}
+			continue
+		}
 		if ok, err := path.Match(pattern, base); ok && err == nil {
 			return true
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 )
 
 // ValidatorKind says what tells one version of an object from another, and so
@@ -67,14 +68,25 @@ func (v Version) ID() VersionID {
 		nonce = v.Nonce
 	case ValidatorImmutable:
 	}
-	h := sha256.New()
-	fmt.Fprintf(h, "%d,%d:%s,%d:%s,%d,%d,%d:%s", v.Kind, len(etag), etag, len(lastModified), lastModified,
-		v.Size, nonce, len(v.Variant), v.Variant)
+	var space [256]byte // longer ones are put on the heap
+	b := strconv.AppendUint(space[:0], uint64(v.Kind), 10)
+	b = appendPart(append(b, ','), etag)
+	b = appendPart(append(b, ','), lastModified)
+	b = strconv.AppendInt(append(b, ','), v.Size, 10)
+	b = strconv.AppendUint(append(b, ','), nonce, 10)
+	b = appendPart(append(b, ','), v.Variant)
 	if v.Mark != "" { // ids from before there were marks stay
-		fmt.Fprintf(h, ",%d:%s", len(v.Mark), v.Mark)
+		b = appendPart(append(b, ','), v.Mark)
 	}
-	var sum [sha256.Size]byte
-	return VersionID(h.Sum(sum[:0])[:8])
+	sum := sha256.Sum256(b)
+	return VersionID(sum[:8])
+}
+
+// appendPart appends s with its length before it, so that no two sets of parts
+// give the same text.
+func appendPart(b []byte, s string) []byte {
+	b = strconv.AppendInt(b, int64(len(s)), 10)
+	return append(append(b, ':'), s...)
 }
 
 // Strong reports whether bytes of separate answers with this version may be

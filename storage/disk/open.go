@@ -29,6 +29,30 @@ func (s *Store) Lookup(key storage.ChunkKey) (*Chunk, error) {
 // storage.ErrBusy when the pool is used up too. It waits, until ctx ends,
 // while the same chunk is being made, repaired or evicted.
 func (s *Store) Create(ctx context.Context, key storage.ChunkKey, v storage.Version) (*Chunk, error) {
+	if c := s.pinLive(key, v); c != nil {
+		return c, nil
+	}
+	return s.create(ctx, key, v)
+}
+
+// pinLive pins the chunk of key where it is open, whole and of version v, as it
+// nearly always is when a client reads on; nil when it is not.
+func (s *Store) pinLive(key storage.ChunkKey, v storage.Version) *Chunk {
+	sh := s.shard(key)
+	sh.mu.Lock()
+	e := sh.index[key]
+	if e == nil || e.chunk == nil || !e.chunk.live() || sh.busy[key] != nil || s.closed.Load() || !sameVersion(e.chunk.version, v) {
+		sh.mu.Unlock()
+		return nil
+	}
+	c := e.chunk
+	sh.pin(c)
+	sh.mu.Unlock()
+	e.touch(s.now())
+	return c
+}
+
+func (s *Store) create(ctx context.Context, key storage.ChunkKey, v storage.Version) (*Chunk, error) {
 	err := error(nil)
 	switch {
 	case v.Size < 0:
