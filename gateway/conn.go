@@ -33,6 +33,8 @@ type conn struct {
 	corked bool
 	tx     transfer
 	reader runReader // the run that the response under way is sending
+	ready  ready     // of the object that was sent last
+	head   []byte    // the fields of the head under way
 }
 
 func newConn(c net.Conn, bound *connBound, limits connLimits) *conn {

@@ -30,19 +30,21 @@ func (x *exchange) next(content Content, span storage.Span) (storage.Run, error)
 func (x *exchange) deliver(content Content, d decision, run storage.Run) {
 	x.status, x.content = d.status, true
 	x.from, x.collapsed = run.From, run.Collapsed
-	x.g.objectHead(x.w.Header(), content.Object(), d)
-	x.g.nodeHead(x.w.Header(), x.g.cacheStatus(run.From, run.Collapsed))
 	zeroCopy := x.conn != nil && x.conn.canSendfile() && x.r.TLS == nil
 	body := run.File != nil
 	if body && zeroCopy {
 		x.conn.corked = true // the head leaves with the first bytes
 	}
-	x.w.WriteHeader(d.status)
+	if !x.writeReady(content.Object(), d) {
+		x.g.objectHead(x.w.Header(), content.Object(), d)
+		x.g.nodeHead(x.w.Header(), x.g.cacheStatus(run.From, run.Collapsed))
+		x.w.WriteHeader(d.status)
+	}
 	if !body {
 		return
 	}
 	x.wait.rest()
-	if err := http.NewResponseController(x.w).Flush(); err != nil {
+	if err := x.flush(); err != nil {
 		x.abort(cutClient, err)
 	}
 	for {
@@ -62,6 +64,13 @@ func (x *exchange) deliver(content Content, d decision, run storage.Run) {
 		}
 		x.wait.rest()
 	}
+}
+
+func (x *exchange) flush() error {
+	if w, ok := x.w.(interface{ FlushError() error }); ok {
+		return w.FlushError()
+	}
+	return http.NewResponseController(x.w).Flush()
 }
 
 // send sends one run or ends the response.

@@ -1,11 +1,14 @@
 package gateway
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/mccd/mccd/gateway/http1"
 	"github.com/mccd/mccd/storage"
 )
 
@@ -31,8 +34,7 @@ func (g *Gateway) objectHead(h http.Header, obj *storage.Object, d decision) {
 	}
 	if !obj.ValidatedAt.IsZero() {
 		// The answer is as old as its last validation (RFC 9111 section 4.2.3).
-		age := max(0, g.cfg.Now().Sub(obj.ValidatedAt))
-		h["Age"] = []string{strconv.FormatInt(int64(age/time.Second), 10)}
+		h["Age"] = []string{strconv.FormatInt(g.age(obj), 10)}
 		h["Date"] = []string{obj.ValidatedAt.UTC().Format(http.TimeFormat)}
 	}
 	if d.status == http.StatusNotModified {
@@ -52,15 +54,82 @@ func (g *Gateway) objectHead(h http.Header, obj *storage.Object, d decision) {
 	}
 }
 
+// age returns the seconds since obj was validated.
+func (g *Gateway) age(obj *storage.Object) int64 {
+	return int64(max(0, g.cfg.Now().Sub(obj.ValidatedAt)) / time.Second)
+}
+
 func contentRange(span storage.Span, size int64) string {
-	b := make([]byte, 0, 64)
+	return string(appendContentRange(make([]byte, 0, 64), span, size))
+}
+
+func appendContentRange(b []byte, span storage.Span, size int64) []byte {
 	b = append(b, "bytes "...)
 	b = strconv.AppendInt(b, span.Off, 10)
 	b = append(b, '-')
 	b = strconv.AppendInt(b, span.End-1, 10)
 	b = append(b, '/')
-	b = strconv.AppendInt(b, size, 10)
-	return string(b)
+	return strconv.AppendInt(b, size, 10)
+}
+
+// ready is an object's header as it goes out from this node, but for what is
+// of one answer.
+type ready struct {
+	obj    *storage.Object
+	fields []byte
+	// before are the members of Cache-Status that come before ours.
+	before string
+}
+
+// of makes the fields of obj, unless they are those that r has.
+func (r *ready) of(g *Gateway, obj *storage.Object) {
+	if r.obj == obj {
+		return
+	}
+	h := http.Header{}
+	g.objectHead(h, obj, decision{status: http.StatusOK})
+	g.nodeHead(h, g.cacheStatus(storage.SourceDisk, false)) // left out below
+	r.before = ""
+	if lines := obj.Header["Cache-Status"]; len(lines) > 0 {
+		r.before = strings.Join(lines, ", ") + ", "
+	}
+	b := make([]byte, 0, 1<<10)
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		switch name {
+		case "Age", "Cache-Status", "Connection", "Content-Length":
+			continue
+		}
+		for _, value := range h[name] {
+			b = http1.AppendField(b, name, value)
+		}
+	}
+	r.obj, r.fields = obj, b
+}
+
+// writeReady sends the head of an answer with content without making a header,
+// where the connection can; false: it is to be made.
+func (x *exchange) writeReady(obj *storage.Object, d decision) bool {
+	w, ok := x.w.(http1.FieldWriter)
+	if !ok || x.conn == nil || d.status == http.StatusNotModified || obj.ValidatedAt.IsZero() || x.g.cfg.Draining() {
+		return false
+	}
+	r := &x.conn.ready
+	r.of(x.g, obj)
+	b := append(x.conn.head[:0], r.fields...)
+	b = append(b, "Age: "...)
+	b = strconv.AppendInt(b, x.g.age(obj), 10)
+	b = append(b, "\r\nCache-Status: "...)
+	b = append(b, r.before...)
+	b = append(b, x.g.cacheStatus(x.from, x.collapsed)[0]...)
+	b = append(b, "\r\n"...)
+	if d.status == http.StatusPartialContent {
+		b = append(b, "Content-Range: "...)
+		b = appendContentRange(b, d.span, obj.Size())
+		b = append(b, "\r\n"...)
+	}
+	x.conn.head = b
+	w.WriteFields(d.status, d.span.Len(), b)
+	return true
 }
 
 // nodeHead puts this node's own headers into h, last in the lists that caches

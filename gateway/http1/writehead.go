@@ -8,21 +8,66 @@ import (
 	"time"
 )
 
+// FieldWriter is what a response of this package is besides an
+// http.ResponseWriter.
+type FieldWriter interface {
+	// WriteFields is WriteHeader with a header that is made already: lines as
+	// AppendField makes them, without Content-Length, which it gets for length
+	// bytes, and Connection. A Date must be among them. The fields are not used
+	// after it returns.
+	WriteFields(status int, length int64, fields []byte)
+}
+
+// AppendField appends one header line; nothing where name is no token. What
+// would end the line in value becomes a space.
+func AppendField(b []byte, name, value string) []byte {
+	if name == "" || !all(name, inToken) {
+		return b
+	}
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = appendValue(b, value)
+	return append(b, "\r\n"...)
+}
+
+// WriteFields implements FieldWriter.
+func (w *response) WriteFields(status int, length int64, fields []byte) {
+	if w.status != 0 {
+		return
+	}
+	w.status, w.length = status, length
+	w.bare = w.c.req.Method == http.MethodHead
+	buf := w.buffer()
+	b := appendStatus((*buf)[:0], status)
+	b = append(b, fields...)
+	if w.close || w.c.s.draining.Load() {
+		w.close = true
+		b = append(b, "Connection: close\r\n"...)
+	}
+	b = append(b, "Content-Length: "...)
+	b = strconv.AppendInt(b, length, 10)
+	*buf = append(b, "\r\n\r\n"...)
+}
+
+// appendStatus appends the status line.
+func appendStatus(b []byte, status int) []byte {
+	b = append(b, "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(status), 10)
+	b = append(b, ' ')
+	if text := http.StatusText(status); text != "" {
+		b = append(b, text...)
+	} else {
+		b = append(b, "status code "...)
+		b = strconv.AppendInt(b, int64(status), 10)
+	}
+	return append(b, "\r\n"...)
+}
+
 // head puts status line and header into the buffer. body is what is known of a
 // body whose type is not told.
 func (w *response) head(h http.Header, body []byte) {
 	buf := w.buffer()
-	b := (*buf)[:0]
-	b = append(b, "HTTP/1.1 "...)
-	b = strconv.AppendInt(b, int64(w.status), 10)
-	b = append(b, ' ')
-	if text := http.StatusText(w.status); text != "" {
-		b = append(b, text...)
-	} else {
-		b = append(b, "status code "...)
-		b = strconv.AppendInt(b, int64(w.status), 10)
-	}
-	b = append(b, "\r\n"...)
+	b := appendStatus((*buf)[:0], w.status)
 	var fields [maxLines]string
 	names := fields[:0]
 	for name := range h {
@@ -31,9 +76,6 @@ func (w *response) head(h http.Header, body []byte) {
 	slices.Sort(names)
 	ends := false
 	for _, name := range names {
-		if name == "" || !all(name, inToken) {
-			continue
-		}
 		if name == "Connection" {
 			ends = ends || hasClose(h[name])
 		}
@@ -41,10 +83,7 @@ func (w *response) head(h http.Header, body []byte) {
 			continue
 		}
 		for _, value := range h[name] {
-			b = append(b, name...)
-			b = append(b, ": "...)
-			b = appendValue(b, value)
-			b = append(b, "\r\n"...)
+			b = AppendField(b, name, value)
 		}
 	}
 	if !ends && (w.close || w.c.s.draining.Load()) {
@@ -81,7 +120,7 @@ func hasClose(values []string) bool {
 
 // appendValue appends a value without what would end its line.
 func appendValue(b []byte, value string) []byte {
-	if strings.IndexByte(value, '\r') >= 0 || strings.IndexByte(value, '\n') >= 0 {
+	if strings.ContainsAny(value, "\r\n") {
 		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
 	}
 	return append(b, trim(value)...)
