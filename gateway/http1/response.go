@@ -68,7 +68,7 @@ func (w *response) WriteHeader(status int) {
 		w.late = w.header.Clone()
 		return
 	}
-	w.head(w.header, nil)
+	w.head(w.header)
 }
 
 // sendLate makes a late head for what is known of the body; ended tells that
@@ -85,7 +85,7 @@ func (w *response) sendLate(ended bool) {
 	case !w.bare:
 		w.chunked = true
 	}
-	w.head(h, body)
+	w.head(h)
 	if !w.bare {
 		w.append(body)
 	}
@@ -101,12 +101,12 @@ func (w *response) Write(p []byte) (int, error) {
 		return 0, nil
 	case w.bare && w.c.req.Method != http.MethodHead:
 		return 0, http.ErrBodyNotAllowed
-	case w.length >= 0 && w.written+int64(len(p)) > w.length:
-		return 0, http.ErrContentLength
 	case w.err != nil:
 		return 0, w.err
 	}
-	w.written += int64(len(p))
+	if w.written += int64(len(p)); w.length >= 0 && w.written > w.length {
+		return 0, http.ErrContentLength // and the response is not whole any more
+	}
 	switch {
 	case w.bare && w.late == nil:
 		return len(p), nil

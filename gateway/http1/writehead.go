@@ -63,9 +63,9 @@ func appendStatus(b []byte, status int) []byte {
 	return append(b, "\r\n"...)
 }
 
-// head puts status line and header into the buffer. body is what is known of a
-// body whose type is not told.
-func (w *response) head(h http.Header, body []byte) {
+// head puts status line and header into the buffer. A Content-Type is not
+// guessed.
+func (w *response) head(h http.Header) {
 	buf := w.buffer()
 	b := appendStatus((*buf)[:0], w.status)
 	var fields [maxLines]string
@@ -79,8 +79,9 @@ func (w *response) head(h http.Header, body []byte) {
 		if name == "Connection" {
 			ends = ends || hasClose(h[name])
 		}
-		if w.status == http.StatusNoContent && name == "Content-Length" {
-			continue
+		if w.status == http.StatusNoContent && name == "Content-Length" ||
+			w.status == http.StatusNotModified && (name == "Content-Length" || name == "Content-Type") {
+			continue // they would be those of a body
 		}
 		for _, value := range h[name] {
 			b = AppendField(b, name, value)
@@ -93,11 +94,6 @@ func (w *response) head(h http.Header, body []byte) {
 	w.close = w.close || ends
 	if w.chunked {
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
-	}
-	if _, told := h["Content-Type"]; !told && len(body) > 0 && len(h["Content-Encoding"]) == 0 {
-		b = append(b, "Content-Type: "...)
-		b = append(b, http.DetectContentType(body)...)
-		b = append(b, "\r\n"...)
 	}
 	if _, told := h["Date"]; !told {
 		b = append(b, "Date: "...)
