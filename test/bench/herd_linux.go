@@ -59,7 +59,7 @@ func (f *herdFlags) run(ctx context.Context, b *bench) ([]figures.Finding, error
 		starts = append(starts, herdStart{kind.Name, func(ctx context.Context, p place) (*subject, error) { return b.startRival(ctx, kind, p) }})
 	}
 	found := make(map[string][]herdResult)
-	rounds := b.plan(9)
+	rounds := b.plan(5)
 	for round := range rounds.total {
 		for k := range starts {
 			s := starts[(round+k)%len(starts)]
