@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -127,6 +128,9 @@ func (x *exchange) serve() {
 // nil on an error and the caller's to close otherwise.
 func (x *exchange) open() (Content, decision, storage.Run, error) {
 	req := x.want.request(x.ref, x.rule, x.r.Method == http.MethodHead)
+	if addr, err := netip.ParseAddrPort(x.r.RemoteAddr); err == nil {
+		req.Client = addr.Addr()
+	}
 	var err error
 	for range versionTries {
 		var content Content

@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"time"
+
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/origin"
 )
@@ -105,12 +107,12 @@ func (f *Filler) startFlight(j *job, resp *origin.Response) *flight {
 	}
 	index := storage.ChunkOf(resp.Span.Off)
 	base := int64(index) * storage.ChunkSize
-	fl := newFlight(j.o.Key(index), resp.Span.Shift(-base), true, j.ref.Query)
+	fl := newFlight(f.ctx, j, index, resp.Span.Shift(-base), true)
 	fl.sent.Store(true)
 	f.flights.add(fl)
-	f.metrics.flights.Inc()
+	f.metrics.flights.WithLabelValues("owner").Inc()
 	ended := func(err error) {
-		f.metrics.flights.Dec()
+		f.metrics.flights.WithLabelValues("owner").Dec()
 		f.flights.end(fl, err)
 		f.untold(fl.key)
 	}
@@ -118,6 +120,7 @@ func (f *Filler) startFlight(j *job, resp *origin.Response) *flight {
 		_ = resp.Body.Close()
 		ended(errStopped)
 	}
+	f.flights.leave(fl, f.little) // who asked follows it within a moment
 	return fl
 }
 
@@ -129,10 +132,11 @@ func (f *Filler) storeSpan(fl *flight, j *job, resp *origin.Response) error {
 		_ = resp.Body.Close()
 		return err
 	}
+	began := time.Now()
 	n, err := s.copyFrom(resp.Body, fl.span)
 	s.close()
 	_ = resp.Body.Close()
-	f.fromOrigin(n)
+	f.fromOrigin(j.o.Host, n, time.Since(began))
 	if err == nil || n == 0 || j.o.Whole != "" {
 		return err
 	}

@@ -61,7 +61,7 @@ func (f *Filler) arriving(q *question) *storage.Object {
 // askOrigin asks the origin for the version and the first wanted bytes; where
 // the bytes are held already, only whether the version is still current.
 func (f *Filler) askOrigin(q question) (*storage.Object, error) {
-	req := origin.Request{Ref: q.ref, Rule: q.rule, Span: q.span()}
+	req := origin.Request{Ref: q.ref, Rule: q.rule, Span: cut(q.span(), f.paces.request(q.ref.Host))}
 	if q.stale != nil {
 		q.stale = f.judge(q.stale, false) // a condition on what was purged would bring it back
 	}

@@ -108,6 +108,9 @@ type Config struct {
 	// Flights in progress at one time [4096], for this node's clients and, as
 	// many again, for what it owns; over it requests get storage.ErrBusy.
 	Flights int
+	// FlightsPerOrigin bounds those of one origin host [half of Flights], so that
+	// one that hangs leaves room for the others.
+	FlightsPerOrigin int
 	// FillsPerPeer bounds the FILLs that this node serves to one other node at
 	// one time [1024]; over it the other is told BUSY.
 	FillsPerPeer int
@@ -153,6 +156,9 @@ func (c Config) withDefaults() Config {
 	def(&c.Budget, 10*time.Second)
 	if c.Flights == 0 {
 		c.Flights = 4096
+	}
+	if c.FlightsPerOrigin == 0 {
+		c.FlightsPerOrigin = max(1, c.Flights/2)
 	}
 	if c.FillsPerPeer == 0 {
 		c.FillsPerPeer = 1024

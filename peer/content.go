@@ -15,8 +15,10 @@ type Content struct {
 	whole bool
 	begin int64
 	// limit is the end of what the client asked for, ahead how far flights
-	// were started.
-	limit, ahead int64
+	// were started, given the end of the last run.
+	limit, ahead, given int64
+	// step is the range's place in its client's sequence.
+	step step
 }
 
 // firstWindow is how far a range that was asked for explicitly is filled at
@@ -30,7 +32,10 @@ func newContent(f *Filler, req storage.Request, o *storage.Object) *Content {
 		c.begin, c.limit = max(0, o.Size()+c.begin), o.Size()
 	}
 	c.limit = min(c.limit, o.Size())
-	c.ahead = c.begin
+	c.ahead, c.given = c.begin, c.begin
+	if !c.whole && !req.HeadOnly && o.Whole == "" {
+		c.step = f.sequences.enter(o.ID, req.Client, storage.Span{Off: c.begin, End: c.limit}, o.Size(), f.cfg.ReadAhead)
+	}
 	return c
 }
 
@@ -39,8 +44,9 @@ func (c *Content) Object() *storage.Object { return c.r.j.o }
 
 // Next waits until the byte span.Off is present and returns the run of verified
 // bytes that begins there, at most span. The run is valid until the next call
-// of Next or Close. What is missing is filled; a whole-file read is filled
-// ahead by as much as it has consumed, up to Config.ReadAhead.
+// of Next, Rest or Close. What is missing is filled, the wanted piece first; a
+// whole-file read is filled ahead by as much as it has consumed, up to
+// Config.ReadAhead, a range that continues others of its client by less.
 func (c *Content) Next(ctx context.Context, span storage.Span) (storage.Run, error) {
 	if err := c.r.open(ctx, storage.ChunkOf(span.Off)); err != nil {
 		return storage.Run{}, err
@@ -48,33 +54,54 @@ func (c *Content) Next(ctx context.Context, span storage.Span) (storage.Run, err
 	if err := c.fillAhead(ctx, span.Off); err != nil {
 		return storage.Run{}, err
 	}
-	return c.r.next(ctx, span)
+	run, err := c.r.next(ctx, span)
+	c.given = span.Off + run.Len
+	return run, err
 }
 
-// fillAhead starts flights for the window that begins at off.
+// fillAhead starts flights for the window that begins at off, up to which the
+// client has consumed, and then for what its sequence wants next.
 func (c *Content) fillAhead(ctx context.Context, off int64) error {
-	window := min(max(off-c.begin, storage.PieceSize), c.f.cfg.ReadAhead)
-	if !c.whole {
-		window = min(max(off-c.begin, firstWindow), c.f.cfg.ReadAhead)
-	}
 	if off < c.begin || off > c.ahead { // the reader jumped: begin anew
 		c.begin, c.ahead = off, off
 	}
-	if c.ahead-off > window/2 || c.ahead >= c.limit {
-		return nil
+	least := int64(firstWindow)
+	if c.whole {
+		least = storage.PieceSize
 	}
-	unit := int64(storage.PieceSize)
-	if window >= 2*storage.ChunkSize {
-		unit = storage.ChunkSize // whole chunks: fewer, larger requests
+	window := min(max(off-c.begin, least), c.f.cfg.ReadAhead)
+	if c.ahead < c.limit && c.ahead-off <= window/2 {
+		if err := c.fillTo(ctx, off, c.target(off, window)); err != nil {
+			return err
+		}
 	}
-	target := storage.Span{Off: off, End: min(off+window, c.limit)}.Round(unit, c.Object().Size()).End
-	if !c.whole {
-		end := storage.Span{Off: off, End: c.limit}.Round(storage.PieceSize, c.Object().Size()).End
-		target = min(target, end)
+	if c.ahead >= c.limit && !c.step.ahead.Empty() {
+		next := c.step.ahead
+		c.step.ahead = storage.Span{}
+		c.ahead = max(c.ahead, next.Off)
+		_ = c.fillTo(ctx, off, next.End) // reading ahead is not needed for this read
 	}
+	return nil
+}
+
+// target returns how far to fill: to the end of the piece where the window
+// ends, or of the last chunk within a large one (fewer, larger requests).
+func (c *Content) target(off, window int64) int64 {
+	size := c.Object().Size()
+	end := min(off+window, c.limit)
+	target := storage.Span{Off: off, End: end}.Round(storage.PieceSize, size).End
+	if whole := end - end%storage.ChunkSize; window >= 2*storage.ChunkSize && whole > c.ahead && end < c.limit {
+		target = whole
+	}
+	return target
+}
+
+// fillTo starts flights for what is missing between c.ahead and target.
+func (c *Content) fillTo(ctx context.Context, off, target int64) error {
+	size := c.Object().Size()
 	for c.ahead < target {
-		cs := storage.ChunkSpan(c.Object().Size(), storage.ChunkOf(c.ahead))
-		piece := storage.Span{Off: c.ahead, End: min(target, cs.End)}.Round(storage.PieceSize, c.Object().Size())
+		cs := storage.ChunkSpan(size, storage.ChunkOf(c.ahead))
+		piece := storage.Span{Off: c.ahead, End: min(target, cs.End)}.Round(storage.PieceSize, size)
 		if _, err := c.r.want(ctx, piece.Intersect(cs)); err != nil {
 			if c.ahead > off {
 				return nil // reading ahead is not needed for this read
@@ -86,5 +113,13 @@ func (c *Content) fillAhead(ctx context.Context, off int64) error {
 	return nil
 }
 
-// Close releases what the Content holds. Flights that it started go on.
-func (c *Content) Close() { c.r.close() }
+// Rest lets go of the open chunk, for as long as a client takes no bytes. The
+// last run is no longer valid.
+func (c *Content) Rest() { c.r.close() }
+
+// Close releases what the Content holds. Flights that it started go on if
+// others follow them, or little is missing.
+func (c *Content) Close() {
+	c.step.took(c.given - c.begin)
+	c.r.end()
+}

@@ -31,6 +31,8 @@ type exchange struct {
 	// the sink is known. It is called at most once.
 	onRecord func(o *storage.Object) (*sink, error)
 	sink     *sink
+	// onSlow, if not nil, is told that the peer does not have the bytes yet.
+	onSlow func()
 	// presence is the answer to a PROBE.
 	presence *peerv1.Presence
 	// impatient: less than the setting's silence ends the call, and is not held
@@ -131,6 +133,8 @@ func (x *exchange) take(ref storage.Ref, m *frame) (done bool, err error) {
 		return true, notOwnerFromProto(head.GetNotOwner())
 	case head.GetFailure() != nil:
 		return true, failureFromProto(head.GetFailure())
+	case x.onSlow != nil && head.GetState() != peerv1.FillResponse_STATE_UNSPECIFIED && head.GetState() != peerv1.FillResponse_STATE_DISK:
+		x.onSlow()
 	case head.GetPresence() != nil:
 		x.presence = head.GetPresence()
 	}

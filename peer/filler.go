@@ -39,6 +39,8 @@ type Filler struct {
 	flights   *flights
 	resolving *resolving
 	wholes    *wholes
+	paces     *paces
+	sequences *sequences
 	// server is the Filler's own; nil = another's, or none.
 	server *grpc.Server
 	calls  calls
@@ -99,7 +101,7 @@ func New(cfg Config) (*Filler, error) {
 		ctx: ctx, cancel: cancel, work: work, admitted: newAdmitted(),
 		links:   newLinks(ctx, cfg),
 		wholes:  newWholes(),
-		flights: newFlights(cfg.Flights), book: holders.New(cfg.Holders), acquiring: newAcquiring(),
+		flights: newFlights(cfg.Flights, cfg.FlightsPerOrigin), paces: newPaces(), sequences: newSequences(), book: holders.New(cfg.Holders), acquiring: newAcquiring(),
 	}
 	f.cache = resolve.NewCache(cfg.Records, cfg.RecordsInMemory, f.judge, cfg.Logger)
 	f.sweeper, _ = cfg.Store.(Sweeper)
@@ -282,7 +284,7 @@ func (f *Filler) Open(ctx context.Context, req storage.Request) (*Content, error
 	}
 	c := newContent(f, req, o)
 	if brought != nil {
-		c.r.note(brought, true)
+		c.r.note(brought, true, false)
 	}
 	return c, nil
 }

@@ -1,67 +1,47 @@
 package peer
 
 import (
+	"context"
+	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"github.com/mccd/mccd/peer/holders"
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/disk"
 )
 
-// flight is a fill in progress of one span of one chunk. It belongs to nobody:
-// those who want its bytes follow the chunk file and wait for its end.
-type flight struct {
-	key storage.ChunkKey
-	// span is what it fills, relative to the chunk, whole blocks.
-	span storage.Span
-	// asOwner tells that the flight acts as the chunk's owner: it asks holders
-	// and the origin, never an owner, so that waiting for it cannot go round
-	// in a circle.
-	asOwner bool
-	// query is the newest raw query that a joiner brought; it may hold a token.
-	query atomic.Pointer[string]
-	// sent tells that the flight acts as owner and its request at the origin is
-	// on its way: while it is, the flight waits for no other node, so that
-	// another node's owner flight may begin to wait for it.
-	sent atomic.Bool
-	// from is where the bytes come from, as far as is known.
-	from atomic.Uint32
-	// done is closed at the end; err is set before.
-	done chan struct{}
-	err  error
-}
-
-func newFlight(key storage.ChunkKey, span storage.Span, asOwner bool, query string) *flight {
-	fl := &flight{key: key, span: span, asOwner: asOwner, done: make(chan struct{})}
-	fl.query.Store(&query)
-	source := storage.SourcePeer
-	if asOwner {
-		source = storage.SourceOrigin
-	}
-	fl.from.Store(uint32(source))
-	return fl
-}
-
-func (fl *flight) source() storage.Source { return storage.Source(fl.from.Load()) }
-
 // flights are the fills in progress on this node.
 type flights struct {
-	limit int
+	// limit bounds them, perHost those of one origin: one that hangs leaves room
+	// for the others.
+	limit, perHost int
 
 	mu    sync.Mutex // guards what follows
 	count [2]int     // of requesters, of owners: so that neither starves the other
+	hosts map[kindOfHost]int
 	byKey map[storage.ChunkKey][]*flight
 }
 
-func newFlights(limit int) *flights {
-	return &flights{limit: limit, byKey: make(map[storage.ChunkKey][]*flight)}
+type kindOfHost struct {
+	host    string
+	asOwner bool
 }
 
+func newFlights(limit, perHost int) *flights {
+	return &flights{
+		limit: limit, perHost: perHost,
+		hosts: make(map[kindOfHost]int), byKey: make(map[storage.ChunkKey][]*flight),
+	}
+}
+
+// errFlights: more flights than one origin, or the node, may have.
+var errFlights = fmt.Errorf("%w: too many flights", storage.ErrBusy)
+
 // cover returns the flights in progress that fill a part of span, and new ones,
-// not yet running, for what is neither present in chunk nor in a flight. For
-// asOwner only flights that act as owner count as in progress.
-func (t *flights) cover(chunk *disk.Chunk, span storage.Span, asOwner bool, query string) (joined, started []*flight, err error) {
+// not yet running, for what is neither present in chunk nor in a flight. All of
+// them are followed by the caller, who is to leave them. For asOwner only
+// flights that act as owner count as in progress.
+func (t *flights) cover(ctx context.Context, j *job, chunk *disk.Chunk, span storage.Span, asOwner bool) (joined, started []*flight, err error) {
 	key := chunk.Key()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -69,35 +49,92 @@ func (t *flights) cover(chunk *disk.Chunk, span storage.Span, asOwner bool, quer
 	// missing now and in no flight is in nobody's hands.
 	open := chunk.Missing(span)
 	for _, fl := range t.byKey[key] {
-		if asOwner && !fl.asOwner || fl.span.Intersect(span).Empty() {
+		if asOwner && !fl.asOwner {
+			continue
+		}
+		covered := fl.promised(open)
+		if len(covered) == 0 {
 			continue
 		}
 		joined = append(joined, fl)
-		open = subtract(open, fl.span)
-	}
-	if len(open) > 0 && t.count[kind(asOwner)]+len(open) > t.limit {
-		return joined, nil, storage.ErrBusy
-	}
-	for _, fl := range joined {
-		if query != "" {
-			fl.query.Store(&query)
+		for _, c := range covered {
+			open = subtract(open, c)
 		}
 	}
-	for _, s := range open {
-		fl := newFlight(key, s, asOwner, query)
-		started = append(started, fl)
-		t.byKey[key] = append(t.byKey[key], fl)
-		t.count[kind(asOwner)]++
+	if len(open) > 0 && !t.room(j.o.Host, asOwner, len(open)) {
+		err = errFlights
+		open = nil
 	}
-	return joined, started, nil
+	for _, fl := range joined {
+		t.join(fl, j)
+	}
+	for _, s := range open {
+		fl := newFlight(ctx, j, key.Index, s, asOwner)
+		fl.followers = 1
+		started = append(started, fl)
+		t.put(fl)
+	}
+	return joined, started, err
 }
 
-// add registers fl, whose bytes are on their way already.
+// join counts the caller as a follower, who brings a token. mu is held.
+func (t *flights) join(fl *flight, j *job) {
+	fl.followers++
+	if j.ref.Query != "" {
+		fl.query.Store(&j.ref.Query)
+	}
+}
+
+// room reports whether n more flights are within the bounds. mu is held.
+func (t *flights) room(host string, asOwner bool, n int) bool {
+	return t.count[kind(asOwner)]+n <= t.limit && t.hosts[kindOfHost{host, asOwner}]+n <= t.perHost
+}
+
+// put enters fl. mu is held.
+func (t *flights) put(fl *flight) {
+	t.byKey[fl.key] = append(t.byKey[fl.key], fl)
+	t.count[kind(fl.asOwner)]++
+	t.hosts[kindOfHost{fl.host, fl.asOwner}]++
+}
+
+// overtake returns a new flight, not yet running and followed by the caller, for
+// what is missing of want, that fl would bring late: fl has more than a piece
+// to bring before it, and has not asked for it. nil = to wait for fl is right.
+func (t *flights) overtake(ctx context.Context, j *job, chunk *disk.Chunk, fl *flight, want storage.Span) *flight {
+	ahead := chunk.Missing(storage.Span{Off: fl.span.Off, End: want.Off})
+	if len(ahead) == 0 {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before := int64(0)
+	for _, s := range fl.promised(ahead) {
+		before += s.Len()
+	}
+	if before < storage.PieceSize || !fl.asOwner && !fl.slow.Load() {
+		return nil
+	}
+	open := fl.promised(chunk.Missing(want))
+	if fl.asOwner {
+		open = subtract(open, fl.asked)
+	}
+	if len(open) == 0 || open[0].Off > want.Off || !t.room(fl.host, fl.asOwner, 1) {
+		return nil
+	}
+	fl.taken = append(fl.taken, open[0])
+	first := newFlight(ctx, j, fl.key.Index, open[0], fl.asOwner)
+	first.followers = 1
+	t.put(first)
+	return first
+}
+
+// add registers fl, whose bytes are on their way already. The caller follows it.
 func (t *flights) add(fl *flight) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.byKey[fl.key] = append(t.byKey[fl.key], fl)
-	t.count[kind(fl.asOwner)]++
+	fl.asked = fl.span
+	fl.followers = 1
+	t.put(fl)
 }
 
 // at returns a flight that fills the byte off of chunk key, nil when none does.
@@ -106,7 +143,7 @@ func (t *flights) at(key storage.ChunkKey, off int64, asOwner bool) *flight {
 	defer t.mu.Unlock()
 	var found *flight
 	for _, fl := range t.byKey[key] {
-		if off < fl.span.Off || off >= fl.span.End || asOwner && !fl.asOwner {
+		if asOwner && !fl.asOwner || !fl.brings(off) {
 			continue
 		}
 		if found == nil || fl.asOwner {
@@ -122,7 +159,7 @@ func (t *flights) sentAt(key storage.ChunkKey, off int64) *flight {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, fl := range t.byKey[key] {
-		if fl.span.Off <= off && off < fl.span.End && fl.sent.Load() {
+		if fl.sent.Load() && fl.brings(off) {
 			return fl
 		}
 	}
@@ -137,7 +174,9 @@ func (t *flights) onTheirWay(key storage.ChunkKey) (blocks disk.Bitmap) {
 		if !fl.sent.Load() {
 			continue
 		}
-		blocks = blocksOf(blocks, fl.span)
+		for _, s := range fl.promised([]storage.Span{fl.span}) {
+			blocks = blocksOf(blocks, s)
+		}
 	}
 	return blocks
 }
@@ -149,8 +188,11 @@ func (t *flights) atOrigin() (out []holders.Held) {
 	for key, list := range t.byKey {
 		var have disk.Bitmap
 		for _, fl := range list {
-			if fl.sent.Load() {
-				have = blocksOf(have, fl.span)
+			if !fl.sent.Load() {
+				continue
+			}
+			for _, s := range fl.promised([]storage.Span{fl.span}) {
+				have = blocksOf(have, s)
 			}
 		}
 		if !have.Empty() {
@@ -183,8 +225,13 @@ func (t *flights) end(fl *flight, err error) {
 		t.byKey[fl.key] = list
 	}
 	t.count[kind(fl.asOwner)]--
+	host := kindOfHost{fl.host, fl.asOwner}
+	if t.hosts[host]--; t.hosts[host] == 0 {
+		delete(t.hosts, host)
+	}
 	t.mu.Unlock()
 	fl.err = err
+	fl.cancel(nil)
 	close(fl.done)
 }
 

@@ -33,7 +33,7 @@ func TestHeldFollowsWhatIsOnItsWay(t *testing.T) {
 			span := storage.Span{Off: 4 << 20, End: 5 << 20}
 			fill := func(n *node, passed []*peerv1.PassedOver) error {
 				r := reader{f: n.Filler, j: &job{o: o, ref: c.ref(path), rule: c.rule, passed: passed}, asOwner: true}
-				defer r.close()
+				defer r.end()
 				for off := span.Off; off < span.End; {
 					run, err := r.next(ctx, storage.Span{Off: off, End: span.End})
 					if err != nil {

@@ -85,10 +85,15 @@ func (c *fillCall) follow(ctx context.Context, key storage.ChunkKey, off int64, 
 			return disk.ErrNotHeld
 		}
 	}
+	c.f.flights.follow(fl)
+	defer c.f.flights.leave(fl, c.f.little)
 	select {
 	case <-progress:
 		return nil
 	case <-fl.done:
+		if errors.Is(fl.err, errAbandoned) {
+			return disk.ErrNotHeld
+		}
 		return fl.err
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -87,7 +87,7 @@ func (f *Filler) takeSpans(fl *flight, j *job, s *sink, node *ring.Node, have di
 	for _, span := range heldSpans(have, s.missing(fl.span)) {
 		fl.from.Store(uint32(storage.SourcePeer))
 		x := &exchange{f: f, node: node, sink: s, req: f.heldRequest(j, fl.key.Index, span, peerv1.FillRequest_MODE_HELD)}
-		err := x.run(f.ctx, j.ref, 0) // it has just answered, or is not suspected
+		err := x.run(fl.ctx, j.ref, 0) // it has just answered, or is not suspected
 		f.metrics.fillBytes.WithLabelValues("held").Add(float64(x.stored))
 		if err != nil {
 			f.logger.Debug("holder did not give what it holds", "node", node.ID, "chunk", fl.key.String(), "error", err)

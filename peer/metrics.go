@@ -6,7 +6,11 @@ import (
 )
 
 type metrics struct {
-	flights   prometheus.Gauge
+	flights   *prometheus.GaugeVec   // by kind: owner, requester
+	busy      *prometheus.CounterVec // by cause
+	joined    prometheus.Counter
+	overtakes prometheus.Counter
+	abandoned prometheus.Counter
 	fillBytes *prometheus.CounterVec // by source: peer, held, origin
 	served    *prometheus.CounterVec // by mode: fill, held
 	passed    *prometheus.CounterVec // by reason
@@ -26,8 +30,20 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
 	return &metrics{
-		flights: f.NewGauge(prometheus.GaugeOpts{
-			Name: "mccd_flights", Help: "Flights in progress.",
+		flights: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mccd_flights", Help: "Fills in progress, by kind: owner (this node acts as the chunk's owner and asks holders and the origin), requester (it asks the owner).",
+		}, []string{"kind"}),
+		busy: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "mccd_fill_busy_total", Help: "Requests refused because a bound was reached, by cause: flights (of the node or of one origin), fills (of one peer), origin (its queue cannot drain in time).",
+		}, []string{"cause"}),
+		joined: f.NewCounter(prometheus.CounterOpts{
+			Name: "mccd_fill_joined_total", Help: "Times that bytes were wanted which another's fill was bringing already.",
+		}),
+		overtakes: f.NewCounter(prometheus.CounterOpts{
+			Name: "mccd_fill_overtakes_total", Help: "Pieces fetched ahead of the fill that would have brought them late.",
+		}),
+		abandoned: f.NewCounter(prometheus.CounterOpts{
+			Name: "mccd_fill_abandoned_total", Help: "Fills ended before their time because nobody waited for them any more.",
 		}),
 		fillBytes: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_fill_bytes_total", Help: "Bytes that flights of this node stored, by where they came from.",
@@ -69,4 +85,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "mccd_resolves_total", Help: "Questions about the current version of an object, by how they ended.",
 		}, []string{"result"}),
 	}
+}
+
+func kindLabel(asOwner bool) string {
+	if asOwner {
+		return "owner"
+	}
+	return "requester"
 }

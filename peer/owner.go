@@ -1,10 +1,10 @@
 package peer
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/origin"
@@ -26,8 +26,7 @@ func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 	for range originTries {
 		fl.sent.Store(false) // it may wait for others' flights now
 		f.takeHeld(fl, j, s)
-		left := s.missing(fl.span)
-		if len(left) == 0 {
+		if len(f.flights.left(fl, s.missing(fl.span))) == 0 && !fl.abandoned() {
 			if last != nil {
 				fl.from.Store(uint32(storage.SourceOrigin)) // most of it
 			}
@@ -44,7 +43,7 @@ func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 		if j.o.Whole != "" {
 			return f.fillWhole(fl, j, s)
 		}
-		more, err := f.fetchAll(fl, j, s, left)
+		more, err := f.fetchAll(fl, j, s)
 		if !more {
 			return err
 		}
@@ -53,13 +52,22 @@ func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 	return last
 }
 
-// fetchAll gets spans from the origin. more tells that it broke off on the way
-// and another try is worth it: what broke off here others may have by then.
-func (f *Filler) fetchAll(fl *flight, j *job, s *sink, spans []storage.Span) (more bool, err error) {
+// fetchAll gets what is missing of fl from the origin, by requests for what
+// comes within about a second, so that bytes that are wanted before can be asked
+// for before, and little comes that nobody wants any more. more tells that it
+// broke off on the way and another try is worth it: what broke off here others
+// may have by then.
+func (f *Filler) fetchAll(fl *flight, j *job, s *sink) (more bool, err error) {
 	total := int64(0)
-	for _, span := range spans {
-		if len(s.missing(span)) == 0 {
-			continue // an answer before brought more than was asked for
+	var got []storage.Span
+	for {
+		missing := s.missing(fl.span)
+		for _, g := range got {
+			missing = subtract(missing, g) // another writer is at some blocks of it
+		}
+		span, err := f.flights.claim(fl, missing, f.paces.request(fl.host))
+		if err != nil || span.Empty() {
+			return false, err
 		}
 		n, err := f.fetch(fl, j, s, span)
 		total += n
@@ -67,8 +75,8 @@ func (f *Filler) fetchAll(fl *flight, j *job, s *sink, spans []storage.Span) (mo
 			_, refusal := errors.AsType[*storage.StatusError](err)
 			return total > 0 && !refusal && !errors.Is(err, storage.ErrVersionGone) && f.ctx.Err() == nil, err
 		}
+		got = append(got, span)
 	}
-	return false, nil
 }
 
 // superseded reports whether this node knows a newer version than o: the
@@ -86,9 +94,12 @@ func (f *Filler) fetch(fl *flight, j *job, s *sink, span storage.Span) (int64, e
 		query := *fl.query.Load()
 		ref := j.ref
 		ref.Query = query
-		resp, err := f.request(origin.Request{Ref: ref, Rule: j.rule, Span: span.Shift(cs.Off)}, j.o)
+		resp, err := f.request(origin.Request{Ref: ref, Rule: j.rule, Span: span.Shift(cs.Off), Unwanted: fl.ctx.Done()}, j.o)
 		if refused(err) && *fl.query.Load() != query {
 			continue
+		}
+		if errors.Is(err, origin.ErrUnwanted) {
+			return 0, errAbandoned
 		}
 		if err != nil {
 			return 0, f.fetchFailed(j, err)
@@ -97,25 +108,21 @@ func (f *Filler) fetch(fl *flight, j *job, s *sink, span storage.Span) (int64, e
 	}
 }
 
-// request asks the origin. It waits while the origin's bound is reached, up to
-// Config.Budget, and asks once more where a kept connection was closed
+// request asks the origin. It asks once more where a kept connection was closed
 // under the request, or where the origin confirmed a version that was not asked
 // about. An answer with bytes bears the stamp of the purges in force when it was
 // asked for; was is the record that the asker goes by, nil for none.
 func (f *Filler) request(req origin.Request, was *storage.Object) (*origin.Response, error) {
-	deadline := f.cfg.Now().Add(f.cfg.Budget)
-	for again := false; ; {
+	for again := false; ; again = true {
 		purges := f.purges()
 		resp, err := f.cfg.Origin.Fetch(f.ctx, req)
 		if err == nil && !resp.NotModified {
 			f.mark(&resp.Object, purges, req.Ref, was)
 		}
 		switch {
-		case errors.Is(err, storage.ErrBusy) && f.cfg.Now().Before(deadline):
-			if !f.pause(f.cfg.Heartbeat) {
-				return nil, context.Cause(f.ctx)
-			}
-			continue
+		case errors.Is(err, storage.ErrBusy):
+			f.metrics.busy.WithLabelValues("origin").Inc()
+			return nil, fmt.Errorf("%w: %w", errFull, err)
 		case again:
 			return resp, err
 		case errors.Is(err, origin.ErrNoAnswer):
@@ -124,7 +131,6 @@ func (f *Filler) request(req origin.Request, was *storage.Object) (*origin.Respo
 		default:
 			return resp, err
 		}
-		again = true
 	}
 }
 
@@ -163,16 +169,18 @@ func (f *Filler) takeAnswer(j *job, s *sink, resp *origin.Response, want storage
 		return 0, fmt.Errorf("%w: answered %s for %s", storage.ErrUpstream, resp.Span, want)
 	}
 	base := int64(s.key.Index) * storage.ChunkSize
+	began := time.Now()
 	n, err := s.copyFrom(resp.Body, got.Shift(-base))
-	f.fromOrigin(n)
+	f.fromOrigin(j.o.Host, n, time.Since(began))
 	if err == nil && got.End < want.End {
 		err = fmt.Errorf("%w: answered %s for %s", storage.ErrUpstream, resp.Span, want)
 	}
 	return n, err
 }
 
-// fromOrigin counts n bytes that came from an origin.
-func (f *Filler) fromOrigin(n int64) {
+// fromOrigin counts n bytes that came from host in one answer and took so long.
+func (f *Filler) fromOrigin(host string, n int64, took time.Duration) {
 	f.originBytes.Add(n)
 	f.metrics.fillBytes.WithLabelValues("origin").Add(float64(n))
+	f.paces.saw(host, n, took)
 }

@@ -199,7 +199,7 @@ func (f *Filler) ask(q question) (*storage.Object, error) {
 		switch {
 		case o != nil:
 			return o, nil // its bytes may still be on their way, or late
-		case final(err):
+		case final(err) || errors.Is(err, errFull):
 			return nil, err
 		case errors.Is(err, storage.ErrBusy) && f.cfg.Now().Before(deadline):
 			if !f.pause(f.cfg.Heartbeat) {
@@ -234,6 +234,8 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 		var fl *flight
 		var s *sink
 		var sole bool
+		ctx, cancel := context.WithCancelCause(f.ctx)
+		defer cancel(nil)
 		x.onRecord = func(o *storage.Object) (*sink, error) {
 			kept := f.cache.Publish(o)
 			if o = f.judge(o, false); kept == nil || o == nil {
@@ -259,13 +261,15 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 				return nil, err
 			}
 			sole = f.solely(o.Key(index), node)
-			fl = newFlight(o.Key(index), wanted.Shift(-int64(index)*storage.ChunkSize), false, q.ref.Query)
+			fl = newFlight(f.ctx, &job{o: o, ref: q.ref}, index, wanted.Shift(-int64(index)*storage.ChunkSize), false)
+			context.AfterFunc(fl.ctx, func() { cancel(context.Cause(fl.ctx)) })
 			f.flights.add(fl)
 			q.bring(fl)
+			f.flights.leave(fl, f.little)
 			known <- current
 			return s, nil
 		}
-		err := x.run(f.ctx, q.ref, 0)
+		err := x.run(ctx, q.ref, 0)
 		f.metrics.fillBytes.WithLabelValues("peer").Add(float64(x.stored))
 		if s != nil {
 			s.close()

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/mccd/mccd/storage"
@@ -63,23 +64,43 @@ func (r *reader) close() {
 	}
 }
 
-// forget drops the flights of chunks before index.
+// forget leaves the flights of chunks before index.
 func (r *reader) forget(index uint32) {
 	kept := r.mine[:0]
 	for _, n := range r.mine {
 		if n.fl.key.Index >= index {
 			kept = append(kept, n)
+		} else {
+			r.f.flights.leave(n.fl, r.f.little)
 		}
 	}
 	clear(r.mine[len(kept):])
 	r.mine = kept
 }
 
-func (r *reader) note(fl *flight, started bool) {
+// end lets go of all that the reader holds. Flights that nobody else follows
+// end, unless they are about to.
+func (r *reader) end() {
+	r.close()
+	for _, n := range r.mine {
+		r.f.flights.leave(n.fl, r.f.little)
+	}
+	r.mine = nil
+}
+
+// note remembers a flight that the reader follows from now on; followed tells
+// that it is counted already.
+func (r *reader) note(fl *flight, started, followed bool) {
 	for _, n := range r.mine {
 		if n.fl == fl {
+			if followed {
+				r.f.flights.leave(fl, r.f.little)
+			}
 			return
 		}
+	}
+	if !followed {
+		r.f.flights.follow(fl)
 	}
 	r.mine = append(r.mine, noted{fl, started})
 }
@@ -103,10 +124,10 @@ func (r *reader) want(ctx context.Context, span storage.Span) ([]*flight, error)
 	asOwner := r.asOwner || chunk == r.chunk && r.acts() || chunk != r.chunk && r.f.actsAsOwner(r.j.o, index)
 	joined, started, err := r.f.ensure(r.j, chunk, rel, asOwner)
 	for _, fl := range joined {
-		r.note(fl, false)
+		r.note(fl, false, true)
 	}
 	for _, fl := range started {
-		r.note(fl, true)
+		r.note(fl, true, true)
 	}
 	return append(joined, started...), err
 }
@@ -142,9 +163,13 @@ func (r *reader) next(ctx context.Context, span storage.Span) (storage.Run, erro
 		}
 		fl := r.f.flights.at(r.chunk.Key(), rel.Off, r.acts())
 		var done <-chan struct{}
+		if fl != nil {
+			piece := storage.Span{Off: span.Off, End: min(span.End, cs.End)}.Round(storage.PieceSize, r.j.o.Size())
+			fl = r.overtake(fl, piece.Intersect(cs).Shift(-cs.Off))
+		}
 		switch {
 		case fl != nil:
-			r.note(fl, false)
+			r.note(fl, false, false)
 			done = fl.done
 		case failed != nil:
 			return storage.Run{}, failed
@@ -166,13 +191,29 @@ func (r *reader) next(ctx context.Context, span storage.Span) (storage.Run, erro
 		select {
 		case <-progress:
 		case <-done:
-			if fl != nil {
+			if fl != nil && !errors.Is(fl.err, errAbandoned) {
 				failed = fl.err
 			}
 		case <-ctx.Done():
 			return storage.Run{}, context.Cause(ctx)
 		}
 	}
+}
+
+// overtake returns the flight by which the bytes from want.Off come first: fl,
+// or a new one where fl has much to bring before them.
+func (r *reader) overtake(fl *flight, want storage.Span) *flight {
+	if r.j.o.Whole != "" || want.Off <= fl.span.Off {
+		return fl
+	}
+	first := r.f.flights.overtake(r.f.ctx, r.j, r.chunk, fl, want)
+	if first == nil {
+		return fl
+	}
+	r.f.metrics.overtakes.Inc()
+	r.f.launch(first, r.j)
+	r.note(first, true, true)
+	return first
 }
 
 // run describes n present bytes from rel on. They count as a flight's if this

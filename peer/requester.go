@@ -35,10 +35,14 @@ func (f *Filler) limit(silence int64) time.Duration {
 }
 
 // ensure starts flights for what of span (relative to the chunk) is neither
-// present nor on its way, and returns them with those that were joined. It does
-// not wait.
+// present nor on its way, and returns them with those that were joined. The
+// caller follows all of them. It does not wait.
 func (f *Filler) ensure(j *job, chunk *disk.Chunk, span storage.Span, asOwner bool) (joined, started []*flight, err error) {
-	joined, started, err = f.flights.cover(chunk, span, asOwner, j.ref.Query)
+	joined, started, err = f.flights.cover(f.ctx, j, chunk, span, asOwner)
+	f.metrics.joined.Add(float64(len(joined)))
+	if err != nil {
+		f.metrics.busy.WithLabelValues("flights").Inc()
+	}
 	for _, fl := range started {
 		f.launch(fl, j)
 	}
@@ -47,9 +51,13 @@ func (f *Filler) ensure(j *job, chunk *disk.Chunk, span storage.Span, asOwner bo
 
 // launch runs fl, detached from who asked for it.
 func (f *Filler) launch(fl *flight, j *job) {
-	f.metrics.flights.Inc()
+	gauge := f.metrics.flights.WithLabelValues(kindLabel(fl.asOwner))
+	gauge.Inc()
 	ended := func(err error) {
-		f.metrics.flights.Dec()
+		gauge.Dec()
+		if errors.Is(err, errAbandoned) {
+			f.metrics.abandoned.Inc()
+		}
 		f.flights.end(fl, err)
 		if fl.asOwner {
 			f.untold(fl.key)
@@ -62,7 +70,7 @@ func (f *Filler) launch(fl *flight, j *job) {
 
 // fly is the one retry loop over sources.
 func (f *Filler) fly(fl *flight, j *job) error {
-	if err := context.Cause(f.ctx); err != nil {
+	if err := context.Cause(fl.ctx); err != nil {
 		return err
 	}
 	if f.dead(j.o) {
@@ -86,7 +94,10 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 	deadline := f.cfg.Now().Add(f.cfg.Budget)
 	troubles, idle := 0, 0
 	for {
-		left := s.missing(fl.span)
+		left := f.flights.left(fl, s.missing(fl.span))
+		if fl.abandoned() {
+			return context.Cause(fl.ctx)
+		}
 		if len(left) == 0 {
 			return nil
 		}
@@ -100,8 +111,8 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 			// Another writer is at these blocks, or the answer was empty.
 			if idle++; idle > 8 {
 				err = fmt.Errorf("%w: answers without bytes", errTrouble)
-			} else if !f.pause(f.cfg.Heartbeat) {
-				return context.Cause(f.ctx)
+			} else if !pause(fl.ctx, f.cfg.Heartbeat) {
+				return context.Cause(fl.ctx)
 			}
 		}
 		switch {
@@ -109,15 +120,17 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 			continue // the next missing run, or the end
 		case refused(err) && *fl.query.Load() != query:
 			continue // a joiner brought another token meanwhile
-		case final(err) || f.ctx.Err() != nil || isLocal(err):
+		case fl.abandoned():
+			return context.Cause(fl.ctx)
+		case final(err) || isLocal(err) || errors.Is(err, errFull):
 			return err
 		case errors.Is(err, errSilent):
 			r.pass(node.ID, peerv1.PassedOver_REASON_SILENT)
 		case errors.Is(err, storage.ErrBusy) && f.cfg.Now().Before(deadline):
 			// BUSY is waited out at the same owner: asking another would
 			// fetch twice.
-			if !f.pause(f.cfg.Heartbeat) {
-				return context.Cause(f.ctx)
+			if !pause(fl.ctx, f.cfg.Heartbeat) {
+				return context.Cause(fl.ctx)
 			}
 		default:
 			if !f.turnAway(r, node, err, &troubles) {
@@ -169,7 +182,8 @@ func (f *Filler) askFor(fl *flight, j *job, s *sink, r *route, node *ring.Node, 
 		return nil, nil // no data follows it
 	}
 	sole := f.solely(fl.key, node)
-	err := x.run(f.ctx, ref, 0)
+	x.onSlow = func() { fl.slow.Store(true) }
+	err := x.run(fl.ctx, ref, 0)
 	f.metrics.fillBytes.WithLabelValues("peer").Add(float64(x.stored))
 	f.gotFrom(node, fl.key, x.stored, sole)
 	if errors.Is(err, storage.ErrVersionGone) {
@@ -214,23 +228,31 @@ func (f *Filler) ownAfter(fl *flight, j *job, passed []*peerv1.PassedOver) error
 	defer chunk.Release()
 	joined, started, err := f.ensure(&own, chunk, fl.span, true)
 	for _, owned := range append(joined, started...) {
-		<-owned.done
-		fl.from.Store(owned.from.Load())
-		if owned.err != nil {
-			err = owned.err
+		select {
+		case <-owned.done:
+			fl.from.Store(owned.from.Load())
+			if owned.err != nil && !errors.Is(owned.err, errAbandoned) {
+				err = owned.err
+			}
+		case <-fl.ctx.Done():
+			err = context.Cause(fl.ctx)
 		}
+		f.flights.leave(owned, f.little)
 	}
 	return err
 }
 
 // pause waits for d; false means that the node stops.
-func (f *Filler) pause(d time.Duration) bool {
+func (f *Filler) pause(d time.Duration) bool { return pause(f.ctx, d) }
+
+// pause waits for d; false means that ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-f.ctx.Done():
+	case <-ctx.Done():
 		return false
 	}
 }

@@ -258,7 +258,7 @@ func (c *fillCall) learn(ctx context.Context, span storage.Span) error {
 func (c *fillCall) streamSpan(ctx context.Context, span storage.Span) error {
 	j := &job{o: c.o, ref: c.ref, rule: c.rule, passed: c.m.GetPassedOver(), caller: c.m.GetCaller()}
 	r := reader{f: c.f, j: j, asOwner: true}
-	defer r.close()
+	defer r.end()
 	rounded := storage.Span{Off: span.Off / storage.BlockSize * storage.BlockSize, End: span.End}
 	flights, err := r.want(ctx, rounded)
 	if err != nil {

@@ -55,7 +55,7 @@ func TestFillsInAllDirectionsDoNotStarve(t *testing.T) {
 func TestFlightsWaitForBusyOrigin(t *testing.T) {
 	c := newCluster(t, 1, func(n *node, cfg *Config) {
 		n.c.rule.MaxRequests = 1
-		cdn, err := origin.New(origin.Config{Wait: 20 * time.Millisecond})
+		cdn, err := origin.New(origin.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,8 @@ package peer
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 
 	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
 	"github.com/mccd/mccd/storage"
@@ -14,6 +16,10 @@ var errTrouble = errors.New("peer in trouble")
 // errNotServed tells that a peer does not serve the origin: its configuration
 // differs.
 var errNotServed = errors.New("peer does not serve this origin")
+
+// errFull tells that the origin's queue is full, or moves too slowly: waiting
+// does not help, at this node or another.
+var errFull = fmt.Errorf("%w at the origin", storage.ErrBusy)
 
 // failures maps the ends of a fill to the contract's kinds. The first that
 // matches counts.
@@ -39,6 +45,9 @@ func failureToProto(err error) *peerv1.Failure {
 			Status: int32(status.Code), Headers: headersToProto(status.Header),
 		}
 	}
+	if errors.Is(err, errFull) {
+		return &peerv1.Failure{Kind: peerv1.Failure_KIND_BUSY, Status: http.StatusServiceUnavailable, Text: err.Error()}
+	}
 	for _, f := range failures {
 		if errors.Is(err, f.err) {
 			return &peerv1.Failure{Kind: f.kind, Text: err.Error()}
@@ -50,6 +59,9 @@ func failureToProto(err error) *peerv1.Failure {
 func failureFromProto(f *peerv1.Failure) error {
 	if f.GetKind() == peerv1.Failure_KIND_STATUS {
 		return &storage.StatusError{Code: int(f.GetStatus()), Header: headersFromProto(f.GetHeaders())}
+	}
+	if f.GetKind() == peerv1.Failure_KIND_BUSY && f.GetStatus() == http.StatusServiceUnavailable {
+		return &remoteError{text: f.GetText(), kind: errFull}
 	}
 	for _, known := range failures {
 		if known.kind == f.GetKind() {

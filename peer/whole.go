@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/origin"
@@ -138,8 +139,9 @@ func (f *Filler) storeWhole(o *storage.Object, resp *origin.Response) error {
 		if err != nil {
 			return err
 		}
+		began := time.Now()
 		n, err := s.copyFrom(resp.Body, storage.Span{End: s.length()})
-		f.fromOrigin(n)
+		f.fromOrigin(o.Host, n, time.Since(began))
 		s.close()
 		f.untold(s.key) // who acts for it is asked for it should this node fail
 		if err != nil {

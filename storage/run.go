@@ -1,6 +1,9 @@
 package storage
 
-import "os"
+import (
+	"net/netip"
+	"os"
+)
 
 // Source says where bytes came from when they were asked for.
 type Source uint8
@@ -59,6 +62,9 @@ type Request struct {
 	// resume; 0 = it did not tell. An object of another length is never sent
 	// for it (docs/clients.md section 8).
 	Total int64
+	// Client is who asks: by it ranges are known to continue each other, so that
+	// they are read ahead. The zero Addr = not known.
+	Client netip.Addr
 	// HeadOnly tells that no bytes are wanted, only the record.
 	HeadOnly bool
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,30 +19,30 @@ import (
 
 func TestBoundWaitsThenIsBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBound()
-		first, err := b.acquire(t.Context(), "a", 2, time.Second)
+		b := newBound(8)
+		first, err := b.acquire(t.Context(), "a", 2, time.Second, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		second, err := b.acquire(t.Context(), "a", 2, time.Second)
+		second, err := b.acquire(t.Context(), "a", 2, time.Second, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		if _, err := b.acquire(t.Context(), "a", 2, time.Second); !errors.Is(err, storage.ErrBusy) || time.Since(began) != time.Second {
+		if _, err := b.acquire(t.Context(), "a", 2, time.Second, nil); !errors.Is(err, storage.ErrBusy) || time.Since(began) != time.Second {
 			t.Errorf("error %v after %v", err, time.Since(began))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if _, err := b.acquire(ctx, "a", 2, time.Second); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := b.acquire(ctx, "a", 2, time.Second, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
-		other, err := b.acquire(t.Context(), "b", 1, time.Second)
+		other, err := b.acquire(t.Context(), "b", 1, time.Second, nil)
 		if err != nil {
 			t.Errorf("another host: %v", err)
 		}
 		time.AfterFunc(time.Second/2, first)
-		third, err := b.acquire(t.Context(), "a", 2, time.Second)
+		third, err := b.acquire(t.Context(), "a", 2, time.Second, nil)
 		if err != nil {
 			t.Errorf("a place that came free: %v", err)
 		}
@@ -50,6 +52,98 @@ func TestBoundWaitsThenIsBusy(t *testing.T) {
 		if len(b.hosts) != 0 {
 			t.Errorf("%d hosts kept", len(b.hosts))
 		}
+	})
+}
+
+// Where the queue cannot drain within the wait, who comes is told at once.
+func TestBoundIsBusyAtOnceWhereItsQueueCannotDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBound(8)
+		for range 2 {
+			if _, err := b.acquire(t.Context(), "hangs", 2, 8*time.Second, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		results := make(chan error, 100)
+		for range 100 {
+			go func() {
+				_, err := b.acquire(t.Context(), "hangs", 2, 8*time.Second, nil)
+				results <- err
+			}()
+		}
+		synctest.Wait()
+		// Two places, each held for a second at least: 8 s are good for 16.
+		if n := len(results); n != 84 {
+			t.Errorf("%d of 100 told at once, want 84", n)
+		}
+		if b.waiting() != 16 {
+			t.Errorf("%d wait, want 16", b.waiting())
+		}
+		for range 100 {
+			if err := <-results; !errors.Is(err, storage.ErrBusy) {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// Who is not wanted any more leaves the queue.
+func TestBoundUnwanted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBound(1)
+		first, err := b.acquire(t.Context(), "a", 1, time.Second, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unwanted := make(chan struct{})
+		time.AfterFunc(time.Millisecond, func() { close(unwanted) })
+		if _, err := b.acquire(t.Context(), "a", 1, time.Second, unwanted); !errors.Is(err, ErrUnwanted) {
+			t.Error(err)
+		}
+		first()
+		if len(b.hosts) != 0 || b.turns.Len() != 0 {
+			t.Errorf("%d hosts, %d turns kept", len(b.hosts), b.turns.Len())
+		}
+	})
+}
+
+// Places that come free go round the hosts that want them, whoever asked most.
+func TestBoundServesHostsInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBound(2)
+		var free []func()
+		for range 2 {
+			release, err := b.acquire(t.Context(), "busy", 2, time.Hour, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			free = append(free, release)
+		}
+		var mu sync.Mutex
+		var order []string
+		for _, host := range []string{"busy", "busy", "busy", "busy", "b", "c", "b"} {
+			go func() {
+				release, err := b.acquire(t.Context(), host, 2, time.Hour, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				order = append(order, host)
+				mu.Unlock()
+				time.Sleep(time.Second)
+				release()
+			}()
+			synctest.Wait()
+		}
+		free[0]() // one place goes round, the other stays taken
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if want := []string{"busy", "b", "c", "busy", "b", "busy", "busy"}; !slices.Equal(order, want) {
+			t.Errorf("served %v, want %v", order, want)
+		}
+		free[1]()
 	})
 }
 
@@ -173,13 +267,13 @@ func TestCloseEndsBodies(t *testing.T) {
 }
 
 func TestNewReportsEveryFault(t *testing.T) {
-	_, err := New(Config{Connect: -1, Stall: -1, MaxRequests: -1, Node: "a b", Version: "x\n"})
+	_, err := New(Config{Connect: -1, Stall: -1, MaxRequests: -1, MaxTotal: -1, Node: "a b", Version: "x\n"})
 	if err == nil {
 		t.Fatal("no error")
 	}
 	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) || len(joined.Unwrap()) != 5 {
-		t.Errorf("want five faults: %v", err)
+	if !errors.As(err, &joined) || len(joined.Unwrap()) != 6 {
+		t.Errorf("want six faults: %v", err)
 	}
 }
 

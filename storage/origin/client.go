@@ -23,6 +23,9 @@ type Request struct {
 	Whole bool
 	// Revalidate makes the request conditional on this version, if not nil.
 	Revalidate *storage.Version
+	// Unwanted, if not nil, ends the wait for a place among the origin's requests
+	// when it is closed; what was sent goes on.
+	Unwanted <-chan struct{}
 	// Known are the header fields kept with that version; a 304's are merged
 	// into them. May be nil.
 	Known http.Header
@@ -55,9 +58,9 @@ type Response struct {
 // redirects as far as rules allow. ctx bounds the body too. It may be called
 // concurrently.
 //
-// Errors: a *storage.StatusError for an answer other than 200, 206 and 304,
-// inside an *UnsatisfiableError for 416; storage.ErrBusy when the origin's
-// bound is reached; ctx's own; all others wrap storage.ErrUpstream. None of
+// Errors: ErrUnwanted; a *storage.StatusError for an answer other than 200, 206 and 304,
+// inside an *UnsatisfiableError for 416; storage.ErrBusy when a bound is
+// reached and no place came free within Config.Wait, or will; ctx's own; all others wrap storage.ErrUpstream. None of
 // them holds a query.
 func (c *Client) Fetch(ctx context.Context, r Request) (*Response, error) {
 	resp, err := c.fetch(ctx, r)
@@ -79,7 +82,7 @@ func (c *Client) fetch(ctx context.Context, r Request) (*Response, error) {
 		return nil, fmt.Errorf("%w: %v", storage.ErrRange, r.Span)
 	}
 	header := c.header(r)
-	x, err := c.exchange(ctx, http.MethodGet, r.Ref, r.Rule, func(storage.Ref) http.Header { return header }, nil)
+	x, err := c.exchange(ctx, http.MethodGet, r.Ref, r.Rule, func(storage.Ref) http.Header { return header }, nil, r.Unwanted)
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +104,9 @@ func (c *Client) rule(ref storage.Ref) (*storage.Rule, error) {
 // exchange sends one request, and those that its redirects ask for, and
 // returns the last answer.
 func (c *Client) exchange(ctx context.Context, method string, ref storage.Ref, rule *storage.Rule,
-	header func(storage.Ref) http.Header, body io.Reader) (*exchange, error) {
+	header func(storage.Ref) http.Header, body io.Reader, unwanted <-chan struct{}) (*exchange, error) {
 	for hop := 0; ; hop++ {
-		x, err := c.ask(ctx, method, ref, rule, header(ref), body)
+		x, err := c.ask(ctx, method, ref, rule, header(ref), body, unwanted)
 		if err != nil {
 			return nil, err
 		}
@@ -136,15 +139,15 @@ type exchange struct {
 
 // ask sends one request to one host and returns its answer, redirects and
 // errors of the origin included.
-func (c *Client) ask(ctx context.Context, method string, ref storage.Ref, rule *storage.Rule, h http.Header, payload io.Reader) (*exchange, error) {
-	x, err := c.send(ctx, method, ref, rule, h, payload)
+func (c *Client) ask(ctx context.Context, method string, ref storage.Ref, rule *storage.Rule, h http.Header, payload io.Reader, unwanted <-chan struct{}) (*exchange, error) {
+	x, err := c.send(ctx, method, ref, rule, h, payload, unwanted)
 	if err != nil {
 		c.metrics.requests.WithLabelValues(rule.Name, result(err)).Inc()
 	}
 	return x, err
 }
 
-func (c *Client) send(parent context.Context, method string, ref storage.Ref, rule *storage.Rule, h http.Header, payload io.Reader) (*exchange, error) {
+func (c *Client) send(parent context.Context, method string, ref storage.Ref, rule *storage.Rule, h http.Header, payload io.Reader, unwanted <-chan struct{}) (*exchange, error) {
 	if err := checkPort(ref, rule); err != nil {
 		return nil, err
 	}
@@ -156,7 +159,7 @@ func (c *Client) send(parent context.Context, method string, ref storage.Ref, ru
 	if limit <= 0 {
 		limit = c.cfg.MaxRequests
 	}
-	leave, err := c.bound.acquire(parent, ref.Host, limit, c.cfg.Wait)
+	leave, err := c.bound.acquire(parent, ref.Host, limit, c.cfg.Wait, unwanted)
 	if err != nil {
 		return nil, err
 	}

@@ -23,8 +23,9 @@ const (
 	DefaultConnect     = 3 * time.Second
 	DefaultFirstByte   = 8 * time.Second
 	DefaultStall       = 8 * time.Second
-	DefaultWait        = 2 * time.Second
+	DefaultWait        = 8 * time.Second
 	DefaultMaxRequests = 64
+	DefaultMaxTotal    = 512
 )
 
 const (
@@ -51,6 +52,9 @@ type Config struct {
 	// MaxRequests bounds the requests at one host at one time, where its rule
 	// does not; 0 = DefaultMaxRequests.
 	MaxRequests int
+	// MaxTotal bounds the requests at all hosts together, which take turns; 0 =
+	// DefaultMaxTotal.
+	MaxTotal int
 	// Node is this node's name in Via; "" = "mccd".
 	Node string
 	// Version is that in User-Agent; "" = "dev".
@@ -83,6 +87,9 @@ func (c *Config) setDefaults() {
 	if c.MaxRequests == 0 {
 		c.MaxRequests = DefaultMaxRequests
 	}
+	if c.MaxTotal == 0 {
+		c.MaxTotal = DefaultMaxTotal
+	}
 	if c.Node == "" {
 		c.Node = "mccd"
 	}
@@ -110,6 +117,9 @@ func (c *Config) validate() error {
 	if c.MaxRequests < 0 {
 		faults = append(faults, fmt.Errorf("max requests %d: give 0 (the default) or more", c.MaxRequests))
 	}
+	if c.MaxTotal < 0 {
+		faults = append(faults, fmt.Errorf("max total of requests %d: give 0 (the default) or more", c.MaxTotal))
+	}
 	for what, s := range map[string]string{"node name": c.Node, "version": c.Version} {
 		if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' }) {
 			faults = append(faults, fmt.Errorf("%s %q: use printable characters without spaces and commas", what, s))
@@ -134,7 +144,8 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("configure origin client: %w", err)
 	}
-	c := &Client{cfg: cfg, bound: newBound(), metrics: newMetrics(cfg.Registerer)}
+	c := &Client{cfg: cfg, bound: newBound(cfg.MaxTotal), metrics: newMetrics(cfg.Registerer)}
+	c.metrics.waiting(cfg.Registerer, c.bound.waiting)
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)

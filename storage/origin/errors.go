@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/mccd/mccd/storage"
@@ -26,6 +27,9 @@ var (
 	// ErrMismatch: a 304 that confirms another version than the one asked
 	// about; the object is to be asked for without a condition.
 	ErrMismatch = fmt.Errorf("%w: 304 for another version", ErrLie)
+	// ErrUnwanted: Request.Unwanted was closed before the request was sent. It
+	// does not wrap storage.ErrUpstream.
+	ErrUnwanted = errors.New("request is not wanted any more")
 	// ErrRefused: by its rule, the address, port or redirect may not be
 	// followed. The text says which setting would allow it.
 	ErrRefused = fmt.Errorf("%w: refused by policy", storage.ErrUpstream)

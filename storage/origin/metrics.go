@@ -35,6 +35,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 }
 
+// waiting registers the gauge of the requests that wait for a place.
+func (*metrics) waiting(reg prometheus.Registerer, count func() int) {
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mccd_origin_requests_waiting",
+		Help: "Requests at origins that wait for a place among those in flight, all origins together.",
+	}, func() float64 { return float64(count()) })
+}
+
 // result names the end of a request for the metrics.
 func result(err error) string {
 	var status *storage.StatusError
@@ -48,7 +56,7 @@ func result(err error) string {
 		is   error
 		name string
 	}{
-		{ErrRefused, "refused"}, {storage.ErrBusy, "busy"}, {ErrStall, "stall"}, {ErrLie, "lie"},
+		{ErrRefused, "refused"}, {ErrUnwanted, "canceled"}, {storage.ErrBusy, "busy"}, {ErrStall, "stall"}, {ErrLie, "lie"},
 		{ErrConnect, "connect"}, {ErrBroken, "broken"}, {context.Canceled, "canceled"},
 		{context.DeadlineExceeded, "canceled"}, {errClosed, "canceled"}, {errBodyClosed, "canceled"},
 	} {

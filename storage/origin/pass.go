@@ -28,7 +28,7 @@ func (c *Client) Pass(ctx context.Context, method string, ref storage.Ref, rule 
 		if body == http.NoBody {
 			body = nil
 		}
-		x, err = c.exchange(ctx, method, ref, rule, c.passHeader(ref, header), body)
+		x, err = c.exchange(ctx, method, ref, rule, c.passHeader(ref, header), body, nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pass %s to %s: %w", method, ref, err)
