@@ -54,6 +54,8 @@ func (c *Content) Next(ctx context.Context, span storage.Span) (storage.Run, err
 	if err := c.fillAhead(ctx, span.Off); err != nil {
 		return storage.Run{}, err
 	}
+	cs := storage.ChunkSpan(c.Object().Size(), storage.ChunkOf(span.Off))
+	c.f.asked(c.Object(), span.Intersect(cs))
 	run, err := c.r.next(ctx, span)
 	c.given = span.Off + run.Len
 	return run, err

@@ -41,6 +41,7 @@ type Filler struct {
 	wholes    *wholes
 	paces     *paces
 	sequences *sequences
+	requested *requested
 	// server is the Filler's own; nil = another's, or none.
 	server *grpc.Server
 	calls  calls
@@ -101,8 +102,9 @@ func New(cfg Config) (*Filler, error) {
 		ctx: ctx, cancel: cancel, work: work, admitted: newAdmitted(),
 		links:   newLinks(ctx, cfg),
 		wholes:  newWholes(),
-		flights: newFlights(cfg.Flights, cfg.FlightsPerOrigin), paces: newPaces(), sequences: newSequences(), book: holders.New(cfg.Holders), acquiring: newAcquiring(),
+		flights: newFlights(cfg.Flights, cfg.FlightsPerOrigin), paces: newPaces(), sequences: newSequences(), requested: newRequested(), book: holders.New(cfg.Holders), acquiring: newAcquiring(),
 	}
+	f.metrics.register(cfg.Registerer, f)
 	f.cache = resolve.NewCache(cfg.Records, cfg.RecordsInMemory, f.judge, cfg.Logger)
 	f.sweeper, _ = cfg.Store.(Sweeper)
 	f.notes, _ = cfg.Store.(Notes)

@@ -87,6 +87,19 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 }
 
+// register adds what is read from f when it is asked for.
+func (*metrics) register(reg prometheus.Registerer, f *Filler) {
+	with := promauto.With(reg)
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "mccd_fill_requested_bytes_total",
+		Help: "Bytes that clients of any node asked for, of chunks for which this node acts as owner, in whole pieces of 1 MiB, each counted once.",
+	}, func() float64 { return float64(f.Requested()) })
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mccd_fill_amplification_ratio",
+		Help: "Bytes fetched from origins by this node for each byte of mccd_fill_requested_bytes_total. The cluster's is the ratio of the sums.",
+	}, f.amplification)
+}
+
 func kindLabel(asOwner bool) string {
 	if asOwner {
 		return "owner"

@@ -256,6 +256,7 @@ func (c *fillCall) learn(ctx context.Context, span storage.Span) error {
 
 // streamSpan sends the bytes of span as they become present.
 func (c *fillCall) streamSpan(ctx context.Context, span storage.Span) error {
+	c.f.requested.add(c.o.Key(storage.ChunkOf(span.Off)), span, c.o.Size(), func() bool { return true })
 	j := &job{o: c.o, ref: c.ref, rule: c.rule, passed: c.m.GetPassedOver(), caller: c.m.GetCaller()}
 	r := reader{f: c.f, j: j, asOwner: true}
 	defer r.end()
