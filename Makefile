@@ -51,6 +51,9 @@ $(BENCHES): build deps-bench
 .PHONY: soak
 soak: build ## 24 GiB of objects through 2 GiB of drives with 500 clients for 5 minutes; writes out/soak.*
 	MCCD_BIN=$(BIN)/mccd $(GO) run ./test/soak $(SOAKFLAGS)
+.PHONY: sim
+sim: ## Replay traces against the eviction policy, LRU, FIFO and the ideal, and against a cluster
+	$(GO) run ./test/sim
 
 .PHONY: clean
 clean: ## Remove bin/ and out/

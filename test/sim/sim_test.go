@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/mccd/mccd/storage/disk/evict"
+)
+
+// What the policy must reach on traces that mix scans into Zipf, in points of
+// hits above LRU; on all others it must not be below LRU.
+const abovePoints = 5
+
+// replayed is one trace with what the policies reached.
+type replayed struct {
+	trace
+	fifo, lru, our, best score
+}
+
+// Hits are at least those of LRU on every trace, and where sequential scans come
+// between 5 points more, be the scans bursts or spread, of new chunks or the same.
+func TestHitRatio(t *testing.T) {
+	for _, tr := range traces() {
+		t.Run(strings.ReplaceAll(tr.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			r := replayed{tr, queued(tr, false), queued(tr, true), ours(tr), ideal(tr)}
+			t.Logf("hits: FIFO %.4f, LRU %.4f, mccd %.4f, ideal %.4f", r.fifo.ratio(), r.lru.ratio(), r.our.ratio(), r.best.ratio())
+			least := r.lru.ratio()
+			if strings.Contains(tr.name, "scans") {
+				least += abovePoints / 100.0
+			}
+			if r.our.ratio() < least {
+				t.Errorf("hit ratio %.4f is below %.4f", r.our.ratio(), least)
+			}
+			if r.our.byteRatio() < r.lru.byteRatio() {
+				t.Errorf("hit ratio by bytes %.4f is below LRU's, %.4f", r.our.byteRatio(), r.lru.byteRatio())
+			}
+			if r.best.ratio() < r.our.ratio() || r.best.ratio() < r.lru.ratio() {
+				t.Errorf("the ideal, %.4f, is not the best", r.best.ratio())
+			}
+		})
+	}
+}
+
+// Four nodes ask at most 1.05 times of the origin what one cache with 0.75 of
+// their room does.
+func TestClusterAsksNoMore(t *testing.T) {
+	for _, tr := range traces() {
+		t.Run(strings.ReplaceAll(tr.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			_, c, one := compared(tr)
+			ratio := float64(c.origin) / float64(one.misses())
+			t.Logf("%.1f GiB beside %.1f GiB: %.3f", gib(c.origin), gib(one.misses()), ratio)
+			if ratio > 1.05 {
+				t.Errorf("the cluster asks %.3f times as much of the origin", ratio)
+			}
+		})
+	}
+}
+
+// Uniform reads of 0.6 of all drives: after one pass at most 2 % of the reads
+// come from the origin, though borrowed copies press at every node.
+func TestWorkingSetFits(t *testing.T) {
+	for _, n := range []int{2, 3, 4, 8} {
+		const perNode = 400
+		total := int64(n) * perNode * chunk
+		keys := n * perNode * 6 / 10
+		c := newSite(n, total, 20)
+		rnd := rand.New(rand.NewPCG(uint64(n), 5))
+		for i := range keys {
+			c.read(read{uint64(i), chunk}, rnd.IntN(n), i)
+		}
+		begun, reads := c.origin, int64(0)
+		for i := range 20 * keys {
+			r := read{uint64(rnd.IntN(keys)), chunk}
+			reads += int64(r.size)
+			c.read(r, rnd.IntN(n), keys+i)
+		}
+		part := float64(c.origin-begun) / float64(reads)
+		t.Logf("%d nodes: %.4f of the reads came from the origin", n, part)
+		if part > 0.02 {
+			t.Errorf("%d nodes: %.4f of the reads came from the origin", n, part)
+		}
+	}
+}
+
+// A drive takes no more than its limit, and holds what it says.
+func TestDriveHoldsItsLimit(t *testing.T) {
+	d := newDrive(100*chunk, 20)
+	day := updateDay(1)
+	for i, r := range day.reads[:50_000] {
+		if !d.get(r.key, i) {
+			d.put(r, mix(r.key), evict.Borrowed, i)
+		}
+		if d.used > 100*chunk {
+			t.Fatalf("%d bytes are held", d.used)
+		}
+	}
+	sum := int64(0)
+	for _, h := range d.held {
+		sum += int64(h.size)
+	}
+	if sum != d.used || d.policy.Len() != len(d.held) {
+		t.Errorf("%d bytes of %d chunks are held, %d counted of %d", sum, len(d.held), d.used, d.policy.Len())
+	}
+}
+
+// The rivals on a trace that can be followed by hand.
+func TestRivals(t *testing.T) {
+	tr := trace{capacity: 2}
+	for _, key := range []uint64{1, 2, 1, 3, 1, 2} {
+		tr.reads = append(tr.reads, read{key, 1})
+	}
+	// FIFO: 1 2 | 1 hit, 3 drives 1 out, 1 drives 2 out, 2 drives 3 out.
+	// LRU: 3 drives 2 out, 1 hit, 2 no hit. Ideal: 3 passes by.
+	for name, c := range map[string]struct{ got, want int }{
+		"FIFO":  {func() int { s := queued(tr, false); return s.hits }(), 1},
+		"LRU":   {func() int { s := queued(tr, true); return s.hits }(), 2},
+		"ideal": {func() int { s := ideal(tr); return s.hits }(), 3},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %d hits, want %d", name, c.got, c.want)
+		}
+	}
+}
+
+func TestTables(t *testing.T) {
+	var out bytes.Buffer
+	w := io.Writer(&out)
+	if testing.Verbose() {
+		w = io.MultiWriter(&out, os.Stdout)
+	}
+	day := updateDay(2)
+	day.reads = day.reads[:20_000]
+	printPolicies(w, []trace{day})
+	printSites(w, []trace{day})
+	if got := strings.Count(out.String(), day.name); got != 2 {
+		t.Errorf("the trace is named %d times:\n%s", got, out.String())
+	}
+}
