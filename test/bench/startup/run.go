@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mccd/mccd/cluster/state"
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/test/bench/figures"
 	"github.com/mccd/mccd/test/bench/stage"
@@ -37,8 +38,10 @@ type times struct {
 	// hit is the time from the start of the process until the last byte of the
 	// first hit, indexed until the drive is scanned.
 	hit, indexed time.Duration
-	// cpu is what the process used until it was indexed.
-	cpu time.Duration
+	// cpu is what the process used until it was indexed, resident what it had
+	// in memory then.
+	cpu      time.Duration
+	resident int64
 }
 
 // Run measures and prints what it finds to out.
@@ -75,44 +78,105 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (_ []figures.Finding, e
 	if err := stage.Indexed(ctx, n, cfg.Chunks); err != nil {
 		return nil, err
 	}
+	r := &run{Config: cfg, stage: s, node: n, out: out}
 	var all []figures.Finding
-	for _, stop := range []struct {
-		name, row string
-		end       func() error
-	}{
+	for _, c := range []before{
 		{"an orderly stop", "start/first_hit", func() error { return n.Stop(ctx) }},
 		{"kill -9", "start/first_hit/killed", n.Kill},
+		{"kill -9 of all 3 nodes, this one alone", "start/first_hit/alone", n.Kill},
 	} {
-		var found []times
-		bed := ""
-		for round := range cfg.Rounds {
-			if err := stop.end(); err != nil {
+		if c.row == "start/first_hit/alone" {
+			if err := r.orphan(ctx); err != nil {
 				return nil, err
 			}
-			if bed = "caches warm"; !cfg.Warm {
-				bed = dropCaches(ctx)
-			}
-			f, err := begin(ctx, n, cfg.Chunks, cfg.Chunks/2+round)
-			if err != nil {
-				return nil, fmt.Errorf("start after %s: %w", stop.name, err)
-			}
-			found = append(found, f)
 		}
-		if sent := s.Origin.Ledger().Bytes(""); sent > 0 {
-			return nil, fmt.Errorf("the origin sent %d bytes of what is on the drive", sent)
+		f, err := r.rounds(ctx, c)
+		if err != nil {
+			return nil, fmt.Errorf("start after %s: %w", c.name, err)
 		}
-		hit := median(found, func(f times) time.Duration { return f.hit })
-		fmt.Fprintf(out, "  after %-16s first hit after %4.0f ms (%s), indexed after %.2f s, %.2f CPU-s until then; %s\n", stop.name+":",
-			ms(hit), each(found), median(found, func(f times) time.Duration { return f.indexed }).Seconds(),
-			median(found, func(f times) time.Duration { return f.cpu }).Seconds(), bed)
-		hits := make([]float64, 0, len(found))
-		for _, f := range found {
-			hits = append(hits, ms(f.hit))
-		}
-		all = append(all, figures.Single(stop.row, fmt.Sprintf("ms from the start of the process to the first hit served, after %s; %d chunks, %s, %d rounds",
-			stop.name, cfg.Chunks, bed, cfg.Rounds), hits).Within(figures.AtMost(ms(must)), figures.Bound{}))
+		all = append(all, f)
 	}
 	return all, nil
+}
+
+// run is one measurement.
+type run struct {
+	Config
+	stage *stage.Stage
+	node  *process.Node
+	out   io.Writer
+	asked int // small objects asked for
+}
+
+// before is how the node came to be started.
+type before struct {
+	name, row string
+	end       func() error
+}
+
+// orphan makes the node one of three, of which the others are dead.
+func (r *run) orphan(ctx context.Context) error {
+	if err := r.node.Writable(ctx); err != nil {
+		return err
+	}
+	token, _, err := r.node.Token(ctx, state.TokenSpec{Uses: -1, Note: "bench"})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(r.stage.TokenFile, []byte(token+"\n"), 0o600); err != nil {
+		return err
+	}
+	for range 2 {
+		other, err := r.stage.Add(nil)
+		if err != nil {
+			return err
+		}
+		if err := other.Restart(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.stage.Together(ctx); err != nil {
+		return err
+	}
+	for _, other := range r.stage.Nodes[1:] {
+		if err := other.Kill(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rounds ends the node as c says and starts it, time and again.
+func (r *run) rounds(ctx context.Context, c before) (figures.Finding, error) {
+	var found []times
+	bed := "caches warm"
+	for range r.Rounds {
+		if err := c.end(); err != nil {
+			return figures.Finding{}, err
+		}
+		if !r.Warm {
+			bed = dropCaches(ctx)
+		}
+		r.asked++ // one that nobody asked for before
+		f, err := begin(ctx, r.node, r.Chunks, r.Chunks/2+r.asked)
+		if err != nil {
+			return figures.Finding{}, err
+		}
+		found = append(found, f)
+	}
+	if sent := r.stage.Origin.Ledger().Bytes(""); sent > 0 {
+		return figures.Finding{}, fmt.Errorf("the origin sent %d bytes of what is on the drive", sent)
+	}
+	indexed := median(found, func(f times) time.Duration { return f.indexed })
+	cpu := median(found, func(f times) time.Duration { return f.cpu })
+	fmt.Fprintf(r.out, "  after %s: first hit after %s ms, indexed after %.2f s, %.2f CPU-s and %d MiB resident by then; %s\n",
+		c.name, each(found), indexed.Seconds(), cpu.Seconds(), found[len(found)-1].resident>>20, bed)
+	hits := make([]float64, 0, len(found))
+	for _, f := range found {
+		hits = append(hits, ms(f.hit))
+	}
+	return figures.Single(c.row, fmt.Sprintf("ms from the start of the process to the first hit served, after %s; %d chunks, %s, %d rounds",
+		c.name, r.Chunks, bed, r.Rounds), hits).Within(figures.AtMost(ms(must)), figures.Bound{}), nil
 }
 
 // begin starts n and measures until it serves small object i, and is indexed.
@@ -132,7 +196,7 @@ func begin(ctx context.Context, n *process.Node, chunks, i int) (f times, err er
 	}
 	f.indexed = time.Since(begun)
 	u, err := n.Usage()
-	f.cpu = u.CPU
+	f.cpu, f.resident = u.CPU, u.Resident
 	return f, err
 }
 
