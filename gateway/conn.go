@@ -32,6 +32,7 @@ type conn struct {
 	// corked makes the next Write a part of the body's first segment.
 	corked bool
 	tx     transfer
+	rx     receipt
 	reader runReader // the run that the response under way is sending
 	ready  ready     // of the object that was sent last
 	head   []byte    // the fields of the head under way
@@ -57,7 +58,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 		return n, nil
 	}
-	return c.Conn.Read(p)
+	return c.receive(p)
 }
 
 // Close closes the connection and gives its place back.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"time"
 
@@ -10,8 +11,12 @@ import (
 )
 
 // maxSendfile bounds one system call, so that a fast client cannot keep a
-// thread for the whole of a large run.
-const maxSendfile = 4 << 20
+// thread for the whole of a large run; maxFresh bounds the first one, which
+// keeps a processor.
+const (
+	maxSendfile = 4 << 20
+	maxFresh    = 1 << 20
+)
 
 // transfer is the state of the write in progress. It lives in its conn, so
 // that a write allocates nothing.
@@ -22,6 +27,8 @@ type transfer struct {
 	file int // the descriptor, offset and rest of the run being sent
 	off  int64
 	left int64
+	// fresh: the source has just seen the bytes in memory.
+	fresh bool
 
 	sent int64 // since the transfer began
 	err  error
@@ -32,11 +39,58 @@ type transfer struct {
 	write, sendfile func(fd uintptr) bool // bound once
 }
 
+// receipt is the state of the read in progress. Reads come from one goroutine
+// at a time.
+type receipt struct {
+	in   []byte
+	got  int
+	err  error
+	step func(fd uintptr) bool // bound once
+}
+
 func (c *conn) prepare() {
-	c.tx.write, c.tx.sendfile = c.stepWrite, c.stepSendfile
+	c.tx.write, c.tx.sendfile, c.rx.step = c.stepWrite, c.stepSendfile, c.stepRead
 }
 
 func (c *conn) canSendfile() bool { return c.raw != nil }
+
+// receive reads what the client has sent, and waits for it.
+func (c *conn) receive(p []byte) (int, error) {
+	if c.raw == nil || len(p) == 0 {
+		return c.Conn.Read(p)
+	}
+	c.rx.in, c.rx.got, c.rx.err = p, 0, nil
+	err := c.raw.Read(c.rx.step)
+	c.rx.in = nil
+	switch {
+	case c.rx.err != nil:
+		return 0, &net.OpError{Op: "read", Net: "tcp", Addr: c.RemoteAddr(), Err: os.NewSyscallError("recvfrom", c.rx.err)}
+	case err != nil:
+		return 0, err
+	case c.rx.got == 0:
+		return 0, io.EOF
+	default:
+		return c.rx.got, nil
+	}
+}
+
+func (c *conn) stepRead(fd uintptr) bool {
+	r := &c.rx
+	for {
+		n, err := rawRead(fd, r.in)
+		switch err {
+		case nil:
+			r.got = n
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			return false
+		default:
+			r.err = err
+		}
+		return true
+	}
+}
 
 // Write sends p. After cork its bytes wait for the body's first ones.
 func (c *conn) Write(p []byte) (int, error) {
@@ -58,7 +112,7 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) sendRun(r *runReader) (int64, error) {
 	// A regular file's descriptor stays as it is: Fd makes only pollable files
 	// blocking. The run keeps it open.
-	c.tx.file, c.tx.off, c.tx.left = int(r.File.Fd()), r.Off, r.Len
+	c.tx.file, c.tx.off, c.tx.left, c.tx.fresh = int(r.File.Fd()), r.Off, r.Len, true
 	err := c.pump(c.tx.sendfile)
 	sent := c.tx.sent
 	r.Off += sent
@@ -110,7 +164,7 @@ func firstError(errs ...error) error {
 func (c *conn) stepWrite(fd uintptr) bool {
 	t := &c.tx
 	for len(t.buf) > 0 {
-		n, err := unix.SendmsgN(int(fd), t.buf, nil, nil, t.flags)
+		n, err := rawSend(fd, t.buf, t.flags)
 		if n > 0 {
 			t.buf = t.buf[n:]
 			t.sent += int64(n)
@@ -125,7 +179,7 @@ func (c *conn) stepWrite(fd uintptr) bool {
 func (c *conn) stepSendfile(fd uintptr) bool {
 	t := &c.tx
 	for t.left > 0 {
-		n, err := unix.Sendfile(int(fd), t.file, &t.off, int(min(t.left, maxSendfile)))
+		n, err := c.sendfile(fd)
 		if n > 0 {
 			t.left -= int64(n)
 			t.sent += int64(n)
@@ -139,6 +193,17 @@ func (c *conn) stepSendfile(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// sendfile sends what the socket takes of the run. Later than at once the run's
+// bytes may have left memory, and the call may wait for the drive.
+func (c *conn) sendfile(fd uintptr) (int, error) {
+	t := &c.tx
+	if t.fresh {
+		t.fresh = false
+		return rawSendfile(fd, t.file, &t.off, min(t.left, maxFresh))
+	}
+	return unix.Sendfile(int(fd), t.file, &t.off, int(min(t.left, maxSendfile)))
 }
 
 // again reports whether the step may call the system again at once. If not,

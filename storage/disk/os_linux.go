@@ -76,7 +76,7 @@ func resident(f *os.File, off, n int64) bool {
 	first := off / page * page
 	pages := (off + n - first + page - 1) / page
 	var stat unix.Cachestat_t
-	err := unix.Cachestat(uint(f.Fd()), &unix.CachestatRange{Off: uint64(first), Len: uint64(pages * page)}, &stat, 0)
+	err := cachestatCall(f.Fd(), &unix.CachestatRange{Off: uint64(first), Len: uint64(pages * page)}, &stat)
 	if err == nil {
 		return int64(stat.Cache) >= pages
 	}
