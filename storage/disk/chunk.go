@@ -55,6 +55,8 @@ type Chunk struct {
 	quiet    chan struct{} // closed when inflight gets to 0
 	// bad tells that a block was condemned: its place in this file is spent.
 	bad bool
+	// lost has the blocks that were condemned.
+	lost Bitmap
 	// checking has the blocks that are being read to be verified, checked
 	// closes when one of these checks is over; nil while nobody waits.
 	checking Bitmap

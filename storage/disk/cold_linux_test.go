@@ -97,7 +97,7 @@ func TestColdReadsNeedASlot(t *testing.T) {
 	c := create(t, s, key, v)
 	defer c.Release()
 	fill(t, c)
-	s.drives[0].slots <- struct{}{}
+	s.drives()[0].slots <- struct{}{}
 	if n, err := c.Ready(t.Context(), whole(c)); n != c.Len() || err != nil {
 		t.Errorf("warm: %d, %v", n, err)
 	}
@@ -107,7 +107,7 @@ func TestColdReadsNeedASlot(t *testing.T) {
 	if n, err := c.Ready(ctx, whole(c)); n != 0 || !errors.Is(err, context.Canceled) {
 		t.Errorf("cold without a slot: %d, %v", n, err)
 	}
-	<-s.drives[0].slots
+	<-s.drives()[0].slots
 	if n, err := c.Ready(t.Context(), whole(c)); n != verifyRun || err != nil {
 		t.Errorf("cold with a slot: %d, %v", n, err)
 	}

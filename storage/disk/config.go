@@ -22,6 +22,17 @@ type Drive struct {
 	Size int64
 }
 
+// validate reports what is wrong with d itself.
+func (d Drive) validate() error {
+	if d.Path == "" {
+		return errors.New("its path is missing")
+	}
+	if d.Size < MinDriveSize {
+		return fmt.Errorf("its size, %d, is less than one chunk file (%d)", d.Size, int64(MinDriveSize))
+	}
+	return nil
+}
+
 // MinDriveSize is the smallest Drive.Size: one full chunk file.
 const MinDriveSize = storage.ChunkSize + headCharge
 
@@ -54,6 +65,23 @@ type Config struct {
 	// ScrubRate is the pace in bytes per second at which cold blocks are read
 	// and verified in the background; 0 = no scrub.
 	ScrubRate int64
+	// SlowAfter is how long an operation on a drive may take before nothing is
+	// asked of the drive until it answers fast again; 0 = 5 s, negative = for
+	// ever.
+	SlowAfter time.Duration
+	// MoveRate is the pace in bytes per second at which RemoveDrive moves
+	// content; 0 = 64 MiB, negative = as fast as it goes.
+	MoveRate int64
+	// FailingAfter is how many corrupt blocks within a day make a drive one that
+	// is reported as failing; 0 = 8.
+	FailingAfter int
+	// Repair is told the blocks of a chunk that were found corrupt, after the
+	// chunk went on in a new file without them; it never blocks. nil = they stay
+	// absent until they are asked for.
+	Repair func(key storage.ChunkKey, missing Bitmap)
+	// Changed is called when Keys has more to tell than what was written by this
+	// process: a drive was added, or is back; it never blocks. nil = nobody asks.
+	Changed func()
 	// FS reaches the drives; nil = the operating system.
 	FS FS
 	// Logger gets what a person should know; nil = nothing is logged.
@@ -122,6 +150,15 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.IdleFiles == 0 {
 		cfg.IdleFiles = 256
+	}
+	if cfg.SlowAfter == 0 {
+		cfg.SlowAfter = 5 * time.Second
+	}
+	if cfg.MoveRate == 0 {
+		cfg.MoveRate = 64 << 20
+	}
+	if cfg.FailingAfter == 0 {
+		cfg.FailingAfter = 8
 	}
 	if cfg.FS == nil {
 		cfg.FS = OS{}

@@ -21,19 +21,26 @@ type draft struct {
 func (s *Store) make(sh *shard, key storage.ChunkKey, v storage.Version, held *entry) (*Chunk, error) {
 	var cause error
 	for _, d := range s.ranked(keyHash(key)) {
-		if !d.writable() {
+		if !d.accepts() {
 			continue
 		}
-		df, err := s.draft(sh, d, key, v)
-		if err == nil {
-			if err = s.publish(sh, df, held); err == nil {
-				s.fellBack.Store(false)
-				return df.c, nil
+		got, ok := await(d, func() drafted { return s.draftNamed(sh, d, key, v, held == nil) }, func(late drafted) {
+			if late.err == nil { // the drive is not used again before this
+				late.df.tmp = chunkPath(d.path, key)
+				s.discard(late.df)
 			}
-			s.discard(df)
+		})
+		switch {
+		case !ok:
+			cause = errOut
+		case got.err == nil:
+			s.enter(sh, got.df, held, false)
+			s.fellBack.Store(false)
+			return got.df.c, nil
+		default:
+			cause = got.err
+			d.fault(got.err, false)
 		}
-		cause = err
-		d.fault(err, false)
 	}
 	df, err := s.memoryDraft(sh, key, v, cause)
 	if err != nil {
@@ -41,6 +48,28 @@ func (s *Store) make(sh *shard, key storage.ChunkKey, v storage.Version, held *e
 	}
 	s.installDraft(sh, df, held, nil)
 	return df.c, nil
+}
+
+type drafted struct {
+	df  *draft
+	err error
+}
+
+// draftNamed makes a chunk file on d under its own name, in no index yet; free
+// tells that no file is known to have the name.
+func (s *Store) draftNamed(sh *shard, d *drive, key storage.ChunkKey, v storage.Version, free bool) drafted {
+	df, err := s.draft(sh, d, key, v)
+	if err != nil {
+		return drafted{err: err}
+	}
+	if err := d.rename(OpPublish, df.tmp, chunkPath(d.path, key)); err != nil {
+		if free { // it may have it all the same
+			_ = s.fs.Remove(OpDiscard, chunkPath(d.path, key))
+		}
+		s.discard(df)
+		return drafted{err: err}
+	}
+	return drafted{df: df}
 }
 
 // draft makes a chunk file under a temporary name on d.
@@ -85,15 +114,21 @@ func (s *Store) discard(df *draft) {
 
 // publish gives a draft its name and enters it into the index in place of
 // held, whose file goes with its last reader.
-func (s *Store) publish(sh *shard, df *draft, held *entry) error {
+func (s *Store) publish(sh *shard, df *draft, held *entry, known bool) error {
 	d := df.c.drive
 	if err := d.rename(OpPublish, df.tmp, chunkPath(d.path, df.c.key)); err != nil {
 		return err
 	}
-	s.installDraft(sh, df, held, nil)
-	d.chunks.Add(1)
-	s.enlist(df.c.e, false)
+	s.enter(sh, df, held, known)
 	return nil
+}
+
+// enter makes a draft that has its name the current chunk of its key; known
+// tells that its bytes were held for long.
+func (s *Store) enter(sh *shard, df *draft, held *entry, known bool) {
+	s.installDraft(sh, df, held, nil)
+	df.c.drive.chunks.Add(1)
+	s.enlist(df.c.e, known)
 }
 
 // installDraft makes a draft the current chunk of its key. held loses its
@@ -112,6 +147,12 @@ func (s *Store) installDraft(sh *shard, df *draft, held, under *entry) {
 	}
 	for _, e := range []*entry{held, held.under} {
 		if e == nil {
+			continue
+		}
+		if e.drive != nil && !e.drive.reachable() {
+			sh.mu.Lock()
+			s.forgetEntry(sh, e)
+			sh.mu.Unlock()
 			continue
 		}
 		if e.drive != nil && e.drive != df.c.drive {

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -32,11 +34,20 @@ const (
 	StateReadOnly
 	// StateFailed: it is neither read nor written.
 	StateFailed
+	// StateSlow: an operation did not end in time. Nothing is asked of it, but
+	// probes, until it answers fast again.
+	StateSlow
+	// StateMissing: it could not be opened, or its directory holds another drive
+	// or none. It is taken in when it is back.
+	StateMissing
+	// StateLeaving: its content moves to the other drives.
+	StateLeaving
 )
 
-// String returns "ok", "full", "read-only" or "failed".
+// String returns "ok", "full", "read-only", "failed", "slow", "missing" or
+// "leaving".
 func (st State) String() string {
-	return [...]string{"ok", "full", "read-only", "failed"}[min(st, StateFailed)]
+	return [...]string{"ok", "full", "read-only", "failed", "slow", "missing", "leaving"}[min(st, StateLeaving)]
 }
 
 // maxReadFaults is how many reads may fail one after the other before a drive
@@ -46,7 +57,7 @@ const maxReadFaults = 8
 // drive is one directory.
 type drive struct {
 	s     *Store
-	num   int
+	num   int // in the order of opening
 	path  string
 	id    [16]byte
 	limit int64
@@ -66,6 +77,28 @@ type drive struct {
 	// saved is what used was when it was last saved.
 	saved atomic.Int64
 
+	// scanned tells that the index has all that the drive holds.
+	scanned atomic.Bool
+	// out says why nothing may be asked of the drive, 0 = it may; see reach.go.
+	out     atomic.Uint32
+	leaving atomic.Bool
+	clock   opClock
+	work    driveWork
+	// foreign counts the bytes of files that this release does not know.
+	foreign atomic.Int64
+	// weight is by what the drive is preferred (math.Float64bits): its limit, or
+	// what its file system leaves of it.
+	weight atomic.Uint64
+	// late tells that it was opened while the store served already.
+	late bool
+	// counted tells that its records are counted; it belongs to scan.
+	counted bool
+	// identified tells that id was read from the drive or written there.
+	identified bool
+	slowness   slowness // belongs to Store.watch
+	faults     faultLog
+	scrubbed   scrubState
+
 	state      atomic.Uint32
 	readFaults atomic.Int32
 	// saving tells that the total is being saved, blank that the drive is new.
@@ -81,16 +114,17 @@ type drive struct {
 	estimate int64
 	backoff  time.Duration
 	cause    error
+	// forgotten counts the entries that were forgotten while it was out of reach.
+	forgotten int64
+	// outCause is why out is set, under mu too.
+	outCause error
 }
 
 // openDrive locks and reads a drive. An I/O error leaves it failed or
 // read-only; a foreign lock, a newer format or a path that cannot be made is
 // returned.
-func (s *Store) openDrive(num int, cfg Drive) (*drive, error) {
-	d := &drive{s: s, num: num, path: filepath.Clean(cfg.Path), limit: cfg.Size,
-		slots: make(chan struct{}, s.cfg.IOSlots), kick: make(chan struct{}, 1)}
-	d.policy = evict.New[*entry](evict.Config{Share: s.cfg.borrowedShare(cfg.Size)})
-	d.id = sha256id(d.path)
+func (s *Store) openDrive(cfg Drive) (*drive, error) {
+	d := s.newDrive(cfg)
 	if err := s.fs.Mkdir(OpPrepare, d.path); errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EROFS) {
 		d.fault(err, false)
 	} else if err != nil {
@@ -112,6 +146,34 @@ func (s *Store) openDrive(num int, cfg Drive) (*drive, error) {
 	d.loadTotals()
 	d.refreshRoom()
 	return d, nil
+}
+
+func (s *Store) newDrive(cfg Drive) *drive {
+	d := &drive{s: s, num: int(s.set.opened.Add(1)) - 1, path: filepath.Clean(cfg.Path), limit: cfg.Size,
+		slots: make(chan struct{}, s.cfg.IOSlots), kick: make(chan struct{}, 1)}
+	d.policy = evict.New[*entry](evict.Config{Share: s.cfg.borrowedShare(cfg.Size)})
+	d.id = sha256id(d.path)
+	d.weight.Store(math.Float64bits(float64(d.limit)))
+	d.work.init()
+	return d
+}
+
+// missingDrive stands for a drive that could not be opened.
+func (s *Store) missingDrive(cfg Drive, cause error) *drive {
+	d := s.newDrive(cfg)
+	d.out.Store(outUnopened)
+	d.outCause = cause
+	s.log.Error("drive is missing; it is taken in when it is back", slog.String("drive", d.path), slog.Any("error", cause))
+	return d
+}
+
+// close saves what speeds up the next start and lets go of the lock.
+func (d *drive) close() error {
+	defer d.unlock()
+	if d.out.Load() != 0 || State(d.state.Load()) != StateOK {
+		return nil
+	}
+	return d.saveTotals(true)
 }
 
 func sha256id(path string) [16]byte {
@@ -140,6 +202,7 @@ func (d *drive) takeLock() error {
 func (d *drive) unlock() {
 	if d.lock != nil {
 		_ = d.lock.Close()
+		d.lock = nil
 	}
 }
 
@@ -160,23 +223,48 @@ func (d *drive) identify() error {
 		if err != nil {
 			d.fault(err, false)
 		}
+		d.identified = err == nil
 		return nil
 	case err != nil:
 		d.fault(err, false)
 		return nil
 	}
+	id, err := parseIdentity(b)
+	if err != nil {
+		return fmt.Errorf("open drive %s: %w", d.path, err)
+	}
+	d.id, d.identified = id, true
+	return nil
+}
+
+// readID reads the id of the drive that is in d's directory now.
+func (d *drive) readID() (id [16]byte, err error) {
+	b, err := d.readSmall(OpIdent, filepath.Join(d.path, "drive"))
+	if err != nil {
+		return id, err
+	}
+	return parseIdentity(b)
+}
+
+// parseIdentity reads what the file "drive" says. Lines that follow the known
+// ones belong to newer releases whose content this one can read.
+func parseIdentity(b []byte) (id [16]byte, err error) {
 	var format int
-	var id string
-	if _, err := fmt.Sscanf(string(b), "mccd drive\nformat %d\nid %s\n", &format, &id); err != nil {
-		return fmt.Errorf("read id of drive %s: %w", d.path, errDamaged)
+	var text string
+	if _, err := fmt.Sscanf(string(b), "mccd drive\nformat %d\n", &format); err != nil {
+		return id, errDamaged
 	}
 	if format > formatVersion {
-		return fmt.Errorf("open drive %s, format %d: %w", d.path, format, ErrFormat)
+		return id, fmt.Errorf("format %d, this release knows up to %d; run the release that wrote it, or a newer one, "+
+			"or give mccd another directory: %w", format, formatVersion, ErrFormat)
 	}
-	if n, err := hex.Decode(d.id[:], []byte(id[:min(len(id), 32)])); err != nil || n != len(d.id) {
-		return fmt.Errorf("read id of drive %s: %w", d.path, errDamaged)
+	if _, err := fmt.Sscanf(string(b), "mccd drive\nformat %d\nid %s\n", &format, &text); err != nil {
+		return id, errDamaged
 	}
-	return nil
+	if n, err := hex.Decode(id[:], []byte(text[:min(len(text), 32)])); err != nil || n != len(id) {
+		return id, errDamaged
+	}
+	return id, nil
 }
 
 // clean removes the temporary files of a former process.
@@ -219,7 +307,7 @@ func (d *drive) writeSmall(op Op, tag, name string, b []byte) error {
 	tmp := d.tmpName(tag)
 	f, err := d.s.fs.Open(op, tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = d.s.fs.Mkdir(op, filepath.Dir(tmp)); err == nil {
+		if err = d.makeDirectory(op, filepath.Dir(tmp)); err == nil {
 			f, err = d.s.fs.Open(op, tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 		}
 	}
@@ -243,7 +331,7 @@ func (d *drive) writeSmall(op Op, tag, name string, b []byte) error {
 func (d *drive) rename(op Op, tmp, name string) error {
 	err := d.s.fs.Rename(op, tmp, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = d.s.fs.Mkdir(op, filepath.Dir(name)); err == nil {
+		if err = d.makeDirectory(op, filepath.Dir(name)); err == nil {
 			err = d.s.fs.Rename(op, tmp, name)
 		}
 	}
@@ -264,15 +352,16 @@ func (d *drive) score(hash uint64) float64 {
 	h ^= h >> 33
 	h *= 0xff51afd7ed558ccd
 	h ^= h >> 33
-	return -float64(d.limit) / math.Log((float64(h>>11)+0.5)/(1<<53))
+	return -math.Float64frombits(d.weight.Load()) / math.Log((float64(h>>11)+0.5)/(1<<53))
 }
 
 // ranked returns the drives in the order in which a hash prefers them.
 func (s *Store) ranked(hash uint64) []*drive {
-	if len(s.drives) == 1 {
-		return s.drives
+	all := s.drives()
+	if len(all) == 1 {
+		return all
 	}
-	ds := append([]*drive(nil), s.drives...)
+	ds := slices.Clone(all)
 	for i := 1; i < len(ds); i++ {
 		for j := i; j > 0 && ds[j].score(hash) > ds[j-1].score(hash); j-- {
 			ds[j], ds[j-1] = ds[j-1], ds[j]

@@ -54,11 +54,11 @@ func TestDriveIdentity(t *testing.T) {
 func TestDriveKeepsItsID(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, Config{}, dir)
-	id := s.drives[0].id
+	id := s.drives()[0].id
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if again := openStore(t, Config{}, dir).drives[0].id; again != id || id == sha256id(dir) {
+	if again := openStore(t, Config{}, dir).drives()[0].id; again != id || id == sha256id(dir) {
 		t.Errorf("id %x, then %x", id, again)
 	}
 }

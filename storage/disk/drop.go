@@ -14,7 +14,10 @@ import (
 // of several drives' records of one object for each. It reads one file per
 // record. What cannot be read is removed: nobody can judge it.
 func (s *Store) EachRecord(ctx context.Context, yield func(*storage.Object) bool) error {
-	for _, d := range s.drives {
+	for _, d := range s.drives() {
+		if !d.reachable() {
+			continue // judged when it is back
+		}
 		var ids []storage.ObjectID
 		err := s.eachFile(ctx, OpRecord, filepath.Join(d.path, "records"), func(i Info) {
 			if id, ok := parseRecordName(i.Name); ok {
@@ -55,7 +58,10 @@ func (s *Store) EachRecord(ctx context.Context, yield func(*storage.Object) bool
 func (s *Store) DropRecord(id storage.ObjectID) error {
 	defer s.latchRecord(id)()
 	var errs []error
-	for _, d := range s.drives {
+	for _, d := range s.drives() {
+		if !d.reachable() {
+			continue // judged when it is back
+		}
 		s.removeRecord(d, id)
 		if n := s.recordCharge(d, id); n != 0 {
 			errs = append(errs, fmt.Errorf("drop record %s on drive %s: it stays", id, d.path))
@@ -95,6 +101,10 @@ func (s *Store) DropChunk(ctx context.Context, key storage.ChunkKey, spare func(
 			}
 		}
 		e := sh.index[key]
+		if e != nil && e.drive != nil && !e.drive.reachable() {
+			s.forgetEntry(sh, e) // judged when it is back
+			e = nil
+		}
 		if e == nil {
 			sh.mu.Unlock()
 			return nil
@@ -126,6 +136,12 @@ func (s *Store) dropFiles(sh *shard, e *entry) error {
 	var errs []error
 	for _, held := range []*entry{e, e.under} {
 		if held == nil {
+			continue
+		}
+		if held.drive != nil && !held.drive.reachable() {
+			sh.mu.Lock()
+			s.forgetEntry(sh, held)
+			sh.mu.Unlock()
 			continue
 		}
 		if held.drive != nil {

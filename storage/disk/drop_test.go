@@ -31,7 +31,7 @@ func TestDropChunk(t *testing.T) {
 		for k := range s.Keys {
 			t.Errorf("%s: %s is still listed", tt.name, k)
 		}
-		if _, err := os.Stat(chunkPath(s.drives[0].path, key)); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(chunkPath(s.drives()[0].path, key)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: the file is there: %v", tt.name, err)
 		}
 		if tt.held {
@@ -112,7 +112,7 @@ func TestEachAndDropRecord(t *testing.T) {
 	}
 	delete(want, gone)
 	broken := record("/c").ID
-	for _, d := range s.drives {
+	for _, d := range s.drives() {
 		name := d.recordPath(recordName(broken))
 		if b, err := os.ReadFile(name); err == nil {
 			b[len(b)-1] ^= 1
@@ -132,7 +132,7 @@ func TestEachAndDropRecord(t *testing.T) {
 	if err != nil || len(want) != 0 {
 		t.Errorf("%d records are not listed, %v", len(want), err)
 	}
-	for _, d := range s.drives {
+	for _, d := range s.drives() {
 		if _, err := os.Stat(d.recordPath(recordName(broken))); err == nil {
 			t.Error("a record that nobody can judge stays")
 		}

@@ -16,6 +16,10 @@ var (
 	ErrLocked = errors.New("in use by another process")
 	// ErrFormat: the drive was written by a newer release.
 	ErrFormat = errors.New("drive has a newer format than this release knows")
+	// ErrDrive: the drive named is none of the store's, or cannot be given away.
+	ErrDrive = errors.New("no such drive")
+	// ErrStays: a part of a drive's content found no place on the others.
+	ErrStays = errors.New("content could not be moved")
 	// ErrBlockLength: the bytes given are not exactly one block.
 	ErrBlockLength = errors.New("not exactly one block")
 	// ErrVersion: the key does not belong to the version given with it.
@@ -25,6 +29,10 @@ var (
 
 	// errNoRoom: the limit is reached and all that is held is in use.
 	errNoRoom = errors.New("no room within the limit")
+	// errOut: the drive may not be asked at this moment.
+	errOut = errors.New("drive is out of reach")
+	// errNowhere: no other drive takes a chunk that is to move.
+	errNowhere = errors.New("no other drive takes it")
 	// errStale: the chunk is condemned or moved; the writer follows.
 	errStale = errors.New("chunk is not current")
 	// errDamaged: a file's header or checksum does not hold.

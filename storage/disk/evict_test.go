@@ -130,7 +130,7 @@ func TestIdleContentLeaves(t *testing.T) {
 	mu.Unlock()
 	young, v2 := object("young", testSize, 0)
 	create(t, s, young, v2).Release()
-	s.sweep(t.Context(), s.drives[0])
+	s.sweep(t.Context(), s.drives()[0])
 	if _, err := s.Lookup(old); !errors.Is(err, ErrNotHeld) {
 		t.Errorf("idle chunk: %v", err)
 	}
@@ -154,7 +154,7 @@ func TestFreeSpaceIsKept(t *testing.T) {
 		stored++
 		c.Release()
 		f.free.Store((100 << 20) - s.Stats().Bytes)
-		s.drives[0].refreshRoom()
+		s.drives()[0].refreshRoom()
 		if got := f.free.Load(); got < 59<<20 {
 			t.Fatalf("%d bytes stay free after %d chunks", got, stored)
 		}
@@ -193,7 +193,7 @@ func TestLastUseIsKept(t *testing.T) {
 	}
 	s = openStore(t, at(40*time.Hour), dir)
 	scanAll(t, s)
-	s.sweep(t.Context(), s.drives[0])
+	s.sweep(t.Context(), s.drives()[0])
 	if n := s.Stats().Chunks; n != 1 {
 		t.Errorf("%d chunks 20 h after the last use", n)
 	}
@@ -202,7 +202,7 @@ func TestLastUseIsKept(t *testing.T) {
 	}
 	s = openStore(t, at(45*time.Hour), dir)
 	scanAll(t, s)
-	s.sweep(t.Context(), s.drives[0])
+	s.sweep(t.Context(), s.drives()[0])
 	if n := s.Stats().Chunks; n != 0 {
 		t.Errorf("%d chunks 25 h after the last use", n)
 	}

@@ -35,12 +35,15 @@ const (
 	OpTouch             // note a chunk's last use
 	OpMemory            // create a memory file
 	OpRecord            // read, write or remove a record
+	OpProbe             // read what tells whether a slow drive answers again
+	OpIndex             // read, write or remove the saved index
+	OpScrub             // read or write how far the scrub is
 )
 
 // String returns the operation's word.
 func (op Op) String() string {
 	names := [...]string{"prepare", "lock", "ident", "totals", "clean", "space", "scan", "create", "header",
-		"size", "publish", "open", "load", "block", "entry", "verify", "copy", "discard", "evict", "touch", "memory", "record"}
+		"size", "publish", "open", "load", "block", "entry", "verify", "copy", "discard", "evict", "touch", "memory", "record", "probe", "index", "scrub"}
 	if int(op) < len(names) {
 		return names[op]
 	}

@@ -78,6 +78,9 @@ func (d *drive) recovered(read bool) {
 	d.cause, d.backoff = nil, 0
 	d.mu.Unlock()
 	if was != StateOK {
+		if was == StateFailed {
+			d.rescan() // what was asked of it meanwhile may be elsewhere now
+		}
 		d.s.metrics.transition(d, StateOK)
 		d.s.log.Info("drive can be used again", slog.String("drive", d.path), slog.String("was", was.String()))
 	}
@@ -86,19 +89,22 @@ func (d *drive) recovered(read bool) {
 // writable reports whether d may be given something to write: it is OK, or it
 // is time to try again.
 func (d *drive) writable() bool {
-	return State(d.state.Load()) == StateOK || d.s.now().UnixNano() >= d.retryAt.Load()
+	return d.out.Load() == 0 && (State(d.state.Load()) == StateOK || d.s.now().UnixNano() >= d.retryAt.Load())
 }
+
+// accepts reports whether d may be given something new to keep.
+func (d *drive) accepts() bool { return !d.leaving.Load() && d.writable() }
 
 // readable reports whether d may be read.
 func (d *drive) readable() bool {
-	return State(d.state.Load()) != StateFailed || d.s.now().UnixNano() >= d.retryAt.Load()
+	return d.out.Load() == 0 && (State(d.state.Load()) != StateFailed || d.s.now().UnixNano() >= d.retryAt.Load())
 }
 
 // ownTrouble tells errors that say nothing of the drive.
 func ownTrouble(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrClosed) ||
 		errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) ||
-		errors.Is(err, errNoRoom) || errors.Is(err, errTooLong) || errors.Is(err, errStale) || errors.Is(err, io.EOF)
+		errors.Is(err, errNoRoom) || errors.Is(err, errOut) || errors.Is(err, errTooLong) || errors.Is(err, errStale) || errors.Is(err, io.EOF)
 }
 
 func ignoreEOF(err error) error {

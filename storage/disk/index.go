@@ -55,6 +55,9 @@ type entry struct {
 	// gone tells that the file has no name any more: its bytes are given back
 	// when open is 0.
 	gone bool
+	// left tells that the file has its name, on a drive out of reach: its bytes
+	// stay counted till a scan finds it.
+	left bool
 	// under is the chunk's file on a drive that a memory file stands in for,
 	// because the drive took no more writes.
 	under *entry
@@ -179,9 +182,14 @@ func (s *Store) closeChunk(c *Chunk) {
 // giveBack returns the bytes of a file that has neither name nor readers.
 func (s *Store) giveBack(e *entry) {
 	n := e.bytes.Swap(0)
-	if e.drive != nil {
+	switch {
+	case e.left:
+		e.drive.mu.Lock()
+		e.drive.estimate += n
+		e.drive.mu.Unlock()
+	case e.drive != nil:
 		e.drive.credit(n)
-	} else {
+	default:
 		s.memory.Add(-n)
 	}
 }

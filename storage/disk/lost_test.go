@@ -21,7 +21,7 @@ func TestUnusableDriveIsLeftOut(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	if len(stats.Drives) != 2 || stats.Drives[0].State != StateOK || stats.Drives[1].State != StateFailed || stats.Drives[1].Cause == nil {
+	if len(stats.Drives) != 2 || stats.Drives[0].State != StateMissing || stats.Drives[0].Cause == nil || stats.Drives[1].State != StateOK {
 		t.Errorf("drives: %+v", stats.Drives)
 	}
 	if _, err := New(Config{Drives: []Drive{{Path: bad, Size: 1 << 30}}}); err == nil {

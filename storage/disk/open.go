@@ -83,16 +83,30 @@ func (s *Store) get(ctx context.Context, key storage.ChunkKey, want *storage.Ver
 			sh.mu.Unlock()
 			return nil, ErrClosed
 		}
-		if l := sh.busy[key]; l != nil {
+		e := sh.index[key]
+		out := e != nil && e.drive != nil && !e.drive.reachable()
+		if out && want == nil {
 			sh.mu.Unlock()
+			return nil, ErrNotHeld
+		}
+		if l := sh.busy[key]; l != nil {
+			turned := s.turned()
+			sh.mu.Unlock()
+			if out {
+				return nil, fmt.Errorf("%w: %w", storage.ErrBusy, errOut)
+			}
 			select {
 			case <-l:
-				continue
+			case <-turned: // who has the key may wait for that drive
 			case <-ctx.Done():
 				return nil, context.Cause(ctx)
 			}
+			continue
 		}
-		e := sh.index[key]
+		if out {
+			s.forgetEntry(sh, e)
+			e = nil
+		}
 		if e != nil && e.chunk != nil && e.chunk.live() && (want == nil || sameVersion(e.chunk.version, *want)) {
 			c := e.chunk
 			sh.pin(c)
@@ -161,11 +175,14 @@ func (s *Store) openHeld(sh *shard, key storage.ChunkKey, e *entry) (*Chunk, err
 		}
 		if errors.Is(err, ErrNotHeld) {
 			sh.mu.Lock()
-			if sh.index[key] == e {
+			mine := sh.index[key] == e && !e.gone
+			if mine {
 				delete(sh.index, key)
 			}
 			sh.mu.Unlock()
-			s.drop(sh, e)
+			if mine {
+				s.drop(sh, e)
+			}
 		}
 		return c, err
 	}
@@ -173,6 +190,9 @@ func (s *Store) openHeld(sh *shard, key storage.ChunkKey, e *entry) (*Chunk, err
 		return nil, ErrNotHeld
 	}
 	for _, d := range s.ranked(keyHash(key)) {
+		if d.scanned.Load() {
+			continue
+		}
 		if c, err := s.openFile(sh, key, d, nil); !errors.Is(err, ErrNotHeld) && !errors.Is(err, errUnreadable) {
 			return c, err
 		}
@@ -188,47 +208,38 @@ func (s *Store) openFile(sh *shard, key storage.ChunkKey, d *drive, e *entry) (*
 	if !d.readable() {
 		return nil, errUnreadable
 	}
-	name := chunkPath(d.path, key)
-	f, err := s.fs.Open(OpOpen, name, os.O_RDWR)
-	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		s.closeIdle(false)
-		f, err = s.fs.Open(OpOpen, name, os.O_RDWR)
-	}
-	readOnly := err != nil && !ownTrouble(err)
-	if readOnly {
-		f, err = s.fs.Open(OpOpen, name, os.O_RDONLY)
-	}
+	got, ok := await(d, func() opened { return s.openRaw(d, key) }, func(late opened) {
+		if late.err == nil {
+			_ = late.c.f.Close()
+		}
+	})
+	err := got.err
 	switch {
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return nil, fmt.Errorf("%w: %w", storage.ErrBusy, err)
+	case !ok:
+		return nil, errUnreadable
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, ErrNotHeld
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return nil, fmt.Errorf("%w: %w", storage.ErrBusy, err)
+	case errors.Is(err, errDamaged):
+		s.counts.damaged.Add(1)
+		s.log.Warn("chunk file is damaged and is removed", slog.String("drive", d.path), slog.String("chunk", key.String()))
+		if err := s.fs.Remove(OpDiscard, chunkPath(d.path, key)); err != nil {
+			d.fault(err, false)
+			return nil, errUnreadable
+		}
+		if e == nil {
+			s.removed(sh, key, d)
+		}
+		return nil, ErrNotHeld
+	case errors.Is(err, errNewer):
+		return nil, errUnreadable
 	case err != nil:
 		d.fault(err, true)
 		return nil, errUnreadable
 	}
-	c, info, err := s.load(f, key)
-	if err != nil {
-		_ = f.Close()
-		switch {
-		case errors.Is(err, errDamaged):
-			s.counts.damaged.Add(1)
-			s.log.Warn("chunk file is damaged and is removed", slog.String("drive", d.path), slog.String("chunk", key.String()))
-			if err := s.fs.Remove(OpDiscard, name); err != nil {
-				d.fault(err, false)
-				return nil, errUnreadable
-			}
-			if e == nil {
-				s.removed(sh, key, d)
-			}
-			return nil, ErrNotHeld
-		case !errors.Is(err, errNewer):
-			d.fault(err, true)
-		}
-		return nil, errUnreadable
-	}
+	c, info := got.c, got.info
 	d.recovered(true)
-	c.readOnly = readOnly
 	fresh := e == nil
 	if fresh {
 		e = &entry{key: key, drive: d}
@@ -246,6 +257,36 @@ func (s *Store) openFile(sh *shard, key storage.ChunkKey, d *drive, e *entry) (*
 	}
 	e.touch(s.now())
 	return c, nil
+}
+
+// opened is a file that was opened and read, or why it was not.
+type opened struct {
+	c    *Chunk
+	info Info
+	err  error
+}
+
+// openRaw opens key's file on d and reads its header; nothing else knows of it.
+func (s *Store) openRaw(d *drive, key storage.ChunkKey) (o opened) {
+	name := chunkPath(d.path, key)
+	f, err := s.fs.Open(OpOpen, name, os.O_RDWR)
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		s.closeIdle(false)
+		f, err = s.fs.Open(OpOpen, name, os.O_RDWR)
+	}
+	readOnly := err != nil && !ownTrouble(err)
+	if readOnly {
+		f, err = s.fs.Open(OpOpen, name, os.O_RDONLY)
+	}
+	if err != nil {
+		return opened{err: err}
+	}
+	if o.c, o.info, o.err = s.load(f, key); o.err != nil {
+		_ = f.Close()
+		return o
+	}
+	o.c.readOnly = readOnly
+	return o
 }
 
 // load reads header and table of an open file.

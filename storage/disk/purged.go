@@ -14,10 +14,13 @@ const purgedNothing = "new\n"
 
 // Purged returns the purges by which all that is kept was judged last, by
 // SetPurged: the oldest of all drives, so that one that was away is judged
-// anew. blank tells that the drives are new and held nothing before.
+// anew, once it is back. blank tells that the drives are new and held nothing before.
 func (s *Store) Purged() (stamp storage.Stamp, blank bool) {
 	blank = true
-	for _, d := range s.drives {
+	for _, d := range s.drives() {
+		if !d.reachable() {
+			continue
+		}
 		at, isNew := d.purged()
 		switch {
 		case isNew:
@@ -37,7 +40,10 @@ func (s *Store) Purged() (stamp storage.Stamp, blank bool) {
 // then.
 func (s *Store) SetPurged(stamp storage.Stamp) error {
 	var errs []error
-	for _, d := range s.drives {
+	for _, d := range s.drives() {
+		if !d.reachable() {
+			continue // it is judged when it is back
+		}
 		text := fmt.Sprintf("cluster %q\ngeneration %d\nindex %d\n", stamp.Cluster, stamp.Generation, stamp.Index)
 		if err := d.savePurged(text); err != nil {
 			d.fault(err, false)

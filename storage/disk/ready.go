@@ -24,7 +24,8 @@ const (
 //
 // A block that does not match its checksum ends the run. When the block at
 // span.Off is such a block, or is absent while the chunk is condemned or
-// moved, the error is ErrCondemned or ErrMoved; from the moment on that the new
+// moved, or has to be read from a drive that is out of reach, the error is
+// ErrCondemned or ErrMoved; from the moment on that the new
 // file is there it is ErrMoved for all blocks. What was reported before stays
 // readable until Release. The error is ctx's own when ctx ends
 // while waiting for a slot.
@@ -47,6 +48,9 @@ func (c *Chunk) Ready(ctx context.Context, span storage.Span) (int64, error) {
 	n = min(n, verifyBlocks)
 	if warm := c.warm(first, n); warm > 0 {
 		return c.upTo(span, first, warm), nil
+	}
+	if !c.drive.reachable() {
+		return 0, ErrMoved
 	}
 	n, err := c.verify(ctx, first, n)
 	if n > 0 {
@@ -110,8 +114,14 @@ func (c *Chunk) verify(ctx context.Context, first, n int) (int, error) {
 		} else if wait == nil {
 			return 0, nil
 		}
+		turned := c.s.turned()
+		if !c.drive.reachable() {
+			return 0, ErrMoved
+		}
 		select {
 		case <-wait:
+		case <-turned:
+			continue
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
 		}
@@ -122,14 +132,40 @@ func (c *Chunk) verify(ctx context.Context, first, n int) (int, error) {
 			return 0, nil
 		}
 	}
-	defer c.unclaim(first, n)
-	select {
-	case c.drive.slots <- struct{}{}:
-	case <-ctx.Done():
-		return 0, context.Cause(ctx)
+	if err := c.takeSlot(ctx); err != nil {
+		c.unclaim(first, n)
+		return 0, err
 	}
-	defer func() { <-c.drive.slots }()
-	return c.check(first, n), nil
+	claimed := n
+	n, ok := await(c.drive, func() int {
+		defer c.unclaim(first, claimed)
+		defer func() { <-c.drive.slots }()
+		if c.state.Load() == stateReplaced {
+			return 0 // its file may have another Chunk, which does not see this check
+		}
+		return c.check(first, claimed)
+	}, func(int) {})
+	if !ok {
+		return 0, ErrMoved
+	}
+	return n, nil
+}
+
+// takeSlot waits for one of the drive's I/O slots.
+func (c *Chunk) takeSlot(ctx context.Context) error {
+	for {
+		turned := c.s.turned()
+		if !c.drive.reachable() {
+			return ErrMoved
+		}
+		select {
+		case c.drive.slots <- struct{}{}:
+			return nil
+		case <-turned:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // check does the work of verify: the caller has the slot and the claim.
@@ -206,12 +242,14 @@ func (c *Chunk) condemn(i int, cause error) {
 	c.present.clear(i)
 	c.verified.clear(i)
 	c.bad = true
+	c.lost.set(i)
 	if s := c.state.Load(); s == stateLive || s == stateMoving {
 		c.state.Store(stateCondemned)
 	}
 	c.mu.Unlock()
 	c.wakeAll()
 	c.s.counts.corrupt.Add(1)
+	c.drive.lied()
 	attrs := []any{slog.String("chunk", c.key.String()), slog.Int("block", i), slog.String("drive", c.drive.path)}
 	if cause != nil {
 		attrs = append(attrs, slog.Any("error", cause))

@@ -98,7 +98,7 @@ func TestDamagedRecordIsNotHeld(t *testing.T) {
 	if err := s.PutRecord(o); err != nil {
 		t.Fatal(err)
 	}
-	name := s.drives[0].recordPath(recordName(o.ID))
+	name := s.drives()[0].recordPath(recordName(o.ID))
 	good, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -134,11 +134,11 @@ func TestSweepOfRecords(t *testing.T) {
 		}
 	}
 	before := s.Stats().Bytes
-	s.sweepRecords(t.Context(), s.drives[0], time.Now().Add(-time.Hour))
+	s.sweepRecords(t.Context(), s.drives()[0], time.Now().Add(-time.Hour))
 	if _, err := s.Record(gone.ID); err != nil {
 		t.Errorf("young record: %v", err)
 	}
-	s.sweepRecords(t.Context(), s.drives[0], time.Now().Add(time.Hour))
+	s.sweepRecords(t.Context(), s.drives()[0], time.Now().Add(time.Hour))
 	if _, err := s.Record(kept.ID); err != nil {
 		t.Errorf("record of a held object: %v", err)
 	}

@@ -29,9 +29,10 @@ func (s *Store) PutRecord(o *storage.Object) error {
 	stored := false
 	for _, d := range s.ranked(idHash(o.ID)) {
 		switch {
+		case !d.reachable():
 		case stored:
 			s.removeRecord(d, o.ID)
-		case d.writable():
+		case d.accepts():
 			if err := s.putRecord(d, o.ID, b); err != nil {
 				d.fault(err, false)
 				cause = err
@@ -67,11 +68,16 @@ func (s *Store) putRecord(d *drive, id storage.ObjectID, b []byte) error {
 func (s *Store) Record(id storage.ObjectID) (*storage.Object, error) {
 	var best *storage.Object
 	var at time.Time
-	for _, d := range s.drives {
+	for _, d := range s.drives() {
 		if !d.readable() {
 			continue
 		}
-		b, err := d.readSmall(OpRecord, d.recordPath(recordName(id)))
+		name := d.recordPath(recordName(id))
+		got, ok := await(d, func() small { b, err := d.readSmall(OpRecord, name); return small{b, err} }, func(small) {})
+		b, err := got.b, got.err
+		if !ok {
+			continue
+		}
 		if err != nil {
 			if !errors.Is(err, errDamaged) {
 				d.fault(err, true)
@@ -91,6 +97,12 @@ func (s *Store) Record(id storage.ObjectID) (*storage.Object, error) {
 		return nil, ErrNotHeld
 	}
 	return best, nil
+}
+
+// small is a small file's content, or why it was not read.
+type small struct {
+	b   []byte
+	err error
 }
 
 // recordCharge returns what the record on d counts against its limit.

@@ -1,6 +1,8 @@
 package disk
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
@@ -14,6 +16,11 @@ import (
 // them. The caller holds the
 // key's latch and a pin on old.
 func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
+	return s.replaceBy(sh, old, true)
+}
+
+// replaceBy is replace; memory tells whether a memory file is good enough.
+func (s *Store) replaceBy(sh *shard, old *Chunk, memory bool) (*Chunk, error) {
 	if old.live() { // it was moving, and came back
 		return s.again(sh, old), nil
 	}
@@ -25,7 +32,7 @@ func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
 		return s.again(sh, old), nil
 	}
 	held := old.e
-	if moving && old.readOnly && old.drive.writable() {
+	if moving && old.readOnly && old.drive.accepts() {
 		// The same file again, if it can be written now.
 		s.retire(sh, old)
 		if c, err := s.openFile(sh, old.key, old.drive, held); err == nil {
@@ -35,7 +42,7 @@ func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
 	}
 	var cause error
 	for _, d := range s.ranked(keyHash(old.key)) {
-		if !d.writable() || moving && d == old.drive {
+		if !d.accepts() || moving && d == old.drive {
 			continue
 		}
 		df, err := s.draft(sh, d, old.key, old.version)
@@ -43,8 +50,8 @@ func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
 			df.c.e.by.Store(held.by.Load())
 			if err = s.copyBlocks(df.c, old); err == nil {
 				s.retire(sh, old)
-				if err = s.publish(sh, df, held); err == nil {
-					s.replaced(df.c)
+				if err = s.publish(sh, df, held, old.drive.leaving.Load()); err == nil {
+					s.replaced(df.c, old)
 					return df.c, nil
 				}
 				old.comeBack(was)
@@ -53,6 +60,10 @@ func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
 		}
 		cause = err
 		d.fault(err, false)
+	}
+	if !memory {
+		old.comeBack(stateLive)
+		return nil, errors.Join(errNowhere, cause)
 	}
 	df, err := s.memoryDraft(sh, old.key, old.version, cause)
 	if err == nil {
@@ -79,7 +90,7 @@ func (s *Store) replace(sh *shard, old *Chunk) (*Chunk, error) {
 	}
 	s.retire(sh, old)
 	s.installDraft(sh, df, held, under)
-	s.replaced(df.c)
+	s.replaced(df.c, old)
 	return df.c, nil
 }
 
@@ -100,9 +111,24 @@ func (s *Store) retire(sh *shard, old *Chunk) {
 	sh.mu.Unlock()
 }
 
-func (s *Store) replaced(c *Chunk) {
+// replaced counts, and has the blocks repaired that were lost to old.
+func (s *Store) replaced(c, old *Chunk) {
 	s.counts.repairs.Add(1)
-	s.log.Info("chunk goes on in a new file", slog.String("chunk", c.key.String()),
+	old.mu.Lock()
+	missing := old.lost
+	old.mu.Unlock()
+	have := c.present.load()
+	for i := range missing {
+		missing[i] &^= have[i]
+	}
+	if s.cfg.Repair != nil && !missing.Empty() {
+		s.cfg.Repair(c.key, missing)
+	}
+	level := slog.LevelDebug
+	if !missing.Empty() {
+		level = slog.LevelInfo
+	}
+	s.log.Log(context.Background(), level, "chunk goes on in a new file", slog.String("chunk", c.key.String()),
 		slog.Int("blocks", c.present.load().Count()), slog.Bool("stored", c.Stored()))
 }
 

@@ -16,7 +16,7 @@ import (
 // abandon is what a crash of the process does: nothing is saved, the lock goes.
 func abandon(s *Store) {
 	s.closed.Store(true)
-	for _, d := range s.drives {
+	for _, d := range s.drives() {
 		d.unlock()
 	}
 }
@@ -227,7 +227,7 @@ func TestTotalsCountUntilTheScan(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = openStore(t, Config{}, dir)
-	if got := s.Stats().Bytes; got < s.drives[0].limit/2 {
+	if got := s.Stats().Bytes; got < s.drives()[0].limit/2 {
 		t.Errorf("with damaged totals %d bytes count", got)
 	}
 }

@@ -127,7 +127,12 @@ func (s *Store) evict(e *entry, inPolicy bool) bool {
 	delete(sh.index, e.key)
 	sh.mu.Unlock()
 
+	slot := d.begin()
 	err := s.fs.Remove(OpEvict, chunkPath(d.path, e.key))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err = s.fs.Remove(OpEvict, chunkPath(d.path, e.key)) // it may be gone all the same
+	}
+	d.end(slot)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.closeChunk(c)
 		d.fault(err, false)

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -13,37 +14,98 @@ const (
 	memoryIdle = 1 // minutes
 	// sweepEvery is how often idle content is looked for.
 	sweepEvery = time.Hour
+	// checkEvery is after how many ticks a drive's identity is looked at.
+	checkEvery = 2
 )
 
-// Run does the background work until ctx ends: the start scan, eviction ahead
-// of need, the leaving of idle content, the scrub. It returns nil. The store
-// serves before and without it.
+// Run does the background work until ctx ends: the scans, eviction ahead of
+// need, the leaving of idle content, the scrub, the watch over drives. It returns
+// nil, and is called once. The store serves before and without it.
 func (s *Store) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	if s.cfg.Worth != nil {
 		wg.Go(func() { s.keepClasses(ctx) })
 	}
-	for _, d := range s.drives {
-		wg.Go(func() { s.scanUntilDone(ctx, d) })
-		wg.Go(func() { s.tend(ctx, d) })
-		if s.cfg.ScrubRate > 0 {
-			wg.Go(func() { s.scrub(ctx, d) })
+	s.set.mu.Lock()
+	s.set.run = func(d *drive) {
+		ctx, ok := d.work.begin(ctx)
+		if !ok {
+			return
+		}
+		wg.Go(func() {
+			defer close(d.work.done)
+			s.work(ctx, d)
+		})
+	}
+	for _, d := range s.drives() {
+		s.set.run(d)
+	}
+	s.set.mu.Unlock()
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-t.C:
+			s.watch()
+			s.sweepMemory()
+		case <-ctx.Done():
 		}
 	}
+	s.set.mu.Lock()
+	s.set.run = nil
+	s.set.mu.Unlock()
 	wg.Wait()
 	return nil
 }
 
-// scanUntilDone repeats the start scan of a drive that cannot be read.
-func (s *Store) scanUntilDone(ctx context.Context, d *drive) {
+// work does all that goes on in the background for one drive.
+func (s *Store) work(ctx context.Context, d *drive) {
+	if d.out.Load()&outUnopened != 0 {
+		s.reopen(ctx, d)
+		return
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { s.keepScanned(ctx, d) })
+	wg.Go(func() { s.tend(ctx, d) })
+	if s.cfg.ScrubRate > 0 {
+		wg.Go(func() { s.scrub(ctx, d) })
+	}
+	wg.Wait()
+}
+
+// keepScanned scans d at the start and whenever it was away.
+func (s *Store) keepScanned(ctx context.Context, d *drive) {
+	for news := d.late; s.scanUntilDone(ctx, d); news = true {
+		if news && s.cfg.Changed != nil {
+			s.cfg.Changed()
+		}
+		select {
+		case <-d.work.scan:
+			if d.scanned.CompareAndSwap(true, false) {
+				s.scans.Add(1)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// scanUntilDone repeats the scan of a drive that cannot be read.
+func (s *Store) scanUntilDone(ctx context.Context, d *drive) bool {
 	for {
 		err := s.scan(ctx, d)
 		if err == nil || ctx.Err() != nil {
-			return
+			return err == nil
+		}
+		if errors.Is(err, errOut) {
+			if !pause(ctx, tick) {
+				return false
+			}
+			continue
 		}
 		s.log.Warn("drive is not scanned yet", slog.Any("error", err), slog.Duration("again_in", brokenRetry))
 		if !pause(ctx, brokenRetry) {
-			return
+			return false
 		}
 	}
 }
@@ -54,18 +116,25 @@ func (s *Store) tend(ctx context.Context, d *drive) {
 	defer t.Stop()
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
-	for {
+	for ticks := 0; ; ticks++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-sweep.C:
 			s.sweep(ctx, d)
 		case <-t.C:
-			d.refreshRoom()
-			if d.num == 0 {
-				s.sweepMemory()
+			if ticks%checkEvery == 0 {
+				d.checkPresent()
+			}
+			if d.reachable() {
+				slot := d.begin()
+				d.refreshRoom()
+				d.end(slot)
 			}
 		case <-d.kick:
+		}
+		if !d.reachable() {
+			continue
 		}
 		if d.short() {
 			d.refreshRoom() // what was asked for last may be used up only by count

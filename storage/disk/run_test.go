@@ -50,7 +50,7 @@ func TestEvictionAheadOfNeed(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- s.Run(ctx) }()
-	d := s.drives[0]
+	d := s.drives()[0]
 	for range 1000 {
 		if d.used.Load() <= d.low() {
 			break
@@ -102,7 +102,7 @@ func TestIndexMemory(t *testing.T) {
 	for i := range uint32(n) {
 		key, _ := object("index", 1<<50, 0)
 		key.Index = i
-		s.found(t.Context(), s.drives[0], key, Info{Bytes: 4096, Used: time.Unix(1, 0)})
+		s.found(t.Context(), s.drives()[0], key, Info{Bytes: 4096, Used: time.Unix(1, 0)})
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)

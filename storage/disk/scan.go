@@ -18,23 +18,31 @@ import (
 // again: until then Lookup asks the drives, and the estimate stands.
 func (s *Store) scan(ctx context.Context, d *drive) error {
 	begun := s.now()
+	d.mu.Lock()
+	forgotten := d.forgotten
+	d.mu.Unlock()
 	d.scanning.Store(true)
 	defer s.forgetRemoved(d)
-	var strays int
+	var strays, foreign int64
 	err := s.eachFile(ctx, OpScan, filepath.Join(d.path, "chunks"), func(i Info) {
 		key, ok := parseName(i.Name)
 		if !ok {
 			strays++
+			foreign += i.Bytes
 			return
 		}
 		s.found(ctx, d, key, i)
 	})
-	if err == nil {
+	if err == nil && !d.counted {
+		var records int64
 		err = s.eachFile(ctx, OpScan, filepath.Join(d.path, "records"), func(i Info) {
 			if _, ok := parseRecordName(i.Name); ok {
-				d.chargeFound(charge(i.Size))
+				records += charge(i.Size)
 			}
 		})
+		if d.counted = err == nil; d.counted {
+			d.chargeFound(records)
+		}
 	}
 	if err != nil {
 		if ctx.Err() == nil {
@@ -43,17 +51,27 @@ func (s *Store) scan(ctx context.Context, d *drive) error {
 		return fmt.Errorf("scan drive %s: %w", d.path, err)
 	}
 	d.mu.Lock()
+	if d.out.Load()&^outRemoved != 0 || d.forgotten != forgotten {
+		d.mu.Unlock()
+		return errOut // what was forgotten meanwhile is to be found too
+	}
 	rest := d.estimate
 	d.estimate = 0
 	d.mu.Unlock()
+	d.used.Add(foreign - d.foreign.Swap(foreign))
 	d.used.Add(-rest)
 	s.log.Info("drive scanned", slog.String("drive", d.path), slog.Int64("chunks", d.chunks.Load()),
-		slog.Int64("bytes", d.used.Load()), slog.Int("strays", strays), slog.Duration("took", s.now().Sub(begun)))
-	if s.scans.Add(-1) == 0 {
-		close(s.indexed)
-	}
+		slog.Int64("bytes", d.used.Load()), slog.Int64("strays", strays), slog.Duration("took", s.now().Sub(begun)))
+	d.complete()
 	d.wake()
 	return nil
+}
+
+// complete notes that the index has all that d holds.
+func (d *drive) complete() {
+	if d.scanned.CompareAndSwap(false, true) && d.s.scans.Add(-1) == 0 {
+		d.s.indexOnce.Do(func() { close(d.s.indexed) })
+	}
 }
 
 // found enters one chunk file of a former process. It waits for who is opening,
@@ -78,15 +96,18 @@ func (s *Store) found(ctx context.Context, d *drive, key storage.ChunkKey, i Inf
 	case sh.removed[place{key, d}]: // after it was listed
 		sh.mu.Unlock()
 		return
-	case cur != nil && (cur.drive == d || cur.under != nil):
+	case d.out.Load()&outRemoved != 0, cur != nil && (cur.drive == d || cur.under != nil):
 		sh.mu.Unlock()
 		return
 	case cur == nil:
 		sh.index[key] = e
 	case cur.drive == nil:
 		cur.under = e
+	case !cur.drive.reachable():
+		s.forgetEntry(sh, cur)
+		sh.index[key] = e
 	default:
-		// A second copy, from a time when the other drive could not be read.
+		// A second copy, from a time when one of the drives could not be read.
 		sh.latch(key)
 		sh.mu.Unlock()
 		if err := s.fs.Remove(OpDiscard, chunkPath(d.path, key)); err != nil {

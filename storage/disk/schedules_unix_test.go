@@ -149,7 +149,7 @@ func (sc *schedule) live(dirs []string, mem int64, last bool) error {
 	errs := make(chan error, readersPerSchedule)
 	if sc.rand(2) == 0 {
 		others.Go(func() {
-			for _, d := range s.drives {
+			for _, d := range s.drives() {
 				_ = s.scan(ctx, d) // what is not found is opened
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/mccd/mccd/storage"
 )
@@ -37,7 +38,37 @@ type DriveStats struct {
 	// Cause is the last error that changed State; nil when it is StateOK.
 	Cause error
 	// Bytes counts against Limit; until the scan is over a part is estimated.
-	Bytes, Limit, Chunks int64
+	// Foreign is the part of it that a newer release wrote, or somebody else: it
+	// is left alone.
+	Bytes, Limit, Chunks, Foreign int64
+	// Corrupt counts blocks that did not match since the start, CorruptToday
+	// those of the last 24 hours. Failing tells that these are too many.
+	Corrupt, CorruptToday int64
+	Failing               bool
+	// Scanned tells that the index has all that the drive holds.
+	Scanned bool
+	// Scrub says how far the scrub is.
+	Scrub ScrubStats
+}
+
+// ScrubStats is how far the scrub of a drive is.
+type ScrubStats struct {
+	// Rounds counts those completed, LastRound is when the last one was; zero =
+	// never.
+	Rounds    int64
+	LastRound time.Time
+	// Done is the share of the present round, 0 to 1.
+	Done float64
+}
+
+func (d *drive) stats() DriveStats {
+	st, cause := d.status()
+	today := d.faults.today(d.s.now())
+	return DriveStats{
+		Path: d.path, State: st, Cause: cause, Limit: d.limit, Bytes: d.used.Load(), Chunks: d.chunks.Load(),
+		Foreign: d.foreign.Load(), Corrupt: d.faults.total(), CorruptToday: today,
+		Failing: today >= int64(d.s.cfg.FailingAfter), Scanned: d.scanned.Load(), Scrub: d.scrubbed.stats(),
+	}
 }
 
 // Stats returns the present figures.
@@ -47,17 +78,13 @@ func (s *Store) Stats() Stats {
 		Corrupt: s.counts.corrupt.Load(), Damaged: s.counts.damaged.Load(), Repairs: s.counts.repairs.Load(),
 		Evictions: s.counts.evictions.Load(), ColdBytes: s.counts.coldBytes.Load(), Indexed: s.scans.Load() == 0,
 	}
-	for _, d := range s.drives {
-		d.mu.Lock()
-		ds := DriveStats{Path: d.path, State: State(d.state.Load()), Cause: d.cause, Limit: d.limit,
-			Bytes: d.used.Load(), Chunks: d.chunks.Load()}
-		d.mu.Unlock()
+	for _, d := range s.drives() {
+		ds := d.stats()
 		st.Drives = append(st.Drives, ds)
 		st.Bytes += ds.Bytes
 		st.Limit += ds.Limit
 		st.Chunks += ds.Chunks
 	}
-	st.Drives = append(st.Drives, s.lost...)
 	return st
 }
 

@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,19 +18,19 @@ type Store struct {
 	fs           FS
 	log          *slog.Logger
 	now          func() time.Time
-	drives       []*drive
-	lost         []DriveStats // drives that could not be opened at the start
+	set          driveSet
 	shards       [shardCount]shard
 	idlePerShard int
 	metrics      *metrics
 	serial       atomic.Uint64
 	// memory is what the memory files count against Config.MemBytes.
 	memory atomic.Int64
-	// scans is the number of drives whose start scan is not over; indexed
-	// closes when it gets to 0.
-	scans   atomic.Int32
-	indexed chan struct{}
-	closed  atomic.Bool
+	// scans is the number of drives whose scan is not over; indexed closes when
+	// it gets to 0 for the first time.
+	scans     atomic.Int32
+	indexed   chan struct{}
+	indexOnce sync.Once
+	closed    atomic.Bool
 	// buffers has the pooled buffers (*[]byte of verifyRun) of cold reads.
 	buffers sync.Pool
 	// fellBack tells that the last chunk made went to memory.
@@ -45,8 +46,8 @@ type counts struct {
 // New opens the drives of cfg: it validates, locks every drive and reads its
 // id and format, and starts nothing. It fails on a faulty configuration
 // (every fault is named), on a drive in use elsewhere (ErrLocked) and on a
-// newer format (ErrFormat). A drive that gives I/O errors is served read-only or,
-// until the next start, left out; only when none is left New fails.
+// newer format (ErrFormat). A drive that gives I/O errors is served read-only or
+// is missing until it answers; only when all are New fails.
 func New(cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -61,29 +62,29 @@ func New(cfg Config) (*Store, error) {
 	}
 	s.buffers.New = func() any { b := make([]byte, verifyRun); return &b }
 	s.metrics = newMetrics(s, cfg.Registerer)
+	var drives []*drive
 	var errs, mistakes []error
-	for i, d := range cfg.Drives {
-		opened, err := s.openDrive(i, d)
-		switch {
-		case err == nil:
-			s.drives = append(s.drives, opened)
-			continue
-		case errors.Is(err, ErrLocked) || errors.Is(err, ErrFormat):
+	missing := 0
+	for _, d := range cfg.Drives {
+		opened, err := s.openDrive(d)
+		if errors.Is(err, ErrLocked) || errors.Is(err, ErrFormat) {
 			mistakes = append(mistakes, err)
 		}
-		errs = append(errs, err)
-		s.lost = append(s.lost, DriveStats{Path: d.Path, State: StateFailed, Cause: err, Limit: d.Size})
+		if err != nil {
+			errs = append(errs, err)
+			opened = s.missingDrive(d, err)
+			missing++
+		}
+		drives = append(drives, opened)
 	}
-	if len(mistakes) > 0 || len(s.drives) == 0 {
-		for _, d := range s.drives {
+	if len(mistakes) > 0 || missing == len(drives) {
+		for _, d := range drives {
 			d.unlock()
 		}
 		return nil, errors.Join(errs...)
 	}
-	for _, d := range s.lost {
-		s.log.Error("drive left out until the next start; the others serve on", "drive", d.Path, "error", d.Cause)
-	}
-	s.scans.Store(int32(len(s.drives)))
+	s.set.store(drives)
+	s.scans.Store(int32(len(drives) - missing))
 	return s, nil
 }
 
@@ -95,14 +96,22 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closeIdle(true)
+	s.awaitIdle()
 	var errs []error
-	for _, d := range s.drives {
-		if State(d.state.Load()) == StateOK {
-			errs = append(errs, d.saveTotals(true))
-		}
-		d.unlock()
+	for _, d := range s.drives() {
+		errs = append(errs, d.close())
 	}
 	return errors.Join(errs...)
+}
+
+// awaitIdle waits a while for operations that nobody waits for any more.
+func (s *Store) awaitIdle() {
+	for range letGo / (tick / 10) {
+		if !slices.ContainsFunc(s.drives(), func(d *drive) bool { return !d.clock.idle() }) {
+			return
+		}
+		time.Sleep(tick / 10)
+	}
 }
 
 // Indexed returns a channel that closes when the start scans of all drives are

@@ -64,7 +64,7 @@ func openStore(t testing.TB, cfg Config, dirs ...string) *Store {
 // scanAll runs the start scan to its end.
 func scanAll(t testing.TB, s *Store) {
 	t.Helper()
-	for _, d := range s.drives {
+	for _, d := range s.drives() {
 		if err := s.scan(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}

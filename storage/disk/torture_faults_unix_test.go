@@ -205,6 +205,11 @@ func (o *ordeal) live(ctx context.Context, cfg Config, life int) error {
 	err = o.use(ctx, s, cfg, life)
 	stop()
 	<-done
+	for _, d := range s.drives() {
+		for !d.clock.idle() { // what was not waited for any more
+			time.Sleep(time.Second)
+		}
+	}
 	if err == nil {
 		err = o.settled(s, cfg)
 	}

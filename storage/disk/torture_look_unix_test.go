@@ -26,7 +26,8 @@ func (o *ordeal) look(ctx context.Context, cfg Config) error {
 // settled checks a store that nobody uses any more: no key is busy, no chunk in
 // use, and the bytes that count are those on the drives. After a fault up to two
 // blocks more count till the next start, and after a removal that was done and
-// yet failed that file, till somebody looks for it.
+// yet failed that file, till somebody looks for it; and of a drive that was out
+// of reach what was not found again yet.
 func (o *ordeal) settled(s *Store, cfg Config) error {
 	for i := range s.shards {
 		sh := &s.shards[i]
@@ -54,6 +55,8 @@ func (o *ordeal) settled(s *Store, cfg Config) error {
 		got := st.Bytes
 		most := int64(0)
 		switch {
+		case !st.Scanned:
+			most = st.Limit
 		case o.fs.wasHit() && o.what == failShort && o.aim.method == "remove":
 			most = storage.ChunkSize
 		case o.fs.wasHit():
@@ -70,7 +73,7 @@ func (o *ordeal) settled(s *Store, cfg Config) error {
 func statsOf(s *Store, d Drive) (DriveStats, bool) {
 	for _, st := range s.Stats().Drives {
 		if st.Path == d.Path {
-			return st, st.State != StateFailed || st.Bytes > 0
+			return st, st.State != StateFailed && st.State != StateMissing || st.Bytes > 0
 		}
 	}
 	return DriveStats{}, false

@@ -19,7 +19,7 @@ func (sc *schedule) trouble(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		d := sc.store.drives[sc.rand(len(sc.store.drives))]
+		d := sc.store.drives()[sc.rand(len(sc.store.drives()))]
 		switch sc.rand(4) {
 		case 0:
 			sc.store.evictOne(d)
@@ -90,7 +90,7 @@ func (sc *schedule) explain(c *Chunk, off int64, got []byte) string {
 // describe says in what state the chunk is.
 func (sc *schedule) describe() string {
 	text := fmt.Sprintf("stats %+v, clock %v", sc.store.Stats(), time.Unix(0, sc.clock.Load()))
-	for _, d := range sc.store.drives {
+	for _, d := range sc.store.drives() {
 		text += fmt.Sprintf(", drive retried at %v", time.Unix(0, d.retryAt.Load()))
 	}
 	sh := sc.store.shard(sc.key)
@@ -142,7 +142,7 @@ func auditBooks(s *Store) error {
 	if got := s.memory.Load(); got != memory {
 		return fmt.Errorf("memory files take %d, %d are counted", memory, got)
 	}
-	for _, d := range s.drives {
+	for _, d := range s.drives() {
 		d.mu.Lock()
 		estimate := d.estimate
 		d.mu.Unlock()

@@ -111,10 +111,10 @@ func TestBorrowedShare(t *testing.T) {
 			put(t, s, name)
 		}
 	}
-	if _, b := s.drives[0].policy.Usage(WorthBorrowed); b > size*30/100 {
+	if _, b := s.drives()[0].policy.Usage(WorthBorrowed); b > size*30/100 {
 		t.Errorf("borrowed copies take %d bytes", b)
 	}
-	if _, o := s.drives[0].policy.Usage(WorthOwned); o < size*55/100 {
+	if _, o := s.drives()[0].policy.Usage(WorthOwned); o < size*55/100 {
 		t.Errorf("owned chunks take %d bytes", o)
 	}
 }

@@ -150,6 +150,10 @@ func (c *Chunk) put(i int, bufs [][]byte, sum uint32) error {
 	if c.readOnly {
 		return syscall.EROFS
 	}
+	defer c.drive.end(c.drive.begin())
+	if !c.drive.reachable() || c.state.Load() == stateReplaced {
+		return errOut
+	}
 	n := blockLen(c.length, i)
 	if err := c.s.reserve(c.drive, charge(n)); err != nil {
 		return err

@@ -1,0 +1,6 @@
+package disk
+
+// scrubState is how far the scrub of a drive is.
+type scrubState struct{}
+
+func (t *scrubState) stats() ScrubStats { return ScrubStats{} }
