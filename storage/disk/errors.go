@@ -39,6 +39,8 @@ var (
 	errDamaged = errors.New("damaged file")
 	// errNewer: a file's format is newer than known.
 	errNewer = errors.New("newer format")
+	// errUnwritable: the drive refused a write a moment ago.
+	errUnwritable = errors.New("drive cannot be written now")
 	// errUnreadable: the drive failed a moment ago.
 	errUnreadable = errors.New("drive cannot be read now")
 	// errTooLong: the version's validators do not fit into a header.

@@ -148,7 +148,7 @@ func forgetChunk(t *testing.T, s *Store, key storage.ChunkKey) {
 	sh.mu.Lock()
 	e := sh.index[key]
 	sh.mu.Unlock()
-	if e != nil && !s.evict(e, true) {
+	if e != nil && !s.evict(e) {
 		t.Fatal("not evicted")
 	}
 }

@@ -151,13 +151,13 @@ func (s *Store) keepClasses(ctx context.Context) {
 
 // evictOne removes one file that nobody uses; false when there is none.
 func (s *Store) evictOne(d *drive) bool {
-	var busy [WorthPinned + 1]int // found in use, by class
-	avoid := WorthOld
+	var busy aside
+	defer func() { busy.back(s, d) }()
 	for range evictTries {
 		if State(d.state.Load()) != StateFull && !d.writable() {
 			return false
 		}
-		e, was, ok := d.policy.Take(avoid)
+		e, was, ok := d.policy.Take()
 		if !ok {
 			return false
 		}
@@ -165,12 +165,26 @@ func (s *Store) evictOne(d *drive) bool {
 			d.policy.Return(e, now)
 			continue
 		}
-		if s.evict(e, false) {
+		if s.evict(e) {
 			return true
 		}
-		if busy[was]++; busy[was] > evictTries/4 && was > avoid && avoid == WorthOld {
-			avoid = was // the other one may have what is not in use
-		}
+		busy = append(busy, e)
 	}
 	return false
+}
+
+// aside are entries that were taken out to be evicted, and were in use.
+type aside []*entry
+
+// back gives the policy what of them is still held.
+func (a aside) back(s *Store, d *drive) {
+	for _, e := range a {
+		sh := s.shard(e.key)
+		sh.mu.Lock()
+		cur := sh.index[e.key]
+		sh.mu.Unlock()
+		if cur == e || cur != nil && cur.under == e {
+			d.policy.PutBack(e)
+		}
+	}
 }

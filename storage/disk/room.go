@@ -99,9 +99,8 @@ func (d *drive) refreshRoom() {
 	d.inodes.Store(inodes)
 }
 
-// evict removes e's file unless it is in use. An entry that was taken out of
-// the policy and may be evicted later is put back.
-func (s *Store) evict(e *entry, inPolicy bool) bool {
+// evict removes e's file unless it is in use.
+func (s *Store) evict(e *entry) bool {
 	d, sh := e.drive, s.shard(e.key)
 	sh.mu.Lock()
 	if cur := sh.index[e.key]; cur != e && (cur == nil || cur.under != e) {
@@ -111,9 +110,6 @@ func (s *Store) evict(e *entry, inPolicy bool) bool {
 	idle := e.chunk != nil && e.chunk.refs == 0 && e.open == 1
 	if sh.index[e.key] != e || sh.busy[e.key] != nil || e.open > 0 && !idle {
 		sh.mu.Unlock()
-		if !inPolicy {
-			d.policy.PutBack(e)
-		}
 		return false
 	}
 	sh.latch(e.key)
@@ -139,9 +135,6 @@ func (s *Store) evict(e *entry, inPolicy bool) bool {
 		sh.mu.Lock()
 		sh.index[e.key] = e
 		sh.mu.Unlock()
-		if !inPolicy {
-			d.policy.PutBack(e)
-		}
 		return false
 	}
 	s.drop(sh, e)

@@ -195,7 +195,9 @@ func (s *Store) sweep(ctx context.Context, d *drive) {
 			if ctx.Err() != nil || !d.writable() {
 				return
 			}
-			s.evict(e, true)
+			if s.worth(e) != WorthPinned {
+				s.evict(e)
+			}
 		}
 	}
 	s.sweepRecords(ctx, d, before)

@@ -63,7 +63,7 @@ func (d *drive) put(r read, hash uint64, class evict.Class, now int) {
 }
 
 func (d *drive) drop() {
-	h, _, ok := d.policy.Take(evict.Old)
+	h, _, ok := d.policy.Take()
 	if !ok {
 		panic("nothing to evict")
 	}

@@ -13,7 +13,7 @@ func main() {
 	all := traces()
 	printPolicies(os.Stdout, all)
 	printSites(os.Stdout, all)
-	fmt.Printf("\n%d traces in %s\n", len(all), time.Since(begun).Round(time.Second/10))
+	fmt.Fprintf(os.Stdout, "\n%d traces in %s\n", len(all), time.Since(begun).Round(time.Second/10))
 }
 
 // printPolicies prints the hits of each policy, by reads and by bytes.

@@ -83,13 +83,11 @@ func (p *Policy[E]) Classify(e E, class Class) {
 // Take takes out the copy to go next, with the class that it was last said to
 // be in; false when there is none. What is pinned never goes. Its owner drops it
 // for good, or gives it back by Return or PutBack.
-//
-// avoid, if it is Borrowed or Owned, is a class whose copies were all found in use; Old = none.
-func (p *Policy[E]) Take(avoid Class) (e E, class Class, ok bool) {
+func (p *Policy[E]) Take() (e E, class Class, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for step := 0; ; step++ {
-		class, ok = p.choose(avoid)
+		class, ok = p.choose()
 		if !ok {
 			return e, class, false
 		}
@@ -166,17 +164,15 @@ func (p *Policy[E]) count() (n int) {
 }
 
 // choose returns the class that loses a copy next. mu is held.
-func (p *Policy[E]) choose(avoid Class) (Class, bool) {
+func (p *Policy[E]) choose() (Class, bool) {
 	if p.queues[Old][1].n > 0 {
 		return Old, true
 	}
 	borrowed, owned := &p.queues[Borrowed], &p.queues[Owned]
 	nb, no := borrowed[0].n+borrowed[1].n, owned[0].n+owned[1].n
 	switch {
-	case (nb == 0 || avoid == Borrowed) && avoid != Owned:
+	case nb == 0:
 		return Owned, no > 0
-	case avoid == Owned:
-		return Borrowed, nb > 0
 	case no == 0, borrowed[0].bytes+borrowed[1].bytes > p.share:
 		return Borrowed, true
 	case older(borrowed, owned):
