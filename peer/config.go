@@ -91,6 +91,10 @@ type Config struct {
 	// cluster by it.
 	Dial func(ctx context.Context, node, addr string) (net.Conn, error)
 
+	// Connections to each other node at most [4]. One is kept; the others are
+	// dialled when as many fills are in progress at that node.
+	Connections int
+
 	// Silence without a byte from a peer moves a requester on [300ms].
 	Silence time.Duration
 	// Heartbeat is how often this node tells a waiting peer that it lives
@@ -154,6 +158,9 @@ func (c Config) withDefaults() Config {
 	def(&c.BreakerOpen, 2*time.Second)
 	def(&c.CatchUp, 300*time.Millisecond)
 	def(&c.Budget, 10*time.Second)
+	if c.Connections == 0 {
+		c.Connections = 4
+	}
 	if c.Flights == 0 {
 		c.Flights = 4096
 	}
@@ -193,6 +200,9 @@ func (c Config) validate() error {
 	}
 	if c.Registrar != nil && c.Listener != nil {
 		errs = append(errs, errors.New("peer: Registrar and Listener exclude each other"))
+	}
+	if c.Connections < 0 {
+		errs = append(errs, errors.New("peer: Connections is negative"))
 	}
 	if c.Silence <= c.Heartbeat {
 		errs = append(errs, errors.New("peer: silence must be longer than the heartbeat: a waiting peer would be taken for dead"))

@@ -58,9 +58,11 @@ func (x *exchange) run(ctx context.Context, ref storage.Ref, silence int64) erro
 	w := startWatch(link, x.f.limit(silence), cancel)
 	defer w.close()
 
+	way := link.lanes.take()
+	defer way.give()
 	var stream grpc.ServerStreamingClient[peerv1.FillResponse]
 	err = w.receive(func() (err error) {
-		stream, err = link.client.Fill(ctx, x.req, grpc.WaitForReady(false))
+		stream, err = way.client.Fill(ctx, x.req, grpc.WaitForReady(false))
 		return err
 	})
 	var m frame

@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -23,8 +22,9 @@ import (
 var errSilent = errors.New("peer is silent")
 
 // Windows and buffers of the connections between nodes, in bytes. The windows
-// are explicit, because grpc's own estimate caps bulk throughput; they bound
-// what one slow reader can hold in memory.
+// are explicit, because grpc's own estimate caps bulk throughput. A reader that
+// is slow holds streamWindow of memory for each of its streams, and never keeps
+// those of others from the connection's window, which grpc opens on receipt.
 const (
 	streamWindow = 512 << 10
 	connWindow   = 16 << 20
@@ -56,11 +56,12 @@ type links struct {
 // peerKey is a node's id and its address.
 type peerKey struct{ node, addr string }
 
-// link is the connection to one peer and what is known of its silence, which
-// stays when the connection is replaced.
+// link is the connections to one peer and what is known of its silence, which
+// stays when they are replaced: a byte on any of them is a sign of life.
 type link struct {
-	peer   peerKey
-	conn   *grpc.ClientConn
+	peer  peerKey
+	lanes lanes
+	// client calls on the first lane.
 	client peerv1.PeerClient
 	*suspicion
 }
@@ -88,11 +89,11 @@ func (l *links) to(node *ring.Node) (*link, error) {
 func (l *links) connect(peer peerKey, s *suspicion) (*link, error) {
 	k := &link{peer: peer, suspicion: s}
 	creds := &hearing{TransportCredentials: l.credentials(), link: k}
-	conn, err := grpc.NewClient("passthrough:///"+peer.addr, dialOptions(creds, l.dialer(peer.node))...)
-	if err != nil {
-		return nil, fmt.Errorf("dial peer %s: %w", peer.addr, err)
+	var err error
+	if k.lanes, err = newLanes(l.cfg.Connections, peer.addr, creds, l.dialer(peer.node)); err != nil {
+		return nil, err
 	}
-	k.conn, k.client = conn, peerv1.NewPeerClient(conn)
+	k.client = k.lanes[0].client
 	l.byPeer[peer] = k
 	return k, nil
 }
@@ -112,7 +113,7 @@ func (l *links) renew(k *link) *link {
 	if fresh == nil || fresh == k {
 		return k
 	}
-	_ = k.conn.Close() // its calls end, their flights move on
+	k.lanes.close() // its calls end, their flights move on
 	return fresh
 }
 
@@ -156,10 +157,10 @@ func (l *links) close() {
 	l.closed = true
 	for k, timer := range l.retired {
 		timer.Stop()
-		_ = k.conn.Close()
+		k.lanes.close()
 	}
 	for _, k := range l.byPeer {
-		_ = k.conn.Close() // nothing is left to lose
+		k.lanes.close()
 	}
 }
 
@@ -190,7 +191,7 @@ func (l *links) retire(k *link) {
 		l.mu.Lock()
 		delete(l.retired, k)
 		l.mu.Unlock()
-		_ = k.conn.Close() // what still runs ends, its flights move on
+		k.lanes.close() // what still runs ends, its flights move on
 	})
 }
 

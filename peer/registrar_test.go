@@ -117,7 +117,7 @@ func TestSharedServer(t *testing.T) {
 	}
 	// A message beyond what a fill sends, by the client's and the server's codec.
 	long := string(make([]byte, 2<<20))
-	_, err = healthv1.NewHealthClient(k.conn).Check(ctx, &healthv1.HealthCheckRequest{Service: long})
+	_, err = healthv1.NewHealthClient(k.lanes[0].conn).Check(ctx, &healthv1.HealthCheckRequest{Service: long})
 	if status.Code(err) != codes.NotFound {
 		t.Errorf("another service on the server: %v", err)
 	}

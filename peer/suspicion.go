@@ -123,7 +123,7 @@ func (l *links) ping(k *link, within time.Duration) bool {
 	began := monotonic()
 	ctx, cancel := context.WithTimeout(l.ctx, within)
 	defer cancel()
-	if k.conn.GetState() == connectivity.TransientFailure {
+	if k.lanes[0].conn.GetState() == connectivity.TransientFailure {
 		k = l.renew(k) // a returned peer is not to wait for the back-off
 	}
 	_, err := k.client.Ping(ctx, &peerv1.PingRequest{}, grpc.WaitForReady(false))
