@@ -94,9 +94,13 @@ func (x *exchange) ended(ctx context.Context, k *link, err error) error {
 	if isForeign(err) {
 		return errForeign
 	}
-	if code := status.Code(err); code == codes.Unavailable || code == codes.Canceled {
+	switch status.Code(err) {
+	case codes.Unavailable, codes.Canceled:
 		x.f.links.suspect(k) // its process or its connection is gone
 		return errSilent
+	case codes.ResourceExhausted:
+		return fmt.Errorf("%w: %w", storage.ErrBusy, err) // this node was slow to take what came
+	default:
 	}
 	return fmt.Errorf("%w: %w", errTrouble, err)
 }

@@ -66,6 +66,7 @@ type Filler struct {
 	notes Notes
 
 	admitted *admitted
+	pacer    *pacer
 	// paused is when this process last stood still for longer than Silence.
 	paused atomic.Int64
 	// ticked is when this process was last seen to run; 0 = it is not watched.
@@ -99,7 +100,7 @@ func New(cfg Config) (*Filler, error) {
 	work := new(detached)
 	f := &Filler{
 		cfg: cfg, logger: cfg.Logger, metrics: newMetrics(cfg.Registerer),
-		ctx: ctx, cancel: cancel, work: work, admitted: newAdmitted(),
+		ctx: ctx, cancel: cancel, work: work, admitted: newAdmitted(), pacer: newPacer(outPerPeer, outInAll),
 		links:   newLinks(ctx, cfg),
 		wholes:  newWholes(),
 		flights: newFlights(cfg.Flights, cfg.FlightsPerOrigin), paces: newPaces(), sequences: newSequences(), requested: newRequested(), book: holders.New(cfg.Holders), acquiring: newAcquiring(),

@@ -63,7 +63,7 @@ func (c *fillCall) held(ctx context.Context, key storage.ChunkKey, span storage.
 			}
 			continue
 		}
-		if err := c.sendRun(chunk, storage.Run{File: file, Off: fileBase + rel.Off, Len: n}, base+rel.Off); err != nil {
+		if err := c.sendRun(ctx, chunk, storage.Run{File: file, Off: fileBase + rel.Off, Len: n}, base+rel.Off); err != nil {
 			return err
 		}
 		c.f.metrics.served.WithLabelValues("held").Add(float64(n))

@@ -86,9 +86,13 @@ func (s *service) Fill(m *peerv1.FillRequest, stream grpc.ServerStreamingServer[
 		s.f.admitted.take("", math.MaxInt) // counted, for Drain, not bounded
 		defer s.f.admitted.give("")
 	}
-	stop := call.beats.start(s.f.cfg.Heartbeat, func() error { return stream.SendMsg(&peerv1.FillResponse{State: call.state}) })
+	defer call.forsake()
+	stop := call.beats.start(s.f.cfg.Heartbeat, call.beat)
 	err = call.serve(ctx)
 	stop()
+	if err = call.settle(ctx, err); errors.Is(err, errStalled) {
+		return err
+	}
 	if err == nil {
 		return call.send(&peerv1.FillResponse{Done: true})
 	}
@@ -123,6 +127,9 @@ type fillCall struct {
 
 	beats beater
 	state peerv1.FillResponse_State // under beats.mu
+	// leaving is the last message of data, which may still be on its way; nil =
+	// none was sent. It is set under beats.mu.
+	leaving *departure
 }
 
 func (c *fillCall) send(m any) error {
@@ -283,7 +290,7 @@ func (c *fillCall) streamSpan(ctx context.Context, span storage.Span) error {
 			return err
 		}
 		// Whole blocks only: a run ends within a block only at the span's end.
-		if err := c.sendRun(r.chunk, run, rounded.Off); err != nil {
+		if err := c.sendRun(ctx, r.chunk, run, rounded.Off); err != nil {
 			return err
 		}
 		c.f.metrics.served.WithLabelValues("fill").Add(float64(run.Len))
