@@ -35,7 +35,7 @@ type bench struct {
 func targets(flags *flag.FlagSet) []target {
 	return []target{
 		newHit(flags), newHerd(flags), newFollow(flags),
-		newCapacity(flags), newStart(flags), newMemory(flags), newOrigin(flags),
+		newPeer(flags), newCapacity(flags), newStart(flags), newMemory(flags), newOrigin(flags),
 	}
 }
 

@@ -1,4 +1,4 @@
-package main
+package peerfill
 
 import (
 	"crypto/ed25519"

@@ -1,4 +1,4 @@
-package main
+package peerfill
 
 import (
 	"context"
@@ -202,13 +202,11 @@ func (n *nodes) fillOwner(ctx context.Context) error {
 	return nil
 }
 
-// measure lets the requester read the next object whole.
-func (n *nodes) measure(ctx context.Context, s settings) (figures, error) {
+// move lets the requester read the next object whole.
+func (n *nodes) move(ctx context.Context) error {
 	read, drop := n.objects[n.round%2], n.objects[(n.round+1)%2]
 	n.round++
-	return measured(read.Size(), func() error {
-		return profiled(s.profile, func() error { return n.read(ctx, read, drop) })
-	})
+	return n.read(ctx, read, drop)
 }
 
 // read reads an object to its end at the requester, as a client would that
