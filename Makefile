@@ -35,12 +35,13 @@ demo: build ## Three nodes, an origin and a herd on this machine; one node is ki
 
 # Each measures for minutes, prints a table and writes out/bench-TARGET.json;
 # flags of the program go into BENCHFLAGS (docs/benchmarks.md).
-BENCHES := bench-hit bench-herd bench-follow bench-capacity bench-start bench-memory bench-origin
+BENCHES := bench-hit bench-herd bench-follow bench-peer bench-capacity bench-start bench-memory bench-origin
 .PHONY: bench $(BENCHES)
 bench: $(BENCHES) ## Measure mccd beside nginx, Varnish and Traffic Server: all that follow
 bench-hit: ## Delivery of hits, CPU and throughput
 bench-herd: ## 200 clients ask for one cold object
 bench-follow: ## First byte, second client and gaps at a slow origin
+bench-peer: ## A fill from another node beside HTTP/1.1 over TLS
 bench-capacity: ## Do the drives of a cluster add up?
 bench-start: ## Time to the first hit of a node with 200,000 chunks
 bench-memory: ## Resident memory with 1,000 clients
