@@ -11,12 +11,15 @@ import (
 )
 
 // maxSendfile bounds one system call, so that a fast client cannot keep a
-// thread for the whole of a large run; maxFresh bounds the first one, which
-// keeps a processor.
+// thread for the whole of a large run; maxRaw bounds one that keeps a processor.
 const (
 	maxSendfile = 4 << 20
-	maxFresh    = 1 << 20
+	maxRaw      = 1 << 20
 )
+
+// freshFor is how long after the source has seen a run in memory it is taken to
+// be there still. If it is not, the processor waits for the drive.
+const freshFor = 20 * time.Millisecond
 
 // transfer is the state of the write in progress. It lives in its conn, so
 // that a write allocates nothing.
@@ -27,8 +30,7 @@ type transfer struct {
 	file int // the descriptor, offset and rest of the run being sent
 	off  int64
 	left int64
-	// fresh: the source has just seen the bytes in memory.
-	fresh bool
+	seen time.Time // when the source has seen its bytes in memory
 
 	sent int64 // since the transfer began
 	err  error
@@ -112,7 +114,7 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) sendRun(r *runReader) (int64, error) {
 	// A regular file's descriptor stays as it is: Fd makes only pollable files
 	// blocking. The run keeps it open.
-	c.tx.file, c.tx.off, c.tx.left, c.tx.fresh = int(r.File.Fd()), r.Off, r.Len, true
+	c.tx.file, c.tx.off, c.tx.left, c.tx.seen = int(r.File.Fd()), r.Off, r.Len, time.Now()
 	err := c.pump(c.tx.sendfile)
 	sent := c.tx.sent
 	r.Off += sent
@@ -195,13 +197,12 @@ func (c *conn) stepSendfile(fd uintptr) bool {
 	return true
 }
 
-// sendfile sends what the socket takes of the run. Later than at once the run's
-// bytes may have left memory, and the call may wait for the drive.
+// sendfile sends what the socket takes of the run. Some time after they were
+// seen the run's bytes may have left memory, and the call may wait for the drive.
 func (c *conn) sendfile(fd uintptr) (int, error) {
 	t := &c.tx
-	if t.fresh {
-		t.fresh = false
-		return rawSendfile(fd, t.file, &t.off, min(t.left, maxFresh))
+	if time.Since(t.seen) < freshFor {
+		return rawSendfile(fd, t.file, &t.off, min(t.left, maxRaw))
 	}
 	return unix.Sendfile(int(fd), t.file, &t.off, int(min(t.left, maxSendfile)))
 }
