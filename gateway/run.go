@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -130,24 +131,30 @@ func (l *serverLog) Write(p []byte) (int, error) {
 // inflight counts the responses being made; unlike a WaitGroup it may be
 // entered while it is waited for.
 type inflight struct {
-	mu    sync.Mutex // guards n and idle
-	n     int
-	idle  chan struct{} // closed when n falls to 0; nil while nobody waits
 	gauge prometheus.Gauge
+	n     atomic.Int64
+	// awaited tells that somebody waits, for idle.
+	awaited atomic.Bool
+	mu      sync.Mutex    // guards idle
+	idle    chan struct{} // closed when n falls to 0; nil while nobody waits
 }
 
 func (f *inflight) enter() {
 	f.gauge.Inc()
-	f.mu.Lock()
-	f.n++
-	f.mu.Unlock()
+	f.n.Add(1)
 }
 
 func (f *inflight) leave() {
 	f.gauge.Dec()
+	if f.n.Add(-1) == 0 && f.awaited.Load() {
+		f.wake()
+	}
+}
+
+func (f *inflight) wake() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.n--; f.n == 0 && f.idle != nil {
+	if f.n.Load() == 0 && f.idle != nil {
 		close(f.idle)
 		f.idle = nil
 	}
@@ -156,15 +163,12 @@ func (f *inflight) leave() {
 // none returns a channel that is closed when no response is being made.
 func (f *inflight) none() <-chan struct{} {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	idle := f.idle
-	if idle == nil {
-		idle = make(chan struct{})
-		if f.n == 0 {
-			close(idle)
-		} else {
-			f.idle = idle
-		}
+	if f.idle == nil {
+		f.idle = make(chan struct{})
 	}
+	idle := f.idle
+	f.mu.Unlock()
+	f.awaited.Store(true) // before n is read: who leaves after that wakes
+	f.wake()
 	return idle
 }

@@ -4,8 +4,6 @@ import (
 	"log/slog"
 	"sync"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
 	"github.com/mccd/mccd/storage"
 )
 
@@ -30,10 +28,10 @@ type Cache struct {
 	disk   Disk
 	judge  Judge
 	logger *slog.Logger
-	memory *lru.Cache[storage.ObjectID, *storage.Object]
+	memory recent
 	// before holds, by object, the record of the version before the present
 	// one, for downloads that began with it.
-	before *lru.Cache[storage.ObjectID, *storage.Object]
+	before recent
 
 	mu sync.Mutex // orders publications; guards nothing that readers need
 	// writes let the records of one object reach the disk one after the other,
@@ -50,20 +48,15 @@ func NewCache(disk Disk, entries int, judge Judge, logger *slog.Logger) *Cache {
 	if entries <= 0 {
 		entries = 1 << 16
 	}
-	memory, err := lru.New[storage.ObjectID, *storage.Object](entries)
-	if err != nil {
-		panic(err) // only a size below 1 is refused
+	return &Cache{
+		disk: disk, judge: judge, logger: logger,
+		memory: newRecent(entries), before: newRecent(max(1, entries/8)),
 	}
-	before, err := lru.New[storage.ObjectID, *storage.Object](max(1, entries/8))
-	if err != nil {
-		panic(err)
-	}
-	return &Cache{disk: disk, judge: judge, logger: logger, memory: memory, before: before}
 }
 
 // Record returns what is kept of object id, nil when nothing is that counts.
 func (c *Cache) Record(id storage.ObjectID) *storage.Object {
-	o, ok := c.memory.Get(id)
+	o, ok := c.memory.get(id)
 	if !ok {
 		var err error
 		if o, err = c.disk.Record(id); err != nil {
@@ -75,13 +68,13 @@ func (c *Cache) Record(id storage.ObjectID) *storage.Object {
 	case now == nil:
 		return nil
 	case !ok:
-		if kept, found, _ := c.memory.PeekOrAdd(id, now); found {
+		if kept, found, _ := c.memory.part(id).PeekOrAdd(id, now); found {
 			return c.judge(kept, true)
 		}
 	case now != o:
 		c.mu.Lock()
-		if kept, found := c.memory.Peek(id); found && kept == o {
-			c.memory.Add(id, now)
+		if kept, found := c.memory.peek(id); found && kept == o {
+			c.memory.add(id, now)
 		}
 		c.mu.Unlock()
 	}
@@ -91,7 +84,7 @@ func (c *Cache) Record(id storage.ObjectID) *storage.Object {
 // Registration returns the registration of the record of id that is in memory, 0
 // when none is.
 func (c *Cache) Registration(id storage.ObjectID) uint64 {
-	if o, ok := c.memory.Peek(id); ok {
+	if o, ok := c.memory.peek(id); ok {
 		return o.Registration
 	}
 	return 0
@@ -100,17 +93,17 @@ func (c *Cache) Registration(id storage.ObjectID) uint64 {
 // Peek returns the record of id that is in memory, whether or not it counts;
 // nil when none is. It reads no drive, and counts as no use.
 func (c *Cache) Peek(id storage.ObjectID) *storage.Object {
-	o, _ := c.memory.Peek(id)
+	o, _ := c.memory.peek(id)
 	return o
 }
 
 // Known returns the objects whose records are in memory.
-func (c *Cache) Known() []storage.ObjectID { return c.memory.Keys() }
+func (c *Cache) Known() []storage.ObjectID { return c.memory.keys() }
 
 // Before returns the record of the version of id that was current before the
 // present one, nil when it is not known.
 func (c *Cache) Before(id storage.ObjectID) *storage.Object {
-	o, ok := c.before.Get(id)
+	o, ok := c.before.get(id)
 	if !ok {
 		return nil
 	}
@@ -128,16 +121,16 @@ func (c *Cache) Publish(o *storage.Object) *storage.Object {
 		return old
 	}
 	c.mu.Lock()
-	if now, ok := c.memory.Get(id); ok {
+	if now, ok := c.memory.get(id); ok {
 		old = c.judge(now, true)
 	}
 	if old != nil && newer(old, o) {
 		c.mu.Unlock()
 		return old
 	}
-	c.memory.Add(id, o)
+	c.memory.add(id, o)
 	if old != nil && old.Version.ID() != o.Version.ID() {
-		c.before.Add(id, old)
+		c.before.add(id, old)
 	}
 	c.mu.Unlock()
 	if old != nil && sameOnDisk(old, o) {
@@ -170,7 +163,7 @@ func (c *Cache) Forget(id storage.ObjectID) {
 
 // ForgetDead drops from memory all that does not count any more.
 func (c *Cache) ForgetDead() {
-	for _, id := range append(c.memory.Keys(), c.before.Keys()...) {
+	for _, id := range append(c.memory.keys(), c.before.keys()...) {
 		c.forgetMemory(id)
 	}
 }
@@ -178,9 +171,9 @@ func (c *Cache) ForgetDead() {
 func (c *Cache) forgetMemory(id storage.ObjectID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, kept := range []*lru.Cache[storage.ObjectID, *storage.Object]{c.memory, c.before} {
-		if o, ok := kept.Peek(id); ok && c.judge(o, true) == nil {
-			kept.Remove(id)
+	for _, kept := range []recent{c.memory, c.before} {
+		if o, ok := kept.peek(id); ok && c.judge(o, true) == nil {
+			kept.remove(id)
 		}
 	}
 }
@@ -190,7 +183,7 @@ func (c *Cache) store(id storage.ObjectID) {
 	w := &c.writes[int(id[0])%len(c.writes)]
 	w.Lock()
 	defer w.Unlock()
-	o, ok := c.memory.Peek(id)
+	o, ok := c.memory.peek(id)
 	if !ok {
 		return // pushed out meanwhile: the next publication stores it
 	}
