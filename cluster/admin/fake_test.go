@@ -109,6 +109,10 @@ func (f *fake) Restore(_ context.Context, backup []byte, passphrase string) erro
 	return f.ask("Restore", backup, passphrase)
 }
 
+func (f *fake) FreeDrive(_ context.Context, path string, room int64) (Freed, error) {
+	return Freed{Chunks: 3, Bytes: 1 << 20, Room: 2 << 20, Busy: 1, Pinned: 2}, f.ask("FreeDrive", path, room)
+}
+
 func (f *fake) Purge(_ context.Context, spec state.PurgeSpec) (uint64, error) {
 	return 42, f.ask("Purge", spec)
 }

@@ -31,6 +31,8 @@ type operation struct {
 
 func none(err error) (any, error) { return nil, err }
 
+func second[T any](_ T, err error) error { return err }
+
 func operations() []operation {
 	name, zone, weight := "n", "", 3
 	some := state.NodeSettings{Name: &name, Zone: &zone, Weight: &weight}
@@ -38,6 +40,10 @@ func operations() []operation {
 		ID: "0badcafe", Note: "rack 7", Created: time.Unix(1000, 0).UTC(), Expires: time.Unix(4600, 0).UTC(), Uses: 3, Admitted: 1,
 	}
 	return []operation{
+		{"free drive", func(ctx context.Context, c *Client) (any, error) { return c.FreeDrive(ctx, "/srv/a", 5) },
+			Freed{Chunks: 3, Bytes: 1 << 20, Room: 2 << 20, Busy: 1, Pinned: 2}, "FreeDrive", []any{"/srv/a", int64(5)}},
+		{"free all of a drive", func(ctx context.Context, c *Client) (any, error) { return none(second(c.FreeDrive(ctx, "/srv/a", AllRoom))) },
+			nil, "FreeDrive", []any{"/srv/a", int64(AllRoom)}},
 		{"leave", func(ctx context.Context, c *Client) (any, error) { return none(c.Leave(ctx)) }, nil, "Leave", nil},
 		{"create token", func(ctx context.Context, c *Client) (any, error) {
 			text, info, err := c.CreateToken(ctx, state.TokenSpec{TTL: time.Hour, Uses: -1, Note: "n"})
@@ -207,7 +213,7 @@ func TestLogKeepsSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fake{}
-	s, err := New(Config{Listener: ln, Cluster: f, Status: f, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s, err := New(Config{Listener: ln, Cluster: f, Status: f, Freer: f, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

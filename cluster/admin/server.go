@@ -36,6 +36,8 @@ type Config struct {
 	Listener net.Listener
 	Cluster  Cluster
 	Status   StatusSource
+	// Freer may be nil: no room can be made then.
+	Freer Freer
 	// Logger may be nil.
 	Logger *slog.Logger
 }

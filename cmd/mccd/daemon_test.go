@@ -114,6 +114,10 @@ func (f *fakeNode) Restore(_ context.Context, backup []byte, passphrase string) 
 	return f.ask("restore %s by %s", backup, passphrase)
 }
 
+func (f *fakeNode) FreeDrive(_ context.Context, path string, room int64) (admin.Freed, error) {
+	return admin.Freed{Chunks: 3, Bytes: 24 << 20, Room: 1 << 30, Busy: 1, Pinned: 2}, f.ask("free %s %d", path, room)
+}
+
 func (f *fakeNode) Purge(_ context.Context, s state.PurgeSpec) (uint64, error) {
 	return 42, f.ask("purge %q %q %v", s.Host, s.Path, s.Prefix)
 }
@@ -170,7 +174,7 @@ func daemonSocket(t *testing.T, f *fakeNode) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := admin.New(admin.Config{Listener: ln, Cluster: f, Status: f})
+	server, err := admin.New(admin.Config{Listener: ln, Cluster: f, Status: f, Freer: f})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,8 @@ func operations() []operation {
 		}},
 		{"purge http://Deb.Debian.org:80/a%20b?x=secret", `purge "deb.debian.org" "/a%20b" false`, []string{"purge index 42"}},
 		{"purge --prefix https://[2001:db8::1]:8443", `purge "[2001:db8::1]:8443" "/" true`, nil},
+		{"drive free /srv/cache 1GiB", "free /srv/cache 1073741824", []string{"Freed 24 MiB of /srv/cache (3 chunks); 1.0 GiB are free"}},
+		{"drive free /srv/cache --all", "free /srv/cache 9223372036854775807", []string{"1 chunks stay because they are in use, 2 because they are pinned"}},
 		{"purge --prefix /x//y/", `purge "" "/x//y/" true`, []string{"every host's /x//y/ and all below it"}},
 	}
 }

@@ -3000,6 +3000,154 @@ func (x *PurgeResponse) GetIndex() uint64 {
 	return 0
 }
 
+// FreeDriveRequest says on which drive, and how much.
+type FreeDriveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The drive's directory.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// The room to be free below the drive's limit, in bytes.
+	RoomBytes int64 `protobuf:"varint,2,opt,name=room_bytes,json=roomBytes,proto3" json:"room_bytes,omitempty"`
+	// All that can go goes.
+	All           bool `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FreeDriveRequest) Reset() {
+	*x = FreeDriveRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FreeDriveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FreeDriveRequest) ProtoMessage() {}
+
+func (x *FreeDriveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FreeDriveRequest.ProtoReflect.Descriptor instead.
+func (*FreeDriveRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *FreeDriveRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *FreeDriveRequest) GetRoomBytes() int64 {
+	if x != nil {
+		return x.RoomBytes
+	}
+	return 0
+}
+
+func (x *FreeDriveRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+// FreeDriveResponse tells what was done.
+type FreeDriveResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The chunks that went.
+	Chunks int64 `protobuf:"varint,1,opt,name=chunks,proto3" json:"chunks,omitempty"`
+	// What they took, in bytes. Of those that are being sent the room is free when
+	// that ends.
+	FreedBytes int64 `protobuf:"varint,2,opt,name=freed_bytes,json=freedBytes,proto3" json:"freed_bytes,omitempty"`
+	// The room that is free below the drive's limit now, in bytes.
+	RoomBytes int64 `protobuf:"varint,3,opt,name=room_bytes,json=roomBytes,proto3" json:"room_bytes,omitempty"`
+	// Where that is less than was asked for: the chunks that stay because they
+	// are in use.
+	Busy int64 `protobuf:"varint,4,opt,name=busy,proto3" json:"busy,omitempty"`
+	// And those that stay because they are pinned.
+	Pinned        int64 `protobuf:"varint,5,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FreeDriveResponse) Reset() {
+	*x = FreeDriveResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FreeDriveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FreeDriveResponse) ProtoMessage() {}
+
+func (x *FreeDriveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FreeDriveResponse.ProtoReflect.Descriptor instead.
+func (*FreeDriveResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *FreeDriveResponse) GetChunks() int64 {
+	if x != nil {
+		return x.Chunks
+	}
+	return 0
+}
+
+func (x *FreeDriveResponse) GetFreedBytes() int64 {
+	if x != nil {
+		return x.FreedBytes
+	}
+	return 0
+}
+
+func (x *FreeDriveResponse) GetRoomBytes() int64 {
+	if x != nil {
+		return x.RoomBytes
+	}
+	return 0
+}
+
+func (x *FreeDriveResponse) GetBusy() int64 {
+	if x != nil {
+		return x.Busy
+	}
+	return 0
+}
+
+func (x *FreeDriveResponse) GetPinned() int64 {
+	if x != nil {
+		return x.Pinned
+	}
+	return 0
+}
+
 var File_mccd_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_mccd_admin_v1_admin_proto_rawDesc = "" +
@@ -3190,7 +3338,20 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n" +
 	"\x06prefix\x18\x03 \x01(\bR\x06prefix\"%\n" +
 	"\rPurgeResponse\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\x04R\x05index*_\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\"W\n" +
+	"\x10FreeDriveRequest\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1d\n" +
+	"\n" +
+	"room_bytes\x18\x02 \x01(\x03R\troomBytes\x12\x10\n" +
+	"\x03all\x18\x03 \x01(\bR\x03all\"\x97\x01\n" +
+	"\x11FreeDriveResponse\x12\x16\n" +
+	"\x06chunks\x18\x01 \x01(\x03R\x06chunks\x12\x1f\n" +
+	"\vfreed_bytes\x18\x02 \x01(\x03R\n" +
+	"freedBytes\x12\x1d\n" +
+	"\n" +
+	"room_bytes\x18\x03 \x01(\x03R\troomBytes\x12\x12\n" +
+	"\x04busy\x18\x04 \x01(\x03R\x04busy\x12\x16\n" +
+	"\x06pinned\x18\x05 \x01(\x03R\x06pinned*_\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vROLE_LEADER\x10\x01\x12\x0e\n" +
@@ -3226,7 +3387,8 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"KEY_GOSSIP\x10\x01\x12\x0f\n" +
 	"\vKEY_SEALING\x10\x02\x12\n" +
 	"\n" +
-	"\x06KEY_CA\x10\x032\xc8\t\n" +
+	"\x06KEY_CA\x10\x032\x98\n" +
+	"\n" +
 	"\x05Admin\x12E\n" +
 	"\x06Status\x12\x1c.mccd.admin.v1.StatusRequest\x1a\x1d.mccd.admin.v1.StatusResponse\x12?\n" +
 	"\x04Join\x12\x1a.mccd.admin.v1.JoinRequest\x1a\x1b.mccd.admin.v1.JoinResponse\x12B\n" +
@@ -3246,7 +3408,8 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\aRecover\x12\x1d.mccd.admin.v1.RecoverRequest\x1a\x1e.mccd.admin.v1.RecoverResponse\x12E\n" +
 	"\x06Backup\x12\x1c.mccd.admin.v1.BackupRequest\x1a\x1d.mccd.admin.v1.BackupResponse\x12H\n" +
 	"\aRestore\x12\x1d.mccd.admin.v1.RestoreRequest\x1a\x1e.mccd.admin.v1.RestoreResponse\x12B\n" +
-	"\x05Purge\x12\x1b.mccd.admin.v1.PurgeRequest\x1a\x1c.mccd.admin.v1.PurgeResponseB2Z0github.com/mccd/mccd/proto/mccd/admin/v1;adminv1b\x06proto3"
+	"\x05Purge\x12\x1b.mccd.admin.v1.PurgeRequest\x1a\x1c.mccd.admin.v1.PurgeResponse\x12N\n" +
+	"\tFreeDrive\x12\x1f.mccd.admin.v1.FreeDriveRequest\x1a .mccd.admin.v1.FreeDriveResponseB2Z0github.com/mccd/mccd/proto/mccd/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_mccd_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -3261,7 +3424,7 @@ func file_mccd_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_mccd_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_mccd_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_mccd_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_mccd_admin_v1_admin_proto_goTypes = []any{
 	(Role)(0),                     // 0: mccd.admin.v1.Role
 	(State)(0),                    // 1: mccd.admin.v1.State
@@ -3312,11 +3475,13 @@ var file_mccd_admin_v1_admin_proto_goTypes = []any{
 	(*RestoreResponse)(nil),       // 46: mccd.admin.v1.RestoreResponse
 	(*PurgeRequest)(nil),          // 47: mccd.admin.v1.PurgeRequest
 	(*PurgeResponse)(nil),         // 48: mccd.admin.v1.PurgeResponse
-	(*timestamppb.Timestamp)(nil), // 49: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 50: google.protobuf.Duration
+	(*FreeDriveRequest)(nil),      // 49: mccd.admin.v1.FreeDriveRequest
+	(*FreeDriveResponse)(nil),     // 50: mccd.admin.v1.FreeDriveResponse
+	(*timestamppb.Timestamp)(nil), // 51: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 52: google.protobuf.Duration
 }
 var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
-	49, // 0: mccd.admin.v1.StatusResponse.start_time:type_name -> google.protobuf.Timestamp
+	51, // 0: mccd.admin.v1.StatusResponse.start_time:type_name -> google.protobuf.Timestamp
 	10, // 1: mccd.admin.v1.StatusResponse.addresses:type_name -> mccd.admin.v1.Address
 	11, // 2: mccd.admin.v1.StatusResponse.nodes:type_name -> mccd.admin.v1.Node
 	12, // 3: mccd.admin.v1.StatusResponse.drives:type_name -> mccd.admin.v1.Drive
@@ -3325,17 +3490,17 @@ var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
 	0,  // 6: mccd.admin.v1.Cluster.role:type_name -> mccd.admin.v1.Role
 	8,  // 7: mccd.admin.v1.Cluster.quorum:type_name -> mccd.admin.v1.Quorum
 	9,  // 8: mccd.admin.v1.Cluster.join:type_name -> mccd.admin.v1.JoinProgress
-	50, // 9: mccd.admin.v1.Quorum.lasted:type_name -> google.protobuf.Duration
-	50, // 10: mccd.admin.v1.JoinProgress.lasted:type_name -> google.protobuf.Duration
+	52, // 9: mccd.admin.v1.Quorum.lasted:type_name -> google.protobuf.Duration
+	52, // 10: mccd.admin.v1.JoinProgress.lasted:type_name -> google.protobuf.Duration
 	1,  // 11: mccd.admin.v1.Node.state:type_name -> mccd.admin.v1.State
 	2,  // 12: mccd.admin.v1.Node.stage:type_name -> mccd.admin.v1.NodeStage
-	49, // 13: mccd.admin.v1.Node.certificate_end:type_name -> google.protobuf.Timestamp
+	51, // 13: mccd.admin.v1.Node.certificate_end:type_name -> google.protobuf.Timestamp
 	3,  // 14: mccd.admin.v1.Drive.state:type_name -> mccd.admin.v1.DriveState
 	11, // 15: mccd.admin.v1.JoinResponse.nodes:type_name -> mccd.admin.v1.Node
-	50, // 16: mccd.admin.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	52, // 16: mccd.admin.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
 	20, // 17: mccd.admin.v1.CreateTokenResponse.info:type_name -> mccd.admin.v1.Token
-	49, // 18: mccd.admin.v1.Token.created:type_name -> google.protobuf.Timestamp
-	49, // 19: mccd.admin.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	51, // 18: mccd.admin.v1.Token.created:type_name -> google.protobuf.Timestamp
+	51, // 19: mccd.admin.v1.Token.expires:type_name -> google.protobuf.Timestamp
 	20, // 20: mccd.admin.v1.ListTokensResponse.tokens:type_name -> mccd.admin.v1.Token
 	27, // 21: mccd.admin.v1.SetNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
 	27, // 22: mccd.admin.v1.CreateNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
@@ -3360,24 +3525,26 @@ var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
 	43, // 41: mccd.admin.v1.Admin.Backup:input_type -> mccd.admin.v1.BackupRequest
 	45, // 42: mccd.admin.v1.Admin.Restore:input_type -> mccd.admin.v1.RestoreRequest
 	47, // 43: mccd.admin.v1.Admin.Purge:input_type -> mccd.admin.v1.PurgeRequest
-	6,  // 44: mccd.admin.v1.Admin.Status:output_type -> mccd.admin.v1.StatusResponse
-	15, // 45: mccd.admin.v1.Admin.Join:output_type -> mccd.admin.v1.JoinResponse
-	17, // 46: mccd.admin.v1.Admin.Leave:output_type -> mccd.admin.v1.LeaveResponse
-	19, // 47: mccd.admin.v1.Admin.CreateToken:output_type -> mccd.admin.v1.CreateTokenResponse
-	22, // 48: mccd.admin.v1.Admin.ListTokens:output_type -> mccd.admin.v1.ListTokensResponse
-	24, // 49: mccd.admin.v1.Admin.RevokeToken:output_type -> mccd.admin.v1.RevokeTokenResponse
-	26, // 50: mccd.admin.v1.Admin.RemoveNode:output_type -> mccd.admin.v1.RemoveNodeResponse
-	29, // 51: mccd.admin.v1.Admin.SetNode:output_type -> mccd.admin.v1.SetNodeResponse
-	31, // 52: mccd.admin.v1.Admin.CreateNode:output_type -> mccd.admin.v1.CreateNodeResponse
-	33, // 53: mccd.admin.v1.Admin.Rotate:output_type -> mccd.admin.v1.RotateResponse
-	38, // 54: mccd.admin.v1.Admin.GetConfig:output_type -> mccd.admin.v1.GetConfigResponse
-	40, // 55: mccd.admin.v1.Admin.SetConfig:output_type -> mccd.admin.v1.SetConfigResponse
-	42, // 56: mccd.admin.v1.Admin.Recover:output_type -> mccd.admin.v1.RecoverResponse
-	44, // 57: mccd.admin.v1.Admin.Backup:output_type -> mccd.admin.v1.BackupResponse
-	46, // 58: mccd.admin.v1.Admin.Restore:output_type -> mccd.admin.v1.RestoreResponse
-	48, // 59: mccd.admin.v1.Admin.Purge:output_type -> mccd.admin.v1.PurgeResponse
-	44, // [44:60] is the sub-list for method output_type
-	28, // [28:44] is the sub-list for method input_type
+	49, // 44: mccd.admin.v1.Admin.FreeDrive:input_type -> mccd.admin.v1.FreeDriveRequest
+	6,  // 45: mccd.admin.v1.Admin.Status:output_type -> mccd.admin.v1.StatusResponse
+	15, // 46: mccd.admin.v1.Admin.Join:output_type -> mccd.admin.v1.JoinResponse
+	17, // 47: mccd.admin.v1.Admin.Leave:output_type -> mccd.admin.v1.LeaveResponse
+	19, // 48: mccd.admin.v1.Admin.CreateToken:output_type -> mccd.admin.v1.CreateTokenResponse
+	22, // 49: mccd.admin.v1.Admin.ListTokens:output_type -> mccd.admin.v1.ListTokensResponse
+	24, // 50: mccd.admin.v1.Admin.RevokeToken:output_type -> mccd.admin.v1.RevokeTokenResponse
+	26, // 51: mccd.admin.v1.Admin.RemoveNode:output_type -> mccd.admin.v1.RemoveNodeResponse
+	29, // 52: mccd.admin.v1.Admin.SetNode:output_type -> mccd.admin.v1.SetNodeResponse
+	31, // 53: mccd.admin.v1.Admin.CreateNode:output_type -> mccd.admin.v1.CreateNodeResponse
+	33, // 54: mccd.admin.v1.Admin.Rotate:output_type -> mccd.admin.v1.RotateResponse
+	38, // 55: mccd.admin.v1.Admin.GetConfig:output_type -> mccd.admin.v1.GetConfigResponse
+	40, // 56: mccd.admin.v1.Admin.SetConfig:output_type -> mccd.admin.v1.SetConfigResponse
+	42, // 57: mccd.admin.v1.Admin.Recover:output_type -> mccd.admin.v1.RecoverResponse
+	44, // 58: mccd.admin.v1.Admin.Backup:output_type -> mccd.admin.v1.BackupResponse
+	46, // 59: mccd.admin.v1.Admin.Restore:output_type -> mccd.admin.v1.RestoreResponse
+	48, // 60: mccd.admin.v1.Admin.Purge:output_type -> mccd.admin.v1.PurgeResponse
+	50, // 61: mccd.admin.v1.Admin.FreeDrive:output_type -> mccd.admin.v1.FreeDriveResponse
+	45, // [45:62] is the sub-list for method output_type
+	28, // [28:45] is the sub-list for method input_type
 	28, // [28:28] is the sub-list for extension type_name
 	28, // [28:28] is the sub-list for extension extendee
 	0,  // [0:28] is the sub-list for field type_name
@@ -3395,7 +3562,7 @@ func file_mccd_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mccd_admin_v1_admin_proto_rawDesc), len(file_mccd_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   44,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,6 +37,7 @@ const (
 	Admin_Backup_FullMethodName      = "/mccd.admin.v1.Admin/Backup"
 	Admin_Restore_FullMethodName     = "/mccd.admin.v1.Admin/Restore"
 	Admin_Purge_FullMethodName       = "/mccd.admin.v1.Admin/Purge"
+	Admin_FreeDrive_FullMethodName   = "/mccd.admin.v1.Admin/FreeDrive"
 )
 
 // AdminClient is the client API for Admin service.
@@ -80,6 +81,8 @@ type AdminClient interface {
 	Restore(ctx context.Context, in *RestoreRequest, opts ...grpc.CallOption) (*RestoreResponse, error)
 	// Purge makes all nodes forget content.
 	Purge(ctx context.Context, in *PurgeRequest, opts ...grpc.CallOption) (*PurgeResponse, error)
+	// FreeDrive makes room on one of the node's drives, by what is worth least.
+	FreeDrive(ctx context.Context, in *FreeDriveRequest, opts ...grpc.CallOption) (*FreeDriveResponse, error)
 }
 
 type adminClient struct {
@@ -250,6 +253,16 @@ func (c *adminClient) Purge(ctx context.Context, in *PurgeRequest, opts ...grpc.
 	return out, nil
 }
 
+func (c *adminClient) FreeDrive(ctx context.Context, in *FreeDriveRequest, opts ...grpc.CallOption) (*FreeDriveResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FreeDriveResponse)
+	err := c.cc.Invoke(ctx, Admin_FreeDrive_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -291,6 +304,8 @@ type AdminServer interface {
 	Restore(context.Context, *RestoreRequest) (*RestoreResponse, error)
 	// Purge makes all nodes forget content.
 	Purge(context.Context, *PurgeRequest) (*PurgeResponse, error)
+	// FreeDrive makes room on one of the node's drives, by what is worth least.
+	FreeDrive(context.Context, *FreeDriveRequest) (*FreeDriveResponse, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -348,6 +363,9 @@ func (UnimplementedAdminServer) Restore(context.Context, *RestoreRequest) (*Rest
 }
 func (UnimplementedAdminServer) Purge(context.Context, *PurgeRequest) (*PurgeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Purge not implemented")
+}
+func (UnimplementedAdminServer) FreeDrive(context.Context, *FreeDriveRequest) (*FreeDriveResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FreeDrive not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -658,6 +676,24 @@ func _Admin_Purge_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_FreeDrive_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FreeDriveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).FreeDrive(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_FreeDrive_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).FreeDrive(ctx, req.(*FreeDriveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -728,6 +764,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Purge",
 			Handler:    _Admin_Purge_Handler,
+		},
+		{
+			MethodName: "FreeDrive",
+			Handler:    _Admin_FreeDrive_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
