@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -107,7 +108,8 @@ func (s *Store) draft(sh *shard, d *drive, key storage.ChunkKey, v storage.Versi
 func (s *Store) discard(df *draft) {
 	_ = df.c.f.Close()
 	if df.tmp != "" {
-		_ = s.fs.Remove(OpDiscard, df.tmp)
+		d, e := df.c.drive, df.c.e
+		d.discard(litterFile{path: df.tmp, e: e, named: df.tmp == chunkPath(d.path, e.key)})
 	}
 	s.giveBack(df.c.e)
 }
@@ -156,8 +158,10 @@ func (s *Store) installDraft(sh *shard, df *draft, held, under *entry) {
 			continue
 		}
 		if e.drive != nil && e.drive != df.c.drive {
-			if err := s.fs.Remove(OpDiscard, chunkPath(e.drive.path, e.key)); err != nil {
+			path := chunkPath(e.drive.path, e.key)
+			if err := s.fs.Remove(OpDiscard, path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				e.drive.fault(err, false)
+				e.drive.leave(litterFile{path: path, e: e, named: true})
 				if old != nil {
 					old.retire() // its name stays, so its file may be opened again
 				}

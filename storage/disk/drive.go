@@ -108,6 +108,8 @@ type drive struct {
 	scanning atomic.Bool
 	retryAt  atomic.Int64 // Unix nanoseconds; when a drive not OK is tried again
 
+	litter litter
+
 	mu sync.Mutex
 	// estimate is the part of used that a former process left and that the
 	// scan has not found yet; guarded by mu, as are backoff and cause.
@@ -151,6 +153,7 @@ func (s *Store) openDrive(cfg Drive) (*drive, error) {
 func (s *Store) newDrive(cfg Drive) *drive {
 	d := &drive{s: s, num: int(s.set.opened.Add(1)) - 1, path: filepath.Clean(cfg.Path), limit: cfg.Size,
 		slots: make(chan struct{}, s.cfg.IOSlots), kick: make(chan struct{}, 1)}
+	d.litter.turn = make(chan struct{}, 1)
 	d.policy = evict.New[*entry](evict.Config{Share: s.cfg.borrowedShare(cfg.Size)})
 	d.id = sha256id(d.path)
 	d.weight.Store(math.Float64bits(float64(d.limit)))
@@ -322,7 +325,11 @@ func (d *drive) writeSmall(op Op, tag, name string, b []byte) error {
 		err = d.rename(op, tmp, name)
 	}
 	if err != nil {
-		_ = d.s.fs.Remove(OpDiscard, tmp)
+		n := int64(0)
+		if op == OpRecord {
+			n = charge(int64(len(b)))
+		}
+		d.discard(litterFile{path: tmp, bytes: n})
 	}
 	return err
 }

@@ -88,6 +88,9 @@ func (s *Store) DropChunk(ctx context.Context, key storage.ChunkKey, spare func(
 			return nil
 		}
 	}
+	if err := s.dropLeft(key); err != nil {
+		return err
+	}
 	sh := s.shard(key)
 	for {
 		sh.mu.Lock()

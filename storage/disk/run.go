@@ -129,6 +129,9 @@ func (s *Store) tend(ctx context.Context, d *drive) {
 			if d.reachable() {
 				slot := d.begin()
 				d.refreshRoom()
+				if d.writable() {
+					s.pickUp(d, nil)
+				}
 				d.end(slot)
 			}
 		case <-d.kick:

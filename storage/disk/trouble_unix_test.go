@@ -146,6 +146,11 @@ func auditBooks(s *Store) error {
 		d.mu.Lock()
 		estimate := d.estimate
 		d.mu.Unlock()
+		d.litter.mu.Lock()
+		for _, f := range d.litter.files {
+			charged[d] += f.bytes
+		}
+		d.litter.mu.Unlock()
 		if got := d.used.Load() - estimate; got != charged[d] {
 			return fmt.Errorf("files on drive %d take %d, %d are counted", d.num, charged[d], got)
 		}

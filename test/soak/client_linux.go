@@ -21,7 +21,9 @@ type crowd struct {
 	addrs   []string
 	cursor  atomic.Int64
 
-	bytes, requests, busy, failed, wrong atomic.Int64
+	// cut counts answers that ended early: a node closes the connection of a
+	// client that had no byte for 10 s.
+	bytes, requests, busy, cut, failed, wrong atomic.Int64
 
 	mu    sync.Mutex // guards first
 	first []error
@@ -53,6 +55,9 @@ func (c *crowd) client(ctx context.Context, i int) {
 			case err == nil || ctx.Err() != nil:
 			case errors.Is(err, errBusy):
 				c.busy.Add(1)
+				wait(ctx, time.Second)
+			case errors.Is(err, io.ErrUnexpectedEOF):
+				c.cut.Add(1)
 				wait(ctx, time.Second)
 			default:
 				c.failed.Add(1)

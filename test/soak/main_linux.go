@@ -22,7 +22,7 @@ func main() {
 }
 
 func start(ctx context.Context, args []string) error {
-	cfg := config{out: os.Stdout, settle: time.Minute}
+	cfg := config{out: os.Stdout, settle: 3 * time.Minute}
 	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
 	flags.IntVar(&cfg.nodes, "nodes", 3, "nodes")
 	flags.IntVar(&cfg.clients, "clients", 500, "clients at one time")

@@ -69,6 +69,9 @@ func (r *result) verdict(growth float64) error {
 	if n := r.crowd.failed.Load(); n > 0 {
 		errs = append(errs, fmt.Errorf("%d requests failed: %w", n, errors.Join(r.crowd.first...)))
 	}
+	if cut, all := r.crowd.cut.Load(), r.crowd.requests.Load(); cut > all/100 {
+		errs = append(errs, fmt.Errorf("%d of %d answers were cut off", cut, all))
+	}
 	if held := r.most(func(s sample) int64 { return s.held }); held > r.limit()+metadata {
 		errs = append(errs, fmt.Errorf("a drive held %d bytes, its limit is %d", held, r.limit()))
 	}
@@ -90,8 +93,8 @@ func (r *result) print(w io.Writer) {
 	early, late := r.growth()
 	read := float64(r.crowd.bytes.Load())
 	fmt.Fprintf(w, "%d MiB of objects through %d nodes of %d MiB, %d clients, %v\n", r.contentMiB, r.nodes, r.drivesMiB/r.nodes, r.clients, r.length)
-	fmt.Fprintf(w, "read %.1f GiB in %d requests; %d answered 503, %d failed, %d with wrong bytes\n", read/(1<<30), r.crowd.requests.Load(),
-		r.crowd.busy.Load(), r.crowd.failed.Load(), r.crowd.wrong.Load())
+	fmt.Fprintf(w, "read %.1f GiB in %d requests; %d answered 503, %d cut off, %d failed, %d with wrong bytes\n", read/(1<<30), r.crowd.requests.Load(),
+		r.crowd.busy.Load(), r.crowd.cut.Load(), r.crowd.failed.Load(), r.crowd.wrong.Load())
 	fmt.Fprintf(w, "passed through: %d MiB of the content in order; from the origin %.1f GiB\n",
 		min(r.crowd.cursor.Load()*runPieces, int64(r.content())), r.origin/(1<<30))
 	fmt.Fprintf(w, "drive at most %.1f MiB of %d (counted %.1f)\n", float64(r.most(func(s sample) int64 { return s.held }))/mib, r.limit()/mib,
@@ -138,6 +141,7 @@ func (r *result) write(dir string) error {
 		rows.New("soak/memory", late/mib, early/mib, "MiB of all nodes at the end, by that at two fifths"),
 		rows.New("soak/held", float64(r.most(func(s sample) int64 { return s.held }))/mib, float64(r.limit())/mib, "MiB of the fullest drive, by its limit"),
 		rows.New("soak/failed", float64(r.crowd.failed.Load()), 0, "requests"),
+		rows.New("soak/cut", float64(r.crowd.cut.Load()), 0, "answers"),
 		rows.New("soak/wrong", float64(r.crowd.wrong.Load()), 0, "pieces"),
 		rows.New("soak/read", float64(r.crowd.bytes.Load())/(1<<30), float64(r.contentMiB)/1024, "GiB read, by GiB of content"),
 	})

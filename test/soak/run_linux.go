@@ -20,7 +20,8 @@ type config struct {
 	nodes, clients        int
 	contentMiB, drivesMiB int
 	length                time.Duration
-	// settle bounds the wait for what is let go after the last client.
+	// settle bounds the wait for what is let go after the last client; memory
+	// files go when nobody asked for them in a minute.
 	settle time.Duration
 }
 

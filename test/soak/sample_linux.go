@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -39,7 +41,9 @@ func take(ctx context.Context, n *process.Node, at time.Duration) (sample, error
 	if err := s.files(n); err != nil {
 		return s, err
 	}
-	m, err := n.Metrics(ctx)
+	asking, cancel := context.WithTimeout(ctx, 900*time.Millisecond)
+	defer cancel()
+	m, err := n.Metrics(asking)
 	if err != nil {
 		return s, nil //nolint:nilerr // a busy machine; the next second tells
 	}
@@ -97,26 +101,37 @@ func (s *sample) files(n *process.Node) error {
 
 func taken(fi fs.FileInfo) int64 { return fi.Sys().(*syscall.Stat_t).Blocks * 512 }
 
-// watch samples all nodes each second until ctx ends.
+// watch samples all nodes each second until ctx ends; yield is called by one
+// goroutine at a time.
 func watch(ctx context.Context, nodes []*process.Node, yield func(sample)) error {
 	begun := time.Now()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		for _, n := range nodes {
-			s, err := take(ctx, n, time.Since(begun))
-			switch {
-			case ctx.Err() != nil:
-				return nil
-			case err != nil:
-				return fmt.Errorf("sample %s: %w", n.Name, err)
+	var wg sync.WaitGroup
+	var mu sync.Mutex // guards yield
+	errs := make([]error, len(nodes))
+	for i, n := range nodes {
+		wg.Go(func() {
+			tick := time.NewTicker(time.Second)
+			defer tick.Stop()
+			for {
+				s, err := take(ctx, n, time.Since(begun))
+				if ctx.Err() != nil {
+					return
+				}
+				if err != nil {
+					errs[i] = fmt.Errorf("sample %s: %w", n.Name, err)
+					return
+				}
+				mu.Lock()
+				yield(s)
+				mu.Unlock()
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+				}
 			}
-			yield(s)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+		})
 	}
+	wg.Wait()
+	return errors.Join(errs...)
 }

@@ -72,6 +72,7 @@ func TestVerdict(t *testing.T) {
 	}
 	for name, spoil := range map[string]func(*result){
 		"wrong":      func(r *result) { r.crowd.wrong.Add(1) },
+		"cut":        func(r *result) { r.crowd.requests.Add(99); r.crowd.cut.Add(1) },
 		"failed":     func(r *result) { r.crowd.failed.Add(1) },
 		"held":       func(r *result) { r.samples[7].held = 66 * mib },
 		"counted":    func(r *result) { r.samples[7].counted = 65 * mib },

@@ -1,5 +1,3 @@
-//go:build unix
-
 package disk
 
 import (
@@ -74,7 +72,7 @@ func everyFaultOn(t *testing.T, sc *scenery, dir string, seed uint64) {
 	slices.SortFunc(kinds, func(a, b kind) int { return strings.Compare(a.String(), b.String()) })
 	rng := rand.New(rand.NewPCG(seed, 1))
 	var table strings.Builder
-	fmt.Fprintf(&table, "%-18s %6s   tried: EIO ENOSPC  short  delay\n", "operation", "count")
+	fmt.Fprintf(&table, "%-18s %6s   tried: EIO ENOSPC  short  delay  drive\n", "operation", "count")
 	tried := 0
 	for _, k := range kinds {
 		if *faultOnly != "" && k.String() != *faultOnly {
@@ -192,17 +190,19 @@ func (o *ordeal) work(ctx context.Context, cfg Config) error {
 
 // live opens a store, uses it and closes it.
 func (o *ordeal) live(ctx context.Context, cfg Config, life int) error {
-	s, err := New(cfg)
-	if err != nil && o.fs.wasHit() {
-		s, err = New(cfg) // what failed once is to be tried again
-	}
-	if err != nil {
+	var s *Store
+	if err := o.again(func() (err error) { s, err = New(cfg); return err }); err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
 	running, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- s.Run(running) }()
-	err = o.use(ctx, s, cfg, life)
+	err := o.use(ctx, s, cfg, life)
+	for range 15 { // what could not be removed goes when the drive is tried again
+		if o.fs.wasHit() && err == nil && o.settled(s, cfg) != nil {
+			time.Sleep(time.Minute)
+		}
+	}
 	stop()
 	<-done
 	for _, d := range s.drives() {
@@ -245,7 +245,7 @@ func (o *ordeal) use(ctx context.Context, s *Store, cfg Config, life int) error 
 	if err := readers(ctx, s, seed+1, sc.things); err != nil {
 		return err
 	}
-	derr := s.DropChunk(ctx, hot.key, nil)
+	derr := o.again(func() error { return s.DropChunk(ctx, hot.key, nil) })
 	if c != nil && err == nil {
 		if _, err := hot.sent(ctx, c, hot.spans[0]); errors.Is(err, errWrongBytes) {
 			return fmt.Errorf("after the drop: %w", err)
@@ -253,24 +253,29 @@ func (o *ordeal) use(ctx context.Context, s *Store, cfg Config, life int) error 
 		c.Release()
 	}
 	if derr != nil {
-		if !o.fs.wasHit() {
-			return derr
-		}
-		if derr = s.DropChunk(ctx, hot.key, nil); derr != nil {
-			return fmt.Errorf("second drop: %w", derr)
-		}
+		return derr
 	}
-	if err := s.SetPurged(storage.Stamp{Cluster: "c", Index: 7}); err != nil {
-		if !o.fs.wasHit() {
-			return err
-		}
-		if err := s.SetPurged(storage.Stamp{Cluster: "c", Index: 7}); err != nil {
-			return fmt.Errorf("second note of a purge: %w", err)
-		}
+	err = o.again(func() error { return s.SetPurged(storage.Stamp{Cluster: "c", Index: 7}) })
+	if err != nil {
+		return err
 	}
 	for range s.Keys { //nolint:revive // reads what is on the drives
 	}
 	return readers(ctx, s, seed+2, sc.things)
+}
+
+// again does what may fail where the fault was met, and once more when it must
+// be over.
+func (o *ordeal) again(do func() error) error {
+	err := do()
+	if err == nil || !o.fs.wasHit() {
+		return err
+	}
+	time.Sleep(sickTime)
+	if err = do(); err != nil {
+		return fmt.Errorf("second try: %w", err)
+	}
+	return nil
 }
 
 // records stores, reads and drops some.
@@ -290,13 +295,8 @@ func (o *ordeal) records(s *Store) error {
 		}
 	}
 	last := o.sc.things[len(o.sc.things)-1].key.Object
-	if err := s.DropRecord(last); err != nil {
-		if !o.fs.wasHit() {
-			return err
-		}
-		if err := s.DropRecord(last); err != nil {
-			return fmt.Errorf("second drop of a record: %w", err)
-		}
+	if err := o.again(func() error { return s.DropRecord(last) }); err != nil {
+		return err
 	}
 	if _, err := s.Record(last); err == nil {
 		return errors.New("a dropped record is still there")

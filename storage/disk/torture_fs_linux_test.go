@@ -1,5 +1,3 @@
-//go:build unix
-
 package disk
 
 import (
@@ -28,14 +26,18 @@ const (
 	failENOSPC
 	failShort // half of it is done, or all of it, and then it fails
 	failDelay // it takes 10 s, and succeeds
+	failDrive // from then on all that its drive is asked fails, for a minute
 	ailments
 )
 
-func (a ailment) String() string { return [...]string{"EIO", "ENOSPC", "short", "delay"}[a] }
+func (a ailment) String() string { return [...]string{"EIO", "ENOSPC", "short", "delay", "drive"}[a] }
 
-// sickDelay is how long a delayed operation takes; tests that use it run in a
-// bubble of testing/synctest.
-const sickDelay = 10 * time.Second
+// sickDelay is how long a delayed operation takes, sickTime how long a drive
+// fails; tests that use them run in a bubble of testing/synctest.
+const (
+	sickDelay = 10 * time.Second
+	sickTime  = time.Minute
+)
 
 // sickFS is a file system whose nth operation of one kind fails. It keeps
 // books of what its drives hold: see books.
@@ -49,6 +51,9 @@ type sickFS struct {
 	nth    int // 0 = nothing fails
 	what   ailment
 	hit    bool
+	// lost is a drive that fails, until then.
+	lost string
+	till time.Time
 }
 
 func newSickFS(b *books) *sickFS {
@@ -57,13 +62,19 @@ func newSickFS(b *books) *sickFS {
 
 // step counts an operation. A torn error is to be returned after half of it,
 // or all of it, was done.
-func (f *sickFS) step(op Op, method string) error {
+func (f *sickFS) step(op Op, method, path string) error {
 	k := kind{op, method}
 	f.mu.Lock()
 	f.counts[k]++
 	hit := k == f.aim && f.counts[k] == f.nth
 	if hit {
 		f.hit = true
+	}
+	if hit && f.what == failDrive {
+		f.lost, f.till = f.books.under(path), time.Now().Add(sickTime)
+	}
+	if f.lost != "" && f.books.under(path) == f.lost {
+		hit = time.Now().Before(f.till)
 	}
 	f.mu.Unlock()
 	switch {
@@ -89,8 +100,8 @@ func (f *sickFS) wasHit() bool {
 
 // whole runs an operation that is done or not done: a torn one is done and
 // fails all the same.
-func (f *sickFS) whole(op Op, method string, run func() error) error {
-	err := f.step(op, method)
+func (f *sickFS) whole(op Op, method, path string, run func() error) error {
+	err := f.step(op, method, path)
 	if _, half := err.(torn); err == nil || half {
 		if rerr := run(); rerr != nil {
 			return rerr
@@ -100,11 +111,11 @@ func (f *sickFS) whole(op Op, method string, run func() error) error {
 }
 
 func (f *sickFS) Mkdir(op Op, path string) error {
-	return f.whole(op, "mkdir", func() error { return f.OS.Mkdir(op, path) })
+	return f.whole(op, "mkdir", path, func() error { return f.OS.Mkdir(op, path) })
 }
 
 func (f *sickFS) Open(op Op, path string, flag int) (*os.File, error) {
-	if err := f.step(op, "open"); err != nil {
+	if err := f.step(op, "open", path); err != nil {
 		return nil, err
 	}
 	file, err := f.OS.Open(op, path, flag)
@@ -115,14 +126,14 @@ func (f *sickFS) Open(op Op, path string, flag int) (*os.File, error) {
 }
 
 func (f *sickFS) Memory(op Op, name string) (*os.File, error) {
-	if err := f.step(op, "memory"); err != nil {
+	if err := f.step(op, "memory", name); err != nil {
 		return nil, err
 	}
 	return f.OS.Memory(op, name)
 }
 
 func (f *sickFS) Write(op Op, file *os.File, off int64, bufs ...[]byte) error {
-	err := f.step(op, "write")
+	err := f.step(op, "write", file.Name())
 	if _, half := err.(torn); half {
 		var all []byte
 		for _, b := range bufs {
@@ -140,7 +151,7 @@ func (f *sickFS) Write(op Op, file *os.File, off int64, bufs ...[]byte) error {
 }
 
 func (f *sickFS) Read(op Op, file *os.File, off int64, p []byte) (int, error) {
-	err := f.step(op, "read")
+	err := f.step(op, "read", file.Name())
 	if _, half := err.(torn); half {
 		n, _ := f.OS.Read(op, file, off, p[:len(p)/2])
 		return n, io.ErrUnexpectedEOF
@@ -151,23 +162,23 @@ func (f *sickFS) Read(op Op, file *os.File, off int64, p []byte) (int, error) {
 }
 
 func (f *sickFS) Truncate(op Op, file *os.File, size int64) error {
-	return f.whole(op, "truncate", func() error { return f.OS.Truncate(op, file, size) })
+	return f.whole(op, "truncate", file.Name(), func() error { return f.OS.Truncate(op, file, size) })
 }
 
 func (f *sickFS) Rename(op Op, from, to string) error {
-	return f.whole(op, "rename", func() error {
+	return f.whole(op, "rename", to, func() error {
 		return f.books.named(to, func() error { return f.OS.Rename(op, from, to) })
 	})
 }
 
 func (f *sickFS) Remove(op Op, path string) error {
-	return f.whole(op, "remove", func() error {
+	return f.whole(op, "remove", path, func() error {
 		return f.books.named(path, func() error { return f.OS.Remove(op, path) })
 	})
 }
 
 func (f *sickFS) List(op Op, dir string, yield func(Info) bool) error {
-	err := f.step(op, "list")
+	err := f.step(op, "list", dir)
 	if _, half := err.(torn); half {
 		n := 0
 		_ = f.OS.List(op, dir, func(Info) bool { n++; return true })
@@ -180,19 +191,19 @@ func (f *sickFS) List(op Op, dir string, yield func(Info) bool) error {
 }
 
 func (f *sickFS) Stat(op Op, file *os.File) (Info, error) {
-	if err := f.step(op, "stat"); err != nil {
+	if err := f.step(op, "stat", file.Name()); err != nil {
 		return Info{}, err
 	}
 	return f.OS.Stat(op, file)
 }
 
 func (f *sickFS) Touch(op Op, path string, t time.Time) error {
-	return f.whole(op, "touch", func() error { return f.OS.Touch(op, path, t) })
+	return f.whole(op, "touch", path, func() error { return f.OS.Touch(op, path, t) })
 }
 
 // Space says that the drive is full where it is to fail with ENOSPC.
 func (f *sickFS) Space(op Op, path string) (Space, error) {
-	err := f.step(op, "space")
+	err := f.step(op, "space", path)
 	sp, rerr := f.OS.Space(op, path)
 	if err == syscall.ENOSPC { //nolint:errorlint // step's own
 		sp.Free = 0
@@ -205,7 +216,7 @@ func (f *sickFS) Space(op Op, path string) (Space, error) {
 }
 
 func (f *sickFS) Resident(file *os.File, off, n int64) bool {
-	return f.step(OpVerify, "resident") == nil && f.faultFS.Resident(file, off, n)
+	return f.step(OpVerify, "resident", file.Name()) == nil && f.faultFS.Resident(file, off, n)
 }
 
 // report says what is aimed at.

@@ -1,5 +1,3 @@
-//go:build unix
-
 package disk
 
 import (
@@ -72,6 +70,16 @@ func ignoreMissing(err error) error {
 		return nil
 	}
 	return err
+}
+
+// under returns the drive that path lies on, "" for none.
+func (b *books) under(path string) string {
+	for d := range b.limits {
+		if path == d || strings.HasPrefix(path, d+string(filepath.Separator)) {
+			return d
+		}
+	}
+	return ""
 }
 
 // driveOf returns the drive on which path counts, "" for what does not count.

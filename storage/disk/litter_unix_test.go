@@ -1,0 +1,103 @@
+//go:build unix
+
+package disk
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// What a drive does not let be removed counts until it is gone.
+func TestLitterCountsUntilItIsGone(t *testing.T) {
+	f := newFaultFS()
+	var refuse atomic.Bool
+	refuse.Store(true)
+	f.fail = func(op Op, _ string) error {
+		if refuse.Load() && (op == OpSize || op == OpDiscard) {
+			return syscall.EIO
+		}
+		return nil
+	}
+	s := openStore(t, Config{FS: f}, t.TempDir())
+	scanAll(t, s)
+	key, v := object("litter", testSize, 0)
+	create(t, s, key, v).Release() // in memory
+	d := s.drives()[0]
+	tmp := filepath.Join(d.path, "tmp")
+	if left, _ := os.ReadDir(tmp); len(left) != 1 || d.used.Load() != headCharge {
+		t.Errorf("%d files left, %d bytes count", len(left), d.used.Load())
+	}
+	if n := s.pickUp(d, nil); n != 1 {
+		t.Errorf("%d files stay while the drive refuses", n)
+	}
+	refuse.Store(false)
+	if n := s.pickUp(d, nil); n != 0 {
+		t.Errorf("%d files stay", n)
+	}
+	if left, _ := os.ReadDir(tmp); len(left) != 0 || d.used.Load() != 0 {
+		t.Errorf("%d files left, %d bytes count", len(left), d.used.Load())
+	}
+}
+
+// A purge is not over before what a chunk left behind is gone.
+func TestDropWaitsForLitter(t *testing.T) {
+	f := newFaultFS()
+	var refuse atomic.Bool
+	refuse.Store(true)
+	f.fail = func(op Op, _ string) error {
+		if refuse.Load() && op == OpDiscard {
+			return syscall.EIO
+		}
+		return nil
+	}
+	s := openStore(t, Config{FS: f}, t.TempDir())
+	scanAll(t, s)
+	key, _ := object("dropped", testSize, 0)
+	d := s.drives()[0]
+	path := chunkPath(d.path, key)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, make([]byte, 4096), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	e := &entry{key: key, drive: d}
+	e.bytes.Store(4096)
+	d.used.Add(4096)
+	d.leave(litterFile{path: path, e: e, named: true})
+	if err := s.DropChunk(t.Context(), key, nil); err == nil {
+		t.Error("dropped, though a file stays")
+	}
+	refuse.Store(false)
+	if err := s.DropChunk(t.Context(), key, nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) || d.used.Load() != 0 {
+		t.Errorf("the file: %v; %d bytes count", err, d.used.Load())
+	}
+}
+
+// A file of a chunk that is held again under the same name is not removed.
+func TestLitterKeepsANameTakenAgain(t *testing.T) {
+	s := openStore(t, Config{})
+	scanAll(t, s)
+	key, v := object("taken", testSize, 0)
+	c := create(t, s, key, v)
+	defer c.Release()
+	fill(t, c)
+	d, before := c.drive, c.drive.used.Load()
+	left := &entry{key: key, drive: d}
+	left.bytes.Store(4096)
+	d.used.Add(4096)
+	d.leave(litterFile{path: chunkPath(d.path, key), e: left, named: true})
+	if n := s.pickUp(d, nil); n != 0 {
+		t.Errorf("%d files stay", n)
+	}
+	if _, err := os.Stat(chunkPath(d.path, key)); err != nil {
+		t.Error(err)
+	}
+	if got := d.used.Load(); got != before {
+		t.Errorf("%d bytes count, want %d", got, before)
+	}
+}
