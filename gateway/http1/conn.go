@@ -48,7 +48,7 @@ type conn struct {
 	res    response
 }
 
-func newConn(s *Server, ctx context.Context, rwc net.Conn) *conn {
+func newConn(ctx context.Context, s *Server, rwc net.Conn) *conn {
 	if s.cfg.ConnContext != nil {
 		ctx = s.cfg.ConnContext(ctx, rwc)
 	}

@@ -41,8 +41,8 @@ const (
 	inPath               // a path that is the same unescaped and escaped
 )
 
-// classes is never written after it is made.
-var classes = func() (t [256]uint8) {
+// classes tells of every byte what it may be part of.
+var classes = func() (t [256]uint8) { //nolint:gochecknoglobals // a constant table
 	for c := range 256 {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z' && c < 0x80 || '0' <= c && c <= '9'
 		if letter || strings.IndexByte("!#$%&'*+-.^_`|~", byte(c)) >= 0 {

@@ -59,7 +59,7 @@ func TestTimes(t *testing.T) {
 		{"a slow head", func(t *testing.T, c net.Conn) {
 			for range 9 {
 				say(t, c, "GET /a HTTP/1.1\r\nX: y\r\n"[:10])
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 			}
 		}, time.Second},
 		{"idle after an answer", func(t *testing.T, c net.Conn) {
@@ -69,22 +69,22 @@ func TestTimes(t *testing.T) {
 		{"idle after several", func(t *testing.T, c net.Conn) {
 			r := bufio.NewReader(c)
 			for range 5 {
-				time.Sleep(5 * time.Second)
+				<-time.After(5 * time.Second)
 				say(t, c, get("/length"))
 				answerOn(t, r)
-				time.Sleep(50 * time.Second)
+				<-time.After(50 * time.Second)
 			}
 		}, 25 * time.Second},
 		{"half a head after an answer", func(t *testing.T, c net.Conn) {
 			say(t, c, get("/length"))
 			answerOn(t, bufio.NewReader(c))
-			time.Sleep(70 * time.Second)
+			<-time.After(70 * time.Second)
 			say(t, c, "GET")
 		}, 10 * time.Second},
 		{"idle after a slow head", func(t *testing.T, c net.Conn) {
 			raw := get("/length")
 			say(t, c, raw[:9])
-			time.Sleep(9 * time.Second)
+			<-time.After(9 * time.Second)
 			say(t, c, raw[9:])
 			answerOn(t, bufio.NewReader(c))
 		}, 75 * time.Second},

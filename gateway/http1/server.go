@@ -118,7 +118,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 // ServeConn serves one connection in a goroutine and closes it at its end.
 func (s *Server) ServeConn(ctx context.Context, rwc net.Conn) {
-	c := newConn(s, ctx, rwc)
+	c := newConn(ctx, s, rwc)
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
