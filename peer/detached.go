@@ -30,22 +30,30 @@ func (d *detached) wait() {
 	d.wg.Wait()
 }
 
-// admitted counts the FILLs being served, by caller.
+// admitted counts the FILLs being served, by caller, and by caller and origin.
 type admitted struct {
 	mu       sync.Mutex // guards byCaller
-	byCaller map[string]int
+	byCaller map[admission]int
 }
 
-func newAdmitted() *admitted { return &admitted{byCaller: make(map[string]int)} }
+// admission is a caller, and an origin's host; host is empty for all of them.
+type admission struct{ caller, host string }
 
-// take reports whether one more of caller is within limit, and counts it.
-func (a *admitted) take(caller string, limit int) bool {
+func newAdmitted() *admitted { return &admitted{byCaller: make(map[admission]int)} }
+
+// take reports whether one more of caller is within limit, and within three
+// quarters of it at host, so that a slow origin leaves room for others; it
+// counts it.
+func (a *admitted) take(caller, host string, limit int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.byCaller[caller] >= limit {
+	if a.byCaller[admission{caller, ""}] >= limit || a.byCaller[admission{caller, host}] >= max(1, limit-limit/4) {
 		return false
 	}
-	a.byCaller[caller]++
+	a.byCaller[admission{caller, ""}]++
+	if host != "" {
+		a.byCaller[admission{caller, host}]++
+	}
 	return true
 }
 
@@ -56,10 +64,16 @@ func (a *admitted) busy() bool {
 	return len(a.byCaller) > 0
 }
 
-func (a *admitted) give(caller string) {
+// give takes back a take.
+func (a *admitted) give(caller, host string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.byCaller[caller]--; a.byCaller[caller] <= 0 {
-		delete(a.byCaller, caller)
+	for _, k := range []admission{{caller, ""}, {caller, host}} {
+		if a.byCaller[k]--; a.byCaller[k] <= 0 {
+			delete(a.byCaller, k)
+		}
+		if host == "" {
+			return
+		}
 	}
 }

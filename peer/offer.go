@@ -85,8 +85,8 @@ func (s *service) Offer(m *peerv1.OfferRequest, stream grpc.ServerStreamingServe
 	if len(m.GetChunks()) > offerMost {
 		return status.Error(codes.InvalidArgument, "too many chunks in one offer")
 	}
-	s.f.admitted.take("", math.MaxInt) // counted, for Drain
-	defer s.f.admitted.give("")
+	s.f.admitted.take("", "", math.MaxInt) // counted, for Drain
+	defer s.f.admitted.give("", "")
 	var beats beater
 	defer beats.start(s.f.cfg.Heartbeat, func() error { return stream.Send(&peerv1.OfferResponse{}) })()
 	results := make([]peerv1.OfferResponse_Result, 0, len(m.GetChunks()))

@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	// A sequence goes on where the next range begins at most this far from the
-	// end of what was asked for: two streams overtake each other by a piece or
-	// two.
-	sequenceSlack = 2 * storage.PieceSize
+	// A sequence goes on where the next range begins at most this far before or
+	// after the end of what was asked for: two streams overtake each other by a
+	// piece.
+	sequenceBefore = 2 * storage.PieceSize
+	sequenceAfter  = storage.PieceSize
 	// A sequence is read ahead by what it has consumed, at most by
 	// sequenceLeast or a share of what it has consumed, whichever is more.
 	sequenceLeast = 4 << 20
@@ -80,7 +81,7 @@ func (t *sequences) enter(object storage.ObjectID, client netip.Addr, span stora
 			oldest = w
 		}
 		if w.used == 0 || w.object != object || w.client != client ||
-			span.Off < w.front-sequenceSlack || span.Off > w.front+sequenceSlack {
+			span.Off < w.front-sequenceBefore || span.Off > w.front+sequenceAfter {
 			continue
 		}
 		w.used = set.tick

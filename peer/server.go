@@ -78,13 +78,14 @@ func (s *service) Fill(m *peerv1.FillRequest, stream grpc.ServerStreamingServer[
 		if s.f.stopping.Load() { // its successors act for it; what it holds it still gives
 			return call.send(&peerv1.FillResponse{NotOwner: s.f.notOwner(call.epoch, "")})
 		}
-		if !s.f.admitted.take(m.GetCaller(), s.f.cfg.FillsPerPeer) {
+		if !s.f.admitted.take(m.GetCaller(), m.GetRef().GetHost(), s.f.cfg.FillsPerPeer) {
+			s.f.metrics.busy.WithLabelValues("fills").Inc()
 			return call.send(&peerv1.FillResponse{State: peerv1.FillResponse_STATE_BUSY, Failure: failureToProto(storage.ErrBusy)})
 		}
-		defer s.f.admitted.give(m.GetCaller())
+		defer s.f.admitted.give(m.GetCaller(), m.GetRef().GetHost())
 	} else {
-		s.f.admitted.take("", math.MaxInt) // counted, for Drain, not bounded
-		defer s.f.admitted.give("")
+		s.f.admitted.take("", "", math.MaxInt) // counted, for Drain, not bounded
+		defer s.f.admitted.give("", "")
 	}
 	defer call.forsake()
 	stop := call.beats.start(s.f.cfg.Heartbeat, call.beat)

@@ -62,8 +62,10 @@ type Limits struct {
 	MaxConnections    int      `yaml:"max_connections"`
 	Memory            Size     `yaml:"memory"`
 	RequestsPerOrigin int      `yaml:"requests_per_origin"`
+	OriginRequests    int      `yaml:"origin_requests"`
 	FillsPerPeer      int      `yaml:"fills_per_peer"`
 	Flights           int      `yaml:"flights"`
+	FlightsPerOrigin  int      `yaml:"flights_per_origin"`
 	ReadAhead         Size     `yaml:"read_ahead"`
 	FreeSpace         Size     `yaml:"free_space"`
 	BorrowedShare     int      `yaml:"borrowed_share"`
@@ -105,8 +107,10 @@ func Default() *Config {
 		Limits: Limits{
 			Memory:            512 << 20,
 			RequestsPerOrigin: 64,
+			OriginRequests:    512,
 			FillsPerPeer:      1024,
 			Flights:           4096,
+			FlightsPerOrigin:  2048,
 			ReadAhead:         32 << 20,
 			BorrowedShare:     20,
 			IdleAfter:         Duration(30 * 24 * time.Hour),

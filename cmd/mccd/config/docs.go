@@ -25,9 +25,11 @@ func docs() map[string]string {
 
 		"limits.max_connections":     "Client connections at one time; more get a quick 503. 0: from the limit on open files.",
 		"limits.memory":              "Memory for content that no drive can take (full, read-only or failed).",
-		"limits.requests_per_origin": "Requests at one origin at one time.",
+		"limits.requests_per_origin": "Requests at one host of an origin at one time; more wait, and get a quick 503 where the queue cannot drain in time.",
+		"limits.origin_requests":     "Requests at all origins together at one time; origins that wait take turns.",
 		"limits.fills_per_peer":      "Requests that this node serves to one peer at one time.",
 		"limits.flights":             "Fills in progress at one time.",
+		"limits.flights_per_origin":  "Fills of one host of an origin in progress at one time, so that one that hangs leaves room for the others.",
 		"limits.read_ahead":          "How far ahead of a client a whole-file download is fetched at most.",
 		"limits.borrowed_share":      "Part of each drive, in percent, in which copies of other nodes' content are safe from the node's own, so that what is hot is near everywhere; at most 90. 0: none.",
 		"limits.idle_after":          "For how long content stays that nobody asks for. 0: until its room is needed.",

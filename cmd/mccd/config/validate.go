@@ -187,6 +187,7 @@ func (v *validator) limits() {
 	for key, value := range map[string]int{
 		"limits.max_connections": l.MaxConnections, "limits.requests_per_origin": l.RequestsPerOrigin,
 		"limits.fills_per_peer": l.FillsPerPeer, "limits.flights": l.Flights,
+		"limits.origin_requests": l.OriginRequests, "limits.flights_per_origin": l.FlightsPerOrigin,
 		"limits.borrowed_share": l.BorrowedShare,
 	} {
 		if value < 0 {

@@ -29,7 +29,7 @@ func (n *Node) newOrigin() (*origin.Client, error) {
 	}
 	return origin.New(origin.Config{
 		Lookup: n.catalogue.Lookup, Connect: n.cfg.Timeouts.Connect, FirstByte: n.cfg.Timeouts.FirstByte,
-		Stall: n.cfg.Timeouts.Stall, MaxRequests: n.cfg.Limits.RequestsPerOrigin,
+		Stall: n.cfg.Timeouts.Stall, MaxRequests: n.cfg.Limits.RequestsPerOrigin, MaxTotal: n.cfg.Limits.OriginRequests,
 		Node: viaName(n.cfg.Name), Version: n.cfg.Version, OwnAddrs: own,
 		Logger: n.log.With("part", "origin"), Registerer: n.registry,
 	})

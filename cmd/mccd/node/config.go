@@ -95,10 +95,14 @@ type Limits struct {
 	MemoryBytes int64
 	// RequestsPerOrigin at one time [64].
 	RequestsPerOrigin int
+	// OriginRequests at all origins together [512].
+	OriginRequests int
 	// FillsPerPeer that this node serves to one peer at one time [1024].
 	FillsPerPeer int
 	// Flights in progress at one time [4096].
 	Flights int
+	// FlightsPerOrigin host [half of Flights].
+	FlightsPerOrigin int
 	// ReadAhead is how far a whole-file GET is read ahead at most [32 MiB].
 	ReadAhead int64
 	// FreeBytes of the file system that stay free on each drive [1 GiB or 2 %].

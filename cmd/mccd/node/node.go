@@ -187,7 +187,7 @@ func (n *Node) buildCluster() error {
 		Registrar: n.cluster.Registrar(), Sever: n.cluster.Sever,
 		Dial: n.cluster.DialNode, ClientCredentials: n.cluster.Port().DialCredentials(),
 		Silence: n.cfg.Timeouts.PeerSilence, Heartbeat: n.cfg.Timeouts.PeerHeartbeat,
-		BreakerOpen: n.cfg.Timeouts.BreakerOpen, Flights: n.cfg.Limits.Flights,
+		BreakerOpen: n.cfg.Timeouts.BreakerOpen, Flights: n.cfg.Limits.Flights, FlightsPerOrigin: n.cfg.Limits.FlightsPerOrigin,
 		FillsPerPeer: n.cfg.Limits.FillsPerPeer, ReadAhead: n.cfg.Limits.ReadAhead,
 		Logger: n.log.With("part", "peer"), Registerer: n.registry,
 	})
