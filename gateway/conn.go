@@ -97,9 +97,18 @@ func (c *conn) ReadFrom(src io.Reader) (int64, error) {
 // writerOnly hides ReadFrom from io.Copy.
 type writerOnly struct{ io.Writer }
 
+// rester is a Content that can let go of what its last run holds.
+type rester interface{ Rest() }
+
 // runReader reads a run by pread; conn takes it apart instead where it can use
 // sendfile. It is used by one goroutine.
-type runReader struct{ storage.Run }
+type runReader struct {
+	storage.Run
+	// from, if not nil, is told to rest when the client takes nothing for
+	// restAfter; rested tells that it was: the rest of the run is not sent.
+	from   rester
+	rested bool
+}
 
 // Read reads from the run's file at the run's own offset.
 func (r *runReader) Read(p []byte) (int, error) {

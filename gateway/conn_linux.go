@@ -38,8 +38,19 @@ type transfer struct {
 	watched bool  // a window of connLimits is open: the write deadline is ours
 	taken   int64 // bytes that the client had taken when the window opened
 
-	write, sendfile func(fd uintptr) bool // bound once
+	// restful: what is being sent may be let go of when the client takes
+	// nothing.
+	restful bool
+
+	write, sendfile, room func(fd uintptr) bool // bound once
 }
+
+// restAfter is how long a client may take nothing before the run that is being
+// sent to it is let go of: it holds a socket then, and no chunk.
+const restAfter = time.Second
+
+// errRest ends a transfer whose client takes nothing.
+var errRest = errors.New("the client takes nothing")
 
 // receipt is the state of the read in progress. Reads come from one goroutine
 // at a time.
@@ -51,7 +62,7 @@ type receipt struct {
 }
 
 func (c *conn) prepare() {
-	c.tx.write, c.tx.sendfile, c.rx.step = c.stepWrite, c.stepSendfile, c.stepRead
+	c.tx.write, c.tx.sendfile, c.tx.room, c.rx.step = c.stepWrite, c.stepSendfile, c.stepRoom, c.stepRead
 }
 
 func (c *conn) canSendfile() bool { return c.raw != nil }
@@ -115,8 +126,15 @@ func (c *conn) sendRun(r *runReader) (int64, error) {
 	// A regular file's descriptor stays as it is: Fd makes only pollable files
 	// blocking. The run keeps it open.
 	c.tx.file, c.tx.off, c.tx.left, c.tx.seen = int(r.File.Fd()), r.Off, r.Len, time.Now()
+	c.tx.restful = r.from != nil
 	err := c.pump(c.tx.sendfile)
+	c.tx.restful = false
 	sent := c.tx.sent
+	if err == errRest { //nolint:errorlint // it is ours, and never wrapped
+		r.from.Rest()
+		r.rested = true
+		err = c.pump(c.tx.room)
+	}
 	r.Off += sent
 	r.Len -= sent
 	if sent == 0 && unsupported(err) {
@@ -140,6 +158,9 @@ func (c *conn) pump(step func(uintptr) bool) error {
 			return firstError(t.err, err)
 		}
 		expired := errors.Is(err, os.ErrDeadlineExceeded)
+		if expired && t.restful {
+			return firstError(c.SetWriteDeadline(time.Time{}), errRest)
+		}
 		enough := expired && c.takenNow()-t.taken >= c.limits.bytes
 		t.watched = false
 		if clearErr := c.SetWriteDeadline(time.Time{}); clearErr != nil {
@@ -207,6 +228,15 @@ func (c *conn) sendfile(fd uintptr) (int, error) {
 	return unix.Sendfile(int(fd), t.file, &t.off, int(min(t.left, maxSendfile)))
 }
 
+// stepRoom waits until the socket takes bytes.
+func (c *conn) stepRoom(fd uintptr) bool {
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	if n, err := unix.Poll(poll, 0); n > 0 || err != nil && err != unix.EINTR {
+		return true // an error shows at the next write
+	}
+	return c.again(fd, unix.EAGAIN)
+}
+
 // again reports whether the step may call the system again at once. If not,
 // either t.err is set or the socket is full and a window has been opened.
 func (c *conn) again(fd uintptr, err error) bool {
@@ -218,7 +248,11 @@ func (c *conn) again(fd uintptr, err error) bool {
 		if !t.watched {
 			t.watched = true
 			t.taken = t.sent - queued(fd)
-			t.err = c.SetWriteDeadline(time.Now().Add(c.limits.window))
+			wait := c.limits.window
+			if t.restful {
+				wait = min(wait, restAfter)
+			}
+			t.err = c.SetWriteDeadline(time.Now().Add(wait))
 		}
 	default:
 		t.err = err

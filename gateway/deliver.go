@@ -48,8 +48,7 @@ func (x *exchange) deliver(content Content, d decision, run storage.Run) {
 		x.abort(cutClient, err)
 	}
 	for {
-		x.send(run, zeroCopy)
-		d.span.Off += run.Len
+		d.span.Off += x.send(content, run, zeroCopy)
 		if d.span.Empty() {
 			return
 		}
@@ -73,8 +72,9 @@ func (x *exchange) flush() error {
 	return http.NewResponseController(x.w).Flush()
 }
 
-// send sends one run or ends the response.
-func (x *exchange) send(run storage.Run, zeroCopy bool) {
+// send sends one run or ends the response. Of a run that the content was made to
+// let go of it sends a part.
+func (x *exchange) send(content Content, run storage.Run, zeroCopy bool) int64 {
 	if x.firstByte == 0 {
 		x.firstByte = max(1, x.g.cfg.Now().Sub(x.start))
 	}
@@ -82,9 +82,13 @@ func (x *exchange) send(run storage.Run, zeroCopy bool) {
 	var err error
 	if zeroCopy {
 		r := &x.conn.reader
-		r.Run = run
+		r.Run, r.rested = run, false
+		r.from, _ = content.(rester)
 		n, err = x.w.(io.ReaderFrom).ReadFrom(r)
-		r.File = nil
+		r.File, r.from = nil, nil
+		if r.rested {
+			run.Len = n
+		}
 		x.g.metrics.sendfile.Add(float64(n))
 	} else {
 		n, err = x.copyRun(run)
@@ -102,6 +106,7 @@ func (x *exchange) send(run storage.Run, zeroCopy bool) {
 		}
 		x.abort(cut, err)
 	}
+	return n
 }
 
 // abort closes the connection: a body that has begun never looks whole when it
@@ -134,7 +139,7 @@ func (b *buffers) put(p *[]byte) { b.pool.Put(p) }
 func (x *exchange) copyRun(run storage.Run) (int64, error) {
 	buf := x.g.buffers.get()
 	defer x.g.buffers.put(buf)
-	return copyAll(x.w, &runReader{run}, *buf)
+	return copyAll(x.w, &runReader{Run: run}, *buf)
 }
 
 // copyAll copies src to dst through buf; an error of src is told apart from

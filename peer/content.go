@@ -120,9 +120,12 @@ func (c *Content) fillTo(ctx context.Context, off, target int64) error {
 	return nil
 }
 
-// Rest lets go of the open chunk, for as long as a client takes no bytes. The
-// last run is no longer valid.
-func (c *Content) Rest() { c.r.close() }
+// Rest lets go of the open chunk and of all flights, for as long as a client takes
+// no bytes. The last run is no longer valid.
+func (c *Content) Rest() {
+	c.r.end()
+	c.ahead = min(c.ahead, c.given)
+}
 
 // Close releases what the Content holds. Flights that it started go on if
 // others follow them, or little is missing.

@@ -23,17 +23,14 @@ func spent(ctx context.Context, t *testing.T, o *faultorigin.Server, c *testclus
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		flying := 0
-		for _, n := range c.Nodes {
-			flying += n.Filler().Flights()
-		}
+		flying := sum(t, c, "mccd_flights", "")
 		if flying == 0 {
 			break
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("%d fills go on", flying)
+			t.Fatalf("%v fills go on", flying)
 		}
 	}
 	if n := o.Ledger().MaxTimes(path); n != 1 {
@@ -113,13 +110,33 @@ func TestShortReadsFarApart(t *testing.T) {
 // amplified checks what the nodes say was asked for and fetched.
 func amplified(t *testing.T, c *testcluster.Cluster, asked int64, most float64) {
 	t.Helper()
-	var requested, fetched int64
-	for _, n := range c.Nodes {
-		requested += n.Filler().Requested()
-		fetched += n.Filler().OriginBytes()
-	}
+	requested := int64(sum(t, c, "mccd_fill_requested_bytes_total", ""))
+	fetched := int64(sum(t, c, "mccd_fill_bytes_total", "origin"))
 	t.Logf("by the nodes: %d requested, %d fetched", requested, fetched)
 	if requested < asked || float64(requested) > float64(asked)*most+5<<20 {
 		t.Errorf("nodes say that %d bytes were requested, want %d", requested, asked)
 	}
+}
+
+// sum adds up what all nodes tell by a metric, of the series that bear label (""
+// = all).
+func sum(t *testing.T, c *testcluster.Cluster, name, label string) (total float64) {
+	t.Helper()
+	for _, n := range c.Nodes {
+		families, err := n.Metrics().Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, family := range families {
+			if family.GetName() != name {
+				continue
+			}
+			for _, m := range family.GetMetric() {
+				if label == "" || len(m.GetLabel()) > 0 && m.GetLabel()[0].GetValue() == label {
+					total += m.GetGauge().GetValue() + m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	return total
 }
