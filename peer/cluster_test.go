@@ -27,7 +27,7 @@ const testHost = "cdn.example.com"
 // cluster is a number of Fillers in one process, over real stores, one origin
 // and loopback connections, with views that the test sets.
 type cluster struct {
-	t      *testing.T
+	t      testing.TB
 	origin *faultorigin.Server
 	rule   *storage.Rule
 	ring   *ring.Ring
@@ -65,7 +65,7 @@ func (c oneRule) Lookup(host string) (*storage.Rule, bool) { return c.rule, host
 
 // newCluster starts n nodes that all see each other alive. Each of tune may
 // change a node's Config before it is made. All ends with the test.
-func newCluster(t *testing.T, n int, tune ...func(n *node, cfg *Config)) *cluster {
+func newCluster(t testing.TB, n int, tune ...func(n *node, cfg *Config)) *cluster {
 	t.Helper()
 	c := &cluster{t: t, origin: faultorigin.New(faultorigin.Config{})}
 	t.Cleanup(c.origin.Close)
@@ -293,7 +293,7 @@ func herd(count int, read func(i int) error) error {
 	return errors.Join(errs...)
 }
 
-func within(t *testing.T, d time.Duration) context.Context {
+func within(t testing.TB, d time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), d, fmt.Errorf("still not done after %s: %w", d, os.ErrDeadlineExceeded))
 	t.Cleanup(cancel)
@@ -301,7 +301,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 }
 
 // eventually waits until ok holds of something that nothing tells of.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	end := time.After(20 * time.Second)
 	for !ok() {
