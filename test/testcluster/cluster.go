@@ -62,6 +62,7 @@ func New(t testing.TB, cfg Config) *Cluster {
 		cfg.DriveSize = 2 << 30
 	}
 	c := &Cluster{t: t, cfg: cfg, cut: make(map[[2]int]bool)}
+	t.TempDir() // so that directories are removed after the nodes have stopped
 	t.Cleanup(func() { c.stop() })
 	for i := range cfg.Nodes {
 		n := c.add()
