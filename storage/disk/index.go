@@ -41,6 +41,10 @@ type entry struct {
 	// verified has the blocks that were written or verified by this process;
 	// kept here while the file is not open. Guarded by shard.mu.
 	verified Bitmap
+	// present has the blocks present while the file is not open, if listed is
+	// set. Guarded by shard.mu.
+	present Bitmap
+	listed  bool
 	// used is the last use in Unix minutes, touched the one in the file.
 	used, touched atomic.Uint32
 	// links belongs to the drive's policy.
@@ -61,6 +65,13 @@ type entry struct {
 	// under is the chunk's file on a drive that a memory file stands in for,
 	// because the drive took no more writes.
 	under *entry
+}
+
+// remember keeps what c knows of its file for the time that it is not open. The
+// shard is locked.
+func (c *Chunk) remember() {
+	c.e.verified = c.verified.load()
+	c.e.present, c.e.listed = c.present.load(), true
 }
 
 // touch notes a use.
@@ -153,7 +164,7 @@ func (s *Store) unpin(sh *shard, c *Chunk) (dead *Chunk) {
 			}
 			sh.idle.remove(old)
 			old.e.chunk = nil
-			old.e.verified = old.verified.load()
+			old.remember()
 			dead = old
 			break
 		}
@@ -223,7 +234,7 @@ func (s *Store) closeIdle(memory bool) {
 			if sh.busy[c.key] == nil && (memory || c.drive != nil) {
 				sh.idle.remove(c)
 				c.e.chunk = nil
-				c.e.verified = c.verified.load()
+				c.remember()
 				dead = append(dead, c)
 			}
 			c = next

@@ -107,7 +107,7 @@ func (s *Store) again(sh *shard, c *Chunk) *Chunk {
 func (s *Store) retire(sh *shard, old *Chunk) {
 	old.retire()
 	sh.mu.Lock()
-	old.e.verified = old.verified.load()
+	old.remember()
 	sh.mu.Unlock()
 }
 

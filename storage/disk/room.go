@@ -117,7 +117,7 @@ func (s *Store) evict(e *entry) bool {
 	c := e.chunk
 	if c != nil {
 		sh.idle.remove(c)
-		e.verified = c.verified.load()
+		c.remember()
 	}
 	e.chunk = nil
 	delete(sh.index, e.key)

@@ -90,10 +90,10 @@ func (s *Store) Stats() Stats {
 
 // Keys calls yield for each chunk held, memory files included, with the blocks
 // present, in no order, until yield returns false: `for key, present := range
-// store.Keys`. A chunk that is not open costs one open and one read; this
-// counts as no use. One that cannot be read at this moment, for want of file
+// store.Keys`. Only a chunk that was never open, and that the background has not
+// come to yet, costs one open and one read; this counts as no use. One that cannot be read at this moment, for want of file
 // descriptors or because its drive fails, is reported with all blocks: it may
-// have them. Before Indexed, only what was found so far is reported.
+// have them. What is on a drive out of reach is not reported. Before Indexed, only what was found so far is reported.
 func (s *Store) Keys(yield func(storage.ChunkKey, Bitmap) bool) {
 	for i := range s.shards {
 		sh := &s.shards[i]
@@ -117,7 +117,7 @@ func (s *Store) presence(sh *shard, key storage.ChunkKey) (Bitmap, bool) {
 	for {
 		sh.mu.Lock()
 		e := sh.index[key]
-		if e == nil {
+		if e == nil || e.drive != nil && !e.drive.reachable() {
 			sh.mu.Unlock()
 			return Bitmap{}, false
 		}
@@ -125,10 +125,19 @@ func (s *Store) presence(sh *shard, key storage.ChunkKey) (Bitmap, bool) {
 			sh.mu.Unlock()
 			return c.present.load(), true
 		}
+		present, listed := e.present, e.listed
 		sh.mu.Unlock()
+		if listed {
+			return present, true
+		}
 		present, err := s.readPresence(e)
 		switch {
 		case err == nil:
+			sh.mu.Lock()
+			if sh.index[key] == e && e.chunk == nil && !e.listed {
+				e.present, e.listed = present, true
+			}
+			sh.mu.Unlock()
 			return present, true
 		case errors.Is(err, errDamaged), errors.Is(err, errNewer):
 			return Bitmap{}, false
