@@ -60,6 +60,7 @@ type Filler struct {
 	seen      atomic.Pointer[ring.View]
 	acquiring *acquiring
 	sweeps    sweeps
+	repairs   repairs
 	imports   imports
 	asking    asking
 	// notes is the Store, where it notes who confirmed; nil = it does not.

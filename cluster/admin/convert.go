@@ -36,36 +36,6 @@ func stateFromProto(s adminv1.State) string {
 	}
 }
 
-func driveStateToProto(s string) adminv1.DriveState {
-	switch s {
-	case "ok":
-		return adminv1.DriveState_DRIVE_STATE_OK
-	case "full":
-		return adminv1.DriveState_DRIVE_STATE_FULL
-	case "read-only":
-		return adminv1.DriveState_DRIVE_STATE_READ_ONLY
-	case "failed":
-		return adminv1.DriveState_DRIVE_STATE_FAILED
-	default:
-		return adminv1.DriveState_DRIVE_STATE_UNSPECIFIED
-	}
-}
-
-func driveStateFromProto(s adminv1.DriveState) string {
-	switch s {
-	case adminv1.DriveState_DRIVE_STATE_OK:
-		return "ok"
-	case adminv1.DriveState_DRIVE_STATE_FULL:
-		return "full"
-	case adminv1.DriveState_DRIVE_STATE_READ_ONLY:
-		return "read-only"
-	case adminv1.DriveState_DRIVE_STATE_FAILED:
-		return "failed"
-	default:
-		return "unknown"
-	}
-}
-
 func statusToProto(s Status) *adminv1.StatusResponse {
 	p := &adminv1.StatusResponse{
 		NodeId: s.NodeID, Name: s.Name, Zone: s.Zone, Version: s.Version,
@@ -82,12 +52,7 @@ func statusToProto(s Status) *adminv1.StatusResponse {
 	for _, a := range s.Addresses {
 		p.Addresses = append(p.Addresses, &adminv1.Address{Purpose: a.Purpose, Address: a.Address})
 	}
-	for _, d := range s.Drives {
-		p.Drives = append(p.Drives, &adminv1.Drive{
-			Path: d.Path, SizeBytes: d.Size, UsedBytes: d.Used, Chunks: d.Chunks,
-			State: driveStateToProto(d.State), Reason: d.Reason,
-		})
-	}
+	p.Drives = drivesToProto(s.Drives)
 	return p
 }
 
@@ -108,11 +73,6 @@ func statusFromProto(p *adminv1.StatusResponse) Status {
 	for _, a := range p.GetAddresses() {
 		s.Addresses = append(s.Addresses, Address{Purpose: a.GetPurpose(), Address: a.GetAddress()})
 	}
-	for _, d := range p.GetDrives() {
-		s.Drives = append(s.Drives, Drive{
-			Path: d.GetPath(), Size: d.GetSizeBytes(), Used: d.GetUsedBytes(), Chunks: d.GetChunks(),
-			State: driveStateFromProto(d.GetState()), Reason: d.GetReason(),
-		})
-	}
+	s.Drives = drivesFromProto(p.GetDrives())
 	return s
 }

@@ -116,3 +116,19 @@ func (f *fake) FreeDrive(_ context.Context, path string, room int64) (Freed, err
 func (f *fake) Purge(_ context.Context, spec state.PurgeSpec) (uint64, error) {
 	return 42, f.ask("Purge", spec)
 }
+
+func (f *fake) AddDrive(_ context.Context, path string, size int64) error {
+	return f.ask("AddDrive", path, size)
+}
+
+func (f *fake) RemoveDrive(_ context.Context, path string, drop bool, progress func(done, total int64)) error {
+	progress(1, 3)
+	return f.ask("RemoveDrive", path, drop)
+}
+
+func (f *fake) ReplaceDrive(_ context.Context, old, path string, size int64, progress func(done, total int64)) error {
+	progress(2, 3)
+	return f.ask("ReplaceDrive", old, path, size)
+}
+
+func (f *fake) DrivesYAML() string { return "drives: []\n" }

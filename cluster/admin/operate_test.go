@@ -42,7 +42,9 @@ func operations() []operation {
 	return []operation{
 		{"free drive", func(ctx context.Context, c *Client) (any, error) { return c.FreeDrive(ctx, "/srv/a", 5) },
 			Freed{Chunks: 3, Bytes: 1 << 20, Room: 2 << 20, Busy: 1, Pinned: 2}, "FreeDrive", []any{"/srv/a", int64(5)}},
-		{"free all of a drive", func(ctx context.Context, c *Client) (any, error) { return none(second(c.FreeDrive(ctx, "/srv/a", AllRoom))) },
+		{"free all of a drive", func(ctx context.Context, c *Client) (any, error) {
+			return none(second(c.FreeDrive(ctx, "/srv/a", AllRoom)))
+		},
 			nil, "FreeDrive", []any{"/srv/a", int64(AllRoom)}},
 		{"leave", func(ctx context.Context, c *Client) (any, error) { return none(c.Leave(ctx)) }, nil, "Leave", nil},
 		{"create token", func(ctx context.Context, c *Client) (any, error) {
@@ -70,6 +72,16 @@ func operations() []operation {
 		{"recover", func(ctx context.Context, c *Client) (any, error) {
 			return c.Recover(ctx, state.RecoverSpec{Supersede: []string{"bb"}, DryRun: true})
 		}, aReport(), "Recover", []any{state.RecoverSpec{Supersede: []string{"bb"}, DryRun: true}}},
+		{"add drive", func(ctx context.Context, c *Client) (any, error) { return c.AddDrive(ctx, "/d", 9) },
+			"drives: []\n", "AddDrive", []any{"/d", int64(9)}},
+		{"remove drive", func(ctx context.Context, c *Client) (any, error) {
+			var told []int64
+			yaml, err := c.RemoveDrive(ctx, "/d", true, func(done, total int64) { told = append(told, done, total) })
+			return []any{yaml, told}, err
+		}, []any{"drives: []\n", []int64{1, 3}}, "RemoveDrive", []any{"/d", true}},
+		{"replace drive", func(ctx context.Context, c *Client) (any, error) {
+			return c.ReplaceDrive(ctx, "/d", "/e", 9, func(int64, int64) {})
+		}, "drives: []\n", "ReplaceDrive", []any{"/d", "/e", int64(9)}},
 		{"backup", func(ctx context.Context, c *Client) (any, error) { return c.Backup(ctx, "passphrase") }, []byte("sealed"), "Backup", []any{"passphrase"}},
 		{"restore", func(ctx context.Context, c *Client) (any, error) {
 			return none(c.Restore(ctx, []byte("sealed"), "passphrase"))
@@ -213,7 +225,7 @@ func TestLogKeepsSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fake{}
-	s, err := New(Config{Listener: ln, Cluster: f, Status: f, Freer: f, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s, err := New(Config{Listener: ln, Cluster: f, Status: f, Freer: f, Drives: f, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,8 @@ type Config struct {
 	Status   StatusSource
 	// Freer may be nil: no room can be made then.
 	Freer Freer
+	// Drives may be nil: they cannot be changed then.
+	Drives Drives
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -60,7 +62,7 @@ func New(cfg Config) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(64),
-		grpc.ConnectionTimeout(5*time.Second), grpc.UnaryInterceptor(s.record))
+		grpc.ConnectionTimeout(5*time.Second), grpc.UnaryInterceptor(s.record), grpc.StreamInterceptor(s.recordStream))
 	adminv1.RegisterAdminServer(s.grpc, &service{Server: s})
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	s.health.SetServingStatus(adminv1.Admin_ServiceDesc.ServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
@@ -112,4 +114,16 @@ func (s *Server) record(ctx context.Context, req any, info *grpc.UnaryServerInfo
 			"took", time.Since(begun).Round(time.Millisecond))
 	}
 	return resp, err
+}
+
+// recordStream is record for calls that stream.
+func (s *Server) recordStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	begun := time.Now()
+	err := handler(srv, stream)
+	switch info.FullMethod {
+	case adminv1.Admin_RemoveDrive_FullMethodName, adminv1.Admin_ReplaceDrive_FullMethodName:
+		s.log.Info("operator asked", "call", info.FullMethod, "code", status.Code(err).String(),
+			"took", time.Since(begun).Round(time.Millisecond))
+	}
+	return err
 }

@@ -110,11 +110,24 @@ type Drive struct {
 	Size   int64 `json:"size_bytes"`
 	Used   int64 `json:"used_bytes"`
 	Chunks int64 `json:"chunks"`
-	// State is "ok", "full" or "read-only" (it gives, but takes nothing), or
-	// "failed".
+	// State is "ok", "full" or "read-only" (it gives, but takes nothing),
+	// "failed", "slow" or "missing" (it is not asked until it is back), or
+	// "leaving" (its content moves to the others).
 	State string `json:"state"`
 	// Reason says why it is not ok.
 	Reason string `json:"reason,omitempty"`
+	// Corrupt counts blocks that were not what was written, since the start, and
+	// CorruptToday those of 24 hours; Failing tells that these are too many.
+	Corrupt      int64 `json:"corrupt_blocks,omitempty"`
+	CorruptToday int64 `json:"corrupt_today,omitempty"`
+	Failing      bool  `json:"failing,omitempty"`
+	// Foreign is what a newer release wrote, or somebody else, in bytes.
+	Foreign int64 `json:"foreign_bytes,omitempty"`
+	// ScrubRounds is how often all of it was read and verified, Scrubbed when
+	// last, ScrubProgress how much of the present round is done, 0 to 1.
+	ScrubRounds   int64     `json:"scrub_rounds"`
+	ScrubProgress float64   `json:"scrub_progress"`
+	Scrubbed      time.Time `json:"scrubbed,omitzero"`
 }
 
 // Cache counts what clients were served since the start.

@@ -10,19 +10,24 @@ import (
 )
 
 // orNone turns 0, which is a person's "none", into the node's, which is negative.
-func orNone[T int | time.Duration](v T) T {
+func orNone[T int | int64 | time.Duration](v T) T {
 	if v == 0 {
 		return -1
 	}
 	return v
 }
 
+func nodeDrives(drives []config.Drive) []node.Drive {
+	out := make([]node.Drive, len(drives))
+	for i, d := range drives {
+		out[i] = node.Drive{Path: d.Path, Size: int64(d.Size)}
+	}
+	return out
+}
+
 // nodeConfig turns what people wrote into what the node takes.
 func nodeConfig(c *config.Loaded, log *slog.Logger, access io.Writer) node.Config {
-	drives := make([]node.Drive, len(c.Drives))
-	for i, d := range c.Drives {
-		drives[i] = node.Drive{Path: d.Path, Size: int64(d.Size)}
-	}
+	drives := nodeDrives(c.Drives)
 	peers := make([]string, len(c.Join))
 	for i, peer := range c.Join {
 		peers[i] = peer
@@ -31,11 +36,21 @@ func nodeConfig(c *config.Loaded, log *slog.Logger, access io.Writer) node.Confi
 		}
 	}
 	return node.Config{
-		Name:             c.Name,
-		Zone:             c.Zone,
-		Version:          version(),
-		DataDir:          c.DataDir,
-		Drives:           drives,
+		Name:    c.Name,
+		Zone:    c.Zone,
+		Version: version(),
+		DataDir: c.DataDir,
+		Drives:  drives,
+		Configured: func() ([]node.Drive, error) {
+			if c.Reload == nil {
+				return drives, nil
+			}
+			again, err := c.Reload()
+			if err != nil || len(again.Drives) == 0 {
+				return drives, err
+			}
+			return nodeDrives(again.Drives), nil
+		},
 		Listen:           c.Listen,
 		OpsListen:        c.OpsListen,
 		PeerListen:       c.PeerListen,
@@ -63,6 +78,8 @@ func nodeConfig(c *config.Loaded, log *slog.Logger, access io.Writer) node.Confi
 			FreeBytes:         int64(c.Limits.FreeSpace),
 			BorrowedShare:     orNone(c.Limits.BorrowedShare),
 			IdleAfter:         orNone(time.Duration(c.Limits.IdleAfter)),
+			ScrubRate:         int64(c.Limits.ScrubRate),
+			MoveRate:          orNone(int64(c.Limits.MoveRate)),
 		},
 		Timeouts: node.Timeouts{
 			Connect:         time.Duration(c.Timeouts.Connect),
@@ -77,6 +94,7 @@ func nodeConfig(c *config.Loaded, log *slog.Logger, access io.Writer) node.Confi
 			RaftHeartbeat:   time.Duration(c.Timeouts.RaftHeartbeat),
 			RaftElection:    time.Duration(c.Timeouts.RaftElection),
 			CatchUp:         time.Duration(c.Timeouts.CatchUp),
+			DriveSlow:       time.Duration(c.Timeouts.DriveSlow),
 		},
 		Logger:    log,
 		AccessLog: access,

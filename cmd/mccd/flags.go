@@ -62,6 +62,7 @@ func (s *settingsFlags) load() (*config.Loaded, error) {
 	if err := loaded.Locate(s.getenv); err != nil {
 		return nil, badConfig(err)
 	}
+	loaded.Reload = s.load
 	return loaded, nil
 }
 

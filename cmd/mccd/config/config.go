@@ -70,6 +70,8 @@ type Limits struct {
 	FreeSpace         Size     `yaml:"free_space"`
 	BorrowedShare     int      `yaml:"borrowed_share"`
 	IdleAfter         Duration `yaml:"idle_after"`
+	ScrubRate         Size     `yaml:"scrub_rate"`
+	MoveRate          Size     `yaml:"move_rate"`
 }
 
 // Timeouts are the times that the node waits.
@@ -86,6 +88,7 @@ type Timeouts struct {
 	RaftHeartbeat   Duration `yaml:"raft_heartbeat"`
 	RaftElection    Duration `yaml:"raft_election"`
 	CatchUp         Duration `yaml:"catch_up"`
+	DriveSlow       Duration `yaml:"drive_slow"`
 }
 
 // Log says what is logged to standard error, and how.
@@ -114,6 +117,8 @@ func Default() *Config {
 			ReadAhead:         32 << 20,
 			BorrowedShare:     20,
 			IdleAfter:         Duration(30 * 24 * time.Hour),
+			ScrubRate:         4 << 20,
+			MoveRate:          64 << 20,
 		},
 		Timeouts: Timeouts{
 			Connect:         Duration(3 * time.Second),
@@ -128,6 +133,7 @@ func Default() *Config {
 			RaftHeartbeat:   Duration(time.Second),
 			RaftElection:    Duration(time.Second),
 			CatchUp:         Duration(time.Second),
+			DriveSlow:       Duration(5 * time.Second),
 		},
 		Log: Log{Level: "info", Format: "text"},
 	}

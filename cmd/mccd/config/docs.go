@@ -33,6 +33,8 @@ func docs() map[string]string {
 		"limits.read_ahead":          "How far ahead of a client a whole-file download is fetched at most.",
 		"limits.borrowed_share":      "Part of each drive, in percent, in which copies of other nodes' content are safe from the node's own, so that what is hot is near everywhere; at most 90. 0: none.",
 		"limits.idle_after":          "For how long content stays that nobody asks for. 0: until its room is needed.",
+		"limits.scrub_rate":          "Pace per second at which each drive is read and verified in the background; what is found corrupt is taken from another node that holds it. 0: not at all.",
+		"limits.move_rate":           "Pace per second at which mccd drive remove and replace move content. 0: as fast as it goes.",
 		"limits.free_space":          "Space on each drive's file system that stays free. 0: the smaller of 1GiB and 2 %.",
 
 		"timeouts.connect":           "To reach an origin.",
@@ -47,6 +49,7 @@ func docs() map[string]string {
 		"timeouts.raft_heartbeat":    "Without a sign of the leader; then an election begins. The same at each node; more for links with long delays.",
 		"timeouts.raft_election":     "For an election to be won; then another begins. At least raft_heartbeat.",
 		"timeouts.catch_up":          "For which requests wait, after a start, until the node has heard what was purged while it was away; then it serves what it has.",
+		"timeouts.drive_slow":        "For one operation on a drive; then nothing is asked of the drive until it answers fast again.",
 
 		"log.level":  "Least level that is logged: debug, info, warn or error.",
 		"log.format": "text or json. Logs go to standard error.",

@@ -45,7 +45,9 @@ type Loaded struct {
 	Token string
 	// Warnings are for the log: nothing of the configuration is wrong.
 	Warnings []string
-	where    map[string]Where
+	// Reload loads the same sources again; nil = it cannot be done.
+	Reload func() (*Loaded, error)
+	where  map[string]Where
 }
 
 // Given reports whether key was given at all, be it as its default's value.

@@ -210,7 +210,7 @@ func (v *validator) timeouts() {
 		"timeouts.peer_heartbeat": t.PeerHeartbeat, "timeouts.breaker_open": t.BreakerOpen,
 		"timeouts.shutdown_grace": t.ShutdownGrace, "timeouts.gossip_probe": t.GossipProbe,
 		"timeouts.raft_heartbeat": t.RaftHeartbeat, "timeouts.raft_election": t.RaftElection,
-		"timeouts.catch_up": t.CatchUp,
+		"timeouts.catch_up": t.CatchUp, "timeouts.drive_slow": t.DriveSlow,
 	} {
 		if value <= 0 {
 			v.fault(key, "is %s; it must be more than 0", value)

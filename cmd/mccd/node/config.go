@@ -28,6 +28,9 @@ type Config struct {
 	// Drives are the directories that hold content, each with its limit in
 	// bytes. At least one.
 	Drives []Drive
+	// Configured returns the drives that the next start would have, for the
+	// status to tell of differences; nil = Drives.
+	Configured func() ([]Drive, error)
 
 	// Listen is where clients ask; "127.0.0.1:0" picks a port. Required.
 	Listen string
@@ -107,6 +110,12 @@ type Limits struct {
 	ReadAhead int64
 	// FreeBytes of the file system that stay free on each drive [1 GiB or 2 %].
 	FreeBytes int64
+	// ScrubRate is the pace in bytes per second at which each drive is read and
+	// verified in the background; 0 = not at all.
+	ScrubRate int64
+	// MoveRate is the pace in bytes per second at which a drive's content moves
+	// to the others [64 MiB].
+	MoveRate int64
 	// BorrowedShare is the part of each drive, in percent, in which borrowed
 	// copies are safe from owned content [20]; negative = none.
 	BorrowedShare int
@@ -138,6 +147,9 @@ type Timeouts struct {
 	// heard what was purged while it was away. Without a quorum it does not hear
 	// it, and serves what it has.
 	CatchUp time.Duration
+	// DriveSlow [5s] is how long an operation on a drive may take before nothing
+	// is asked of the drive until it answers fast again.
+	DriveSlow time.Duration
 }
 
 // complete returns c with its defaults, or every fault at once.

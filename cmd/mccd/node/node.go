@@ -125,6 +125,8 @@ func (n *Node) buildStore() (err error) {
 	}
 	n.store, err = disk.New(disk.Config{
 		Drives: drives, MemBytes: n.cfg.Limits.MemoryBytes, MinFree: n.cfg.Limits.FreeBytes,
+		ScrubRate: n.cfg.Limits.ScrubRate, MoveRate: n.cfg.Limits.MoveRate, SlowAfter: n.cfg.Timeouts.DriveSlow,
+		Repair: n.repairCorrupt, Changed: n.storeChanged,
 		Worth: n.worth, BorrowedShare: n.cfg.Limits.BorrowedShare, IdleAfter: n.cfg.Limits.IdleAfter,
 		Logger: n.log.With("part", "disk"), Registerer: n.registry,
 	})

@@ -24,6 +24,8 @@ const sweepRetry = 30 * time.Second
 type purges struct {
 	cluster *cluster.Cluster
 	last    atomic.Pointer[purgesOf]
+	// again asks for all that is kept to be judged once more.
+	again atomic.Bool
 	// current is closed once the state is no longer that of a former run, or
 	// was waited for long enough.
 	current chan struct{}
@@ -82,6 +84,10 @@ func (p *purges) now() *storage.Purges {
 	return next.purges
 }
 
+// judgeAgain has what came to the store by itself judged: a drive that was away
+// may hold what was purged meanwhile.
+func (p *purges) judgeAgain() { p.again.Store(true) }
+
 // sweep removes what was purged and tells the cluster so, until ctx is done.
 func (p *purges) sweep(ctx context.Context, filler *peer.Filler, self string, wait time.Duration, log *slog.Logger) error {
 	p.catchUp(ctx, wait)
@@ -93,6 +99,9 @@ func (p *purges) sweep(ctx context.Context, filler *peer.Filler, self string, wa
 		again  time.Time
 	)
 	for {
+		if p.again.Swap(false) {
+			swept = nil
+		}
 		if now := p.now(); now != nil && now != swept && time.Now().After(again) {
 			index, err := filler.Purged(ctx)
 			if err == nil && !acknowledged(p.cluster.State(), self, index) {

@@ -67,24 +67,13 @@ func (n *Node) Status(ctx context.Context) (admin.Status, error) {
 		return s, err
 	}
 	s.Cluster, s.Nodes = admin.FromCluster(cs)
-	for _, d := range stats.Drives {
-		drive := admin.Drive{Path: d.Path, Size: d.Limit, Used: d.Bytes, Chunks: d.Chunks, State: d.State.String()}
-		if d.Cause != nil {
-			drive.Reason = d.Cause.Error()
-		}
-		s.Drives = append(s.Drives, drive)
-	}
+	s.Drives = driveStatus(stats)
 	s.Warnings = append(n.warnings(stats, s.Nodes), cs.Warnings...)
 	return s, nil
 }
 
 func (n *Node) warnings(stats disk.Stats, nodes []admin.Node) []string {
-	var out []string
-	for _, d := range stats.Drives {
-		if d.State != disk.StateOK {
-			out = append(out, fmt.Sprintf("drive %s is %s: %v", d.Path, d.State, d.Cause))
-		}
-	}
+	out := n.driveWarnings(stats)
 	if stats.MemBytes > 0 {
 		out = append(out, fmt.Sprintf("%d bytes of chunks are in memory because no drive took them; they are lost at a restart", stats.MemBytes))
 	}

@@ -230,6 +230,12 @@ const (
 	DriveState_DRIVE_STATE_FAILED DriveState = 3
 	// It gives, but takes nothing: no space or no inodes are left.
 	DriveState_DRIVE_STATE_FULL DriveState = 4
+	// It is not asked until it answers fast again.
+	DriveState_DRIVE_STATE_SLOW DriveState = 5
+	// It is not there; it is taken in when it is back.
+	DriveState_DRIVE_STATE_MISSING DriveState = 6
+	// It gives, while its content moves to the other drives.
+	DriveState_DRIVE_STATE_LEAVING DriveState = 7
 )
 
 // Enum value maps for DriveState.
@@ -240,6 +246,9 @@ var (
 		2: "DRIVE_STATE_READ_ONLY",
 		3: "DRIVE_STATE_FAILED",
 		4: "DRIVE_STATE_FULL",
+		5: "DRIVE_STATE_SLOW",
+		6: "DRIVE_STATE_MISSING",
+		7: "DRIVE_STATE_LEAVING",
 	}
 	DriveState_value = map[string]int32{
 		"DRIVE_STATE_UNSPECIFIED": 0,
@@ -247,6 +256,9 @@ var (
 		"DRIVE_STATE_READ_ONLY":   2,
 		"DRIVE_STATE_FAILED":      3,
 		"DRIVE_STATE_FULL":        4,
+		"DRIVE_STATE_SLOW":        5,
+		"DRIVE_STATE_MISSING":     6,
+		"DRIVE_STATE_LEAVING":     7,
 	}
 )
 
@@ -1031,7 +1043,21 @@ type Drive struct {
 	// How it is.
 	State DriveState `protobuf:"varint,5,opt,name=state,proto3,enum=mccd.admin.v1.DriveState" json:"state,omitempty"`
 	// Why it is not ok; empty otherwise.
-	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Blocks that were not what was written, since the start.
+	CorruptBlocks int64 `protobuf:"varint,7,opt,name=corrupt_blocks,json=corruptBlocks,proto3" json:"corrupt_blocks,omitempty"`
+	// The same within the last 24 hours.
+	CorruptToday int64 `protobuf:"varint,8,opt,name=corrupt_today,json=corruptToday,proto3" json:"corrupt_today,omitempty"`
+	// Those are so many that the drive should be replaced.
+	Failing bool `protobuf:"varint,9,opt,name=failing,proto3" json:"failing,omitempty"`
+	// What a newer release wrote, or somebody else, in bytes; it is left alone.
+	ForeignBytes int64 `protobuf:"varint,10,opt,name=foreign_bytes,json=foreignBytes,proto3" json:"foreign_bytes,omitempty"`
+	// How often all of it was read and verified in the background.
+	ScrubRounds int64 `protobuf:"varint,11,opt,name=scrub_rounds,json=scrubRounds,proto3" json:"scrub_rounds,omitempty"`
+	// The share of the present round that is done, 0 to 1.
+	ScrubProgress float64 `protobuf:"fixed64,12,opt,name=scrub_progress,json=scrubProgress,proto3" json:"scrub_progress,omitempty"`
+	// When the last round was complete; unset for never.
+	ScrubTime     *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=scrub_time,json=scrubTime,proto3" json:"scrub_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1108,6 +1134,404 @@ func (x *Drive) GetReason() string {
 	return ""
 }
 
+func (x *Drive) GetCorruptBlocks() int64 {
+	if x != nil {
+		return x.CorruptBlocks
+	}
+	return 0
+}
+
+func (x *Drive) GetCorruptToday() int64 {
+	if x != nil {
+		return x.CorruptToday
+	}
+	return 0
+}
+
+func (x *Drive) GetFailing() bool {
+	if x != nil {
+		return x.Failing
+	}
+	return false
+}
+
+func (x *Drive) GetForeignBytes() int64 {
+	if x != nil {
+		return x.ForeignBytes
+	}
+	return 0
+}
+
+func (x *Drive) GetScrubRounds() int64 {
+	if x != nil {
+		return x.ScrubRounds
+	}
+	return 0
+}
+
+func (x *Drive) GetScrubProgress() float64 {
+	if x != nil {
+		return x.ScrubProgress
+	}
+	return 0
+}
+
+func (x *Drive) GetScrubTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ScrubTime
+	}
+	return nil
+}
+
+// AddDriveRequest names a drive.
+type AddDriveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The directory; it is made where it is missing.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// How much it may hold, in bytes.
+	SizeBytes     int64 `protobuf:"varint,2,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddDriveRequest) Reset() {
+	*x = AddDriveRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddDriveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddDriveRequest) ProtoMessage() {}
+
+func (x *AddDriveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddDriveRequest.ProtoReflect.Descriptor instead.
+func (*AddDriveRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *AddDriveRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *AddDriveRequest) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+// AddDriveResponse tells what is left to do.
+type AddDriveResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What "drives" of the configuration file has to be, so that the next start
+	// has the same drives, as YAML.
+	DrivesYaml    string `protobuf:"bytes,1,opt,name=drives_yaml,json=drivesYaml,proto3" json:"drives_yaml,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddDriveResponse) Reset() {
+	*x = AddDriveResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddDriveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddDriveResponse) ProtoMessage() {}
+
+func (x *AddDriveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddDriveResponse.ProtoReflect.Descriptor instead.
+func (*AddDriveResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AddDriveResponse) GetDrivesYaml() string {
+	if x != nil {
+		return x.DrivesYaml
+	}
+	return ""
+}
+
+// RemoveDriveRequest names a drive.
+type RemoveDriveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its directory.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Let go at once: what it holds stays there and is not held any more.
+	Drop          bool `protobuf:"varint,2,opt,name=drop,proto3" json:"drop,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveDriveRequest) Reset() {
+	*x = RemoveDriveRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveDriveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveDriveRequest) ProtoMessage() {}
+
+func (x *RemoveDriveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveDriveRequest.ProtoReflect.Descriptor instead.
+func (*RemoveDriveRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RemoveDriveRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *RemoveDriveRequest) GetDrop() bool {
+	if x != nil {
+		return x.Drop
+	}
+	return false
+}
+
+// RemoveDriveResponse tells how far it is.
+type RemoveDriveResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The bytes that were moved.
+	DoneBytes int64 `protobuf:"varint,1,opt,name=done_bytes,json=doneBytes,proto3" json:"done_bytes,omitempty"`
+	// The bytes to move in all.
+	TotalBytes int64 `protobuf:"varint,2,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	// In the last message, what "drives" of the configuration file has to be.
+	DrivesYaml    string `protobuf:"bytes,3,opt,name=drives_yaml,json=drivesYaml,proto3" json:"drives_yaml,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveDriveResponse) Reset() {
+	*x = RemoveDriveResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveDriveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveDriveResponse) ProtoMessage() {}
+
+func (x *RemoveDriveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveDriveResponse.ProtoReflect.Descriptor instead.
+func (*RemoveDriveResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RemoveDriveResponse) GetDoneBytes() int64 {
+	if x != nil {
+		return x.DoneBytes
+	}
+	return 0
+}
+
+func (x *RemoveDriveResponse) GetTotalBytes() int64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *RemoveDriveResponse) GetDrivesYaml() string {
+	if x != nil {
+		return x.DrivesYaml
+	}
+	return ""
+}
+
+// ReplaceDriveRequest names two drives.
+type ReplaceDriveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The directory of the drive to let go of.
+	OldPath string `protobuf:"bytes,1,opt,name=old_path,json=oldPath,proto3" json:"old_path,omitempty"`
+	// The directory of the new one.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// How much the new one may hold, in bytes.
+	SizeBytes     int64 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceDriveRequest) Reset() {
+	*x = ReplaceDriveRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceDriveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceDriveRequest) ProtoMessage() {}
+
+func (x *ReplaceDriveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceDriveRequest.ProtoReflect.Descriptor instead.
+func (*ReplaceDriveRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ReplaceDriveRequest) GetOldPath() string {
+	if x != nil {
+		return x.OldPath
+	}
+	return ""
+}
+
+func (x *ReplaceDriveRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *ReplaceDriveRequest) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+// ReplaceDriveResponse tells how far it is.
+type ReplaceDriveResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The bytes that were moved.
+	DoneBytes int64 `protobuf:"varint,1,opt,name=done_bytes,json=doneBytes,proto3" json:"done_bytes,omitempty"`
+	// The bytes to move in all.
+	TotalBytes int64 `protobuf:"varint,2,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	// In the last message, what "drives" of the configuration file has to be.
+	DrivesYaml    string `protobuf:"bytes,3,opt,name=drives_yaml,json=drivesYaml,proto3" json:"drives_yaml,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceDriveResponse) Reset() {
+	*x = ReplaceDriveResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceDriveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceDriveResponse) ProtoMessage() {}
+
+func (x *ReplaceDriveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceDriveResponse.ProtoReflect.Descriptor instead.
+func (*ReplaceDriveResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ReplaceDriveResponse) GetDoneBytes() int64 {
+	if x != nil {
+		return x.DoneBytes
+	}
+	return 0
+}
+
+func (x *ReplaceDriveResponse) GetTotalBytes() int64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *ReplaceDriveResponse) GetDrivesYaml() string {
+	if x != nil {
+		return x.DrivesYaml
+	}
+	return ""
+}
+
 // Cache counts what clients were served since the start.
 type Cache struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1129,7 +1553,7 @@ type Cache struct {
 
 func (x *Cache) Reset() {
 	*x = Cache{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1141,7 +1565,7 @@ func (x *Cache) String() string {
 func (*Cache) ProtoMessage() {}
 
 func (x *Cache) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1154,7 +1578,7 @@ func (x *Cache) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cache.ProtoReflect.Descriptor instead.
 func (*Cache) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Cache) GetHitBytes() int64 {
@@ -1213,7 +1637,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1225,7 +1649,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1238,7 +1662,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *JoinRequest) GetAddresses() []string {
@@ -1266,7 +1690,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1702,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1291,7 +1715,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *JoinResponse) GetNodes() []*Node {
@@ -1310,7 +1734,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1746,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1759,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 // LeaveResponse is empty.
@@ -1347,7 +1771,7 @@ type LeaveResponse struct {
 
 func (x *LeaveResponse) Reset() {
 	*x = LeaveResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1359,7 +1783,7 @@ func (x *LeaveResponse) String() string {
 func (*LeaveResponse) ProtoMessage() {}
 
 func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1372,7 +1796,7 @@ func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
 func (*LeaveResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 // CreateTokenRequest says what the token is to admit.
@@ -1390,7 +1814,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1826,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1839,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateTokenRequest) GetTtl() *durationpb.Duration {
@@ -1452,7 +1876,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1464,7 +1888,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1477,7 +1901,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateTokenResponse) GetToken() string {
@@ -1517,7 +1941,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +1953,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +1966,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Token) GetId() string {
@@ -1603,7 +2027,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1615,7 +2039,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1628,7 +2052,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 // ListTokensResponse lists tokens.
@@ -1642,7 +2066,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1654,7 +2078,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1667,7 +2091,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -1688,7 +2112,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1700,7 +2124,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1713,7 +2137,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -1732,7 +2156,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +2168,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +2181,7 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 // RemoveNodeRequest names a node.
@@ -1773,7 +2197,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1785,7 +2209,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1798,7 +2222,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RemoveNodeRequest) GetNode() string {
@@ -1824,7 +2248,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1836,7 +2260,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1849,7 +2273,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 // NodeSettings are what operators may set of a node; unset is as it is.
@@ -1867,7 +2291,7 @@ type NodeSettings struct {
 
 func (x *NodeSettings) Reset() {
 	*x = NodeSettings{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1879,7 +2303,7 @@ func (x *NodeSettings) String() string {
 func (*NodeSettings) ProtoMessage() {}
 
 func (x *NodeSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1892,7 +2316,7 @@ func (x *NodeSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeSettings.ProtoReflect.Descriptor instead.
 func (*NodeSettings) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *NodeSettings) GetName() string {
@@ -1929,7 +2353,7 @@ type SetNodeRequest struct {
 
 func (x *SetNodeRequest) Reset() {
 	*x = SetNodeRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1941,7 +2365,7 @@ func (x *SetNodeRequest) String() string {
 func (*SetNodeRequest) ProtoMessage() {}
 
 func (x *SetNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1954,7 +2378,7 @@ func (x *SetNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetNodeRequest.ProtoReflect.Descriptor instead.
 func (*SetNodeRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SetNodeRequest) GetNode() string {
@@ -1980,7 +2404,7 @@ type SetNodeResponse struct {
 
 func (x *SetNodeResponse) Reset() {
 	*x = SetNodeResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +2416,7 @@ func (x *SetNodeResponse) String() string {
 func (*SetNodeResponse) ProtoMessage() {}
 
 func (x *SetNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2429,7 @@ func (x *SetNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetNodeResponse.ProtoReflect.Descriptor instead.
 func (*SetNodeResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 // CreateNodeRequest describes a node that is to join.
@@ -2019,7 +2443,7 @@ type CreateNodeRequest struct {
 
 func (x *CreateNodeRequest) Reset() {
 	*x = CreateNodeRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2031,7 +2455,7 @@ func (x *CreateNodeRequest) String() string {
 func (*CreateNodeRequest) ProtoMessage() {}
 
 func (x *CreateNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2044,7 +2468,7 @@ func (x *CreateNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateNodeRequest.ProtoReflect.Descriptor instead.
 func (*CreateNodeRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CreateNodeRequest) GetSettings() *NodeSettings {
@@ -2063,7 +2487,7 @@ type CreateNodeResponse struct {
 
 func (x *CreateNodeResponse) Reset() {
 	*x = CreateNodeResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +2499,7 @@ func (x *CreateNodeResponse) String() string {
 func (*CreateNodeResponse) ProtoMessage() {}
 
 func (x *CreateNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +2512,7 @@ func (x *CreateNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateNodeResponse.ProtoReflect.Descriptor instead.
 func (*CreateNodeResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 // RotateRequest names a key.
@@ -2102,7 +2526,7 @@ type RotateRequest struct {
 
 func (x *RotateRequest) Reset() {
 	*x = RotateRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2114,7 +2538,7 @@ func (x *RotateRequest) String() string {
 func (*RotateRequest) ProtoMessage() {}
 
 func (x *RotateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2127,7 +2551,7 @@ func (x *RotateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateRequest.ProtoReflect.Descriptor instead.
 func (*RotateRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RotateRequest) GetKey() Key {
@@ -2146,7 +2570,7 @@ type RotateResponse struct {
 
 func (x *RotateResponse) Reset() {
 	*x = RotateResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2158,7 +2582,7 @@ func (x *RotateResponse) String() string {
 func (*RotateResponse) ProtoMessage() {}
 
 func (x *RotateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2171,7 +2595,7 @@ func (x *RotateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateResponse.ProtoReflect.Descriptor instead.
 func (*RotateResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 // Config is what operators write for all nodes, as one document.
@@ -2189,7 +2613,7 @@ type Config struct {
 
 func (x *Config) Reset() {
 	*x = Config{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2201,7 +2625,7 @@ func (x *Config) String() string {
 func (*Config) ProtoMessage() {}
 
 func (x *Config) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2214,7 +2638,7 @@ func (x *Config) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Config.ProtoReflect.Descriptor instead.
 func (*Config) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Config) GetRevision() uint64 {
@@ -2253,7 +2677,7 @@ type OriginRule struct {
 
 func (x *OriginRule) Reset() {
 	*x = OriginRule{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2265,7 +2689,7 @@ func (x *OriginRule) String() string {
 func (*OriginRule) ProtoMessage() {}
 
 func (x *OriginRule) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2278,7 +2702,7 @@ func (x *OriginRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OriginRule.ProtoReflect.Descriptor instead.
 func (*OriginRule) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *OriginRule) GetName() string {
@@ -2315,7 +2739,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2327,7 +2751,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2340,7 +2764,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Limits) GetWanBytesPerSecond() int64 {
@@ -2369,7 +2793,7 @@ type GetConfigRequest struct {
 
 func (x *GetConfigRequest) Reset() {
 	*x = GetConfigRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2381,7 +2805,7 @@ func (x *GetConfigRequest) String() string {
 func (*GetConfigRequest) ProtoMessage() {}
 
 func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2394,7 +2818,7 @@ func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConfigRequest.ProtoReflect.Descriptor instead.
 func (*GetConfigRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetConfigRequest) GetLocal() bool {
@@ -2415,7 +2839,7 @@ type GetConfigResponse struct {
 
 func (x *GetConfigResponse) Reset() {
 	*x = GetConfigResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2427,7 +2851,7 @@ func (x *GetConfigResponse) String() string {
 func (*GetConfigResponse) ProtoMessage() {}
 
 func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2440,7 +2864,7 @@ func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConfigResponse.ProtoReflect.Descriptor instead.
 func (*GetConfigResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetConfigResponse) GetConfig() *Config {
@@ -2463,7 +2887,7 @@ type SetConfigRequest struct {
 
 func (x *SetConfigRequest) Reset() {
 	*x = SetConfigRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2475,7 +2899,7 @@ func (x *SetConfigRequest) String() string {
 func (*SetConfigRequest) ProtoMessage() {}
 
 func (x *SetConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2488,7 +2912,7 @@ func (x *SetConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetConfigRequest.ProtoReflect.Descriptor instead.
 func (*SetConfigRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SetConfigRequest) GetExpect() uint64 {
@@ -2516,7 +2940,7 @@ type SetConfigResponse struct {
 
 func (x *SetConfigResponse) Reset() {
 	*x = SetConfigResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2952,7 @@ func (x *SetConfigResponse) String() string {
 func (*SetConfigResponse) ProtoMessage() {}
 
 func (x *SetConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2965,7 @@ func (x *SetConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetConfigResponse.ProtoReflect.Descriptor instead.
 func (*SetConfigResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SetConfigResponse) GetRevision() uint64 {
@@ -2564,7 +2988,7 @@ type RecoverRequest struct {
 
 func (x *RecoverRequest) Reset() {
 	*x = RecoverRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2576,7 +3000,7 @@ func (x *RecoverRequest) String() string {
 func (*RecoverRequest) ProtoMessage() {}
 
 func (x *RecoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2589,7 +3013,7 @@ func (x *RecoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecoverRequest.ProtoReflect.Descriptor instead.
 func (*RecoverRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RecoverRequest) GetSupersede() []string {
@@ -2629,7 +3053,7 @@ type RecoverResponse struct {
 
 func (x *RecoverResponse) Reset() {
 	*x = RecoverResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2641,7 +3065,7 @@ func (x *RecoverResponse) String() string {
 func (*RecoverResponse) ProtoMessage() {}
 
 func (x *RecoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2654,7 +3078,7 @@ func (x *RecoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecoverResponse.ProtoReflect.Descriptor instead.
 func (*RecoverResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *RecoverResponse) GetSurvivor() string {
@@ -2717,7 +3141,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +3153,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +3166,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *BackupRequest) GetPassphrase() string {
@@ -2763,7 +3187,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2775,7 +3199,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2788,7 +3212,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *BackupResponse) GetBackup() []byte {
@@ -2811,7 +3235,7 @@ type RestoreRequest struct {
 
 func (x *RestoreRequest) Reset() {
 	*x = RestoreRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2823,7 +3247,7 @@ func (x *RestoreRequest) String() string {
 func (*RestoreRequest) ProtoMessage() {}
 
 func (x *RestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2836,7 +3260,7 @@ func (x *RestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreRequest.ProtoReflect.Descriptor instead.
 func (*RestoreRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RestoreRequest) GetBackup() []byte {
@@ -2862,7 +3286,7 @@ type RestoreResponse struct {
 
 func (x *RestoreResponse) Reset() {
 	*x = RestoreResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2874,7 +3298,7 @@ func (x *RestoreResponse) String() string {
 func (*RestoreResponse) ProtoMessage() {}
 
 func (x *RestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2887,7 +3311,7 @@ func (x *RestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreResponse.ProtoReflect.Descriptor instead.
 func (*RestoreResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{47}
 }
 
 // PurgeRequest names content.
@@ -2905,7 +3329,7 @@ type PurgeRequest struct {
 
 func (x *PurgeRequest) Reset() {
 	*x = PurgeRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2917,7 +3341,7 @@ func (x *PurgeRequest) String() string {
 func (*PurgeRequest) ProtoMessage() {}
 
 func (x *PurgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2930,7 +3354,7 @@ func (x *PurgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeRequest.ProtoReflect.Descriptor instead.
 func (*PurgeRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PurgeRequest) GetHost() string {
@@ -2965,7 +3389,7 @@ type PurgeResponse struct {
 
 func (x *PurgeResponse) Reset() {
 	*x = PurgeResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2977,7 +3401,7 @@ func (x *PurgeResponse) String() string {
 func (*PurgeResponse) ProtoMessage() {}
 
 func (x *PurgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2990,7 +3414,7 @@ func (x *PurgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeResponse.ProtoReflect.Descriptor instead.
 func (*PurgeResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PurgeResponse) GetIndex() uint64 {
@@ -3015,7 +3439,7 @@ type FreeDriveRequest struct {
 
 func (x *FreeDriveRequest) Reset() {
 	*x = FreeDriveRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3027,7 +3451,7 @@ func (x *FreeDriveRequest) String() string {
 func (*FreeDriveRequest) ProtoMessage() {}
 
 func (x *FreeDriveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3040,7 +3464,7 @@ func (x *FreeDriveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreeDriveRequest.ProtoReflect.Descriptor instead.
 func (*FreeDriveRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *FreeDriveRequest) GetPath() string {
@@ -3085,7 +3509,7 @@ type FreeDriveResponse struct {
 
 func (x *FreeDriveResponse) Reset() {
 	*x = FreeDriveResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3097,7 +3521,7 @@ func (x *FreeDriveResponse) String() string {
 func (*FreeDriveResponse) ProtoMessage() {}
 
 func (x *FreeDriveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3110,7 +3534,7 @@ func (x *FreeDriveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreeDriveResponse.ProtoReflect.Descriptor instead.
 func (*FreeDriveResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *FreeDriveResponse) GetChunks() int64 {
@@ -3217,7 +3641,7 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\vdrive_bytes\x18\r \x01(\x03R\n" +
 	"driveBytes\x12C\n" +
 	"\x0fcertificate_end\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x0ecertificateEnd\x12\x18\n" +
-	"\arelease\x18\x0f \x01(\tR\arelease\"\xba\x01\n" +
+	"\arelease\x18\x0f \x01(\tR\arelease\"\xca\x03\n" +
 	"\x05Drive\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1d\n" +
 	"\n" +
@@ -3226,7 +3650,45 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"used_bytes\x18\x03 \x01(\x03R\tusedBytes\x12\x16\n" +
 	"\x06chunks\x18\x04 \x01(\x03R\x06chunks\x12/\n" +
 	"\x05state\x18\x05 \x01(\x0e2\x19.mccd.admin.v1.DriveStateR\x05state\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xbb\x01\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12%\n" +
+	"\x0ecorrupt_blocks\x18\a \x01(\x03R\rcorruptBlocks\x12#\n" +
+	"\rcorrupt_today\x18\b \x01(\x03R\fcorruptToday\x12\x18\n" +
+	"\afailing\x18\t \x01(\bR\afailing\x12#\n" +
+	"\rforeign_bytes\x18\n" +
+	" \x01(\x03R\fforeignBytes\x12!\n" +
+	"\fscrub_rounds\x18\v \x01(\x03R\vscrubRounds\x12%\n" +
+	"\x0escrub_progress\x18\f \x01(\x01R\rscrubProgress\x129\n" +
+	"\n" +
+	"scrub_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tscrubTime\"D\n" +
+	"\x0fAddDriveRequest\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x02 \x01(\x03R\tsizeBytes\"3\n" +
+	"\x10AddDriveResponse\x12\x1f\n" +
+	"\vdrives_yaml\x18\x01 \x01(\tR\n" +
+	"drivesYaml\"<\n" +
+	"\x12RemoveDriveRequest\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
+	"\x04drop\x18\x02 \x01(\bR\x04drop\"v\n" +
+	"\x13RemoveDriveResponse\x12\x1d\n" +
+	"\n" +
+	"done_bytes\x18\x01 \x01(\x03R\tdoneBytes\x12\x1f\n" +
+	"\vtotal_bytes\x18\x02 \x01(\x03R\n" +
+	"totalBytes\x12\x1f\n" +
+	"\vdrives_yaml\x18\x03 \x01(\tR\n" +
+	"drivesYaml\"c\n" +
+	"\x13ReplaceDriveRequest\x12\x19\n" +
+	"\bold_path\x18\x01 \x01(\tR\aoldPath\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x03 \x01(\x03R\tsizeBytes\"w\n" +
+	"\x14ReplaceDriveResponse\x12\x1d\n" +
+	"\n" +
+	"done_bytes\x18\x01 \x01(\x03R\tdoneBytes\x12\x1f\n" +
+	"\vtotal_bytes\x18\x02 \x01(\x03R\n" +
+	"totalBytes\x12\x1f\n" +
+	"\vdrives_yaml\x18\x03 \x01(\tR\n" +
+	"drivesYaml\"\xbb\x01\n" +
 	"\x05Cache\x12\x1b\n" +
 	"\thit_bytes\x18\x01 \x01(\x03R\bhitBytes\x12\x1d\n" +
 	"\n" +
@@ -3373,22 +3835,24 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\x11NODE_STAGE_ACTIVE\x10\x03\x12\x17\n" +
 	"\x13NODE_STAGE_DRAINING\x10\x04\x12\x13\n" +
 	"\x0fNODE_STAGE_LEFT\x10\x05\x12\x16\n" +
-	"\x12NODE_STAGE_REMOVED\x10\x06*\x86\x01\n" +
+	"\x12NODE_STAGE_REMOVED\x10\x06*\xce\x01\n" +
 	"\n" +
 	"DriveState\x12\x1b\n" +
 	"\x17DRIVE_STATE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eDRIVE_STATE_OK\x10\x01\x12\x19\n" +
 	"\x15DRIVE_STATE_READ_ONLY\x10\x02\x12\x16\n" +
 	"\x12DRIVE_STATE_FAILED\x10\x03\x12\x14\n" +
-	"\x10DRIVE_STATE_FULL\x10\x04*G\n" +
+	"\x10DRIVE_STATE_FULL\x10\x04\x12\x14\n" +
+	"\x10DRIVE_STATE_SLOW\x10\x05\x12\x17\n" +
+	"\x13DRIVE_STATE_MISSING\x10\x06\x12\x17\n" +
+	"\x13DRIVE_STATE_LEAVING\x10\a*G\n" +
 	"\x03Key\x12\x13\n" +
 	"\x0fKEY_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"KEY_GOSSIP\x10\x01\x12\x0f\n" +
 	"\vKEY_SEALING\x10\x02\x12\n" +
 	"\n" +
-	"\x06KEY_CA\x10\x032\x98\n" +
-	"\n" +
+	"\x06KEY_CA\x10\x032\x98\f\n" +
 	"\x05Admin\x12E\n" +
 	"\x06Status\x12\x1c.mccd.admin.v1.StatusRequest\x1a\x1d.mccd.admin.v1.StatusResponse\x12?\n" +
 	"\x04Join\x12\x1a.mccd.admin.v1.JoinRequest\x1a\x1b.mccd.admin.v1.JoinResponse\x12B\n" +
@@ -3409,7 +3873,10 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\x06Backup\x12\x1c.mccd.admin.v1.BackupRequest\x1a\x1d.mccd.admin.v1.BackupResponse\x12H\n" +
 	"\aRestore\x12\x1d.mccd.admin.v1.RestoreRequest\x1a\x1e.mccd.admin.v1.RestoreResponse\x12B\n" +
 	"\x05Purge\x12\x1b.mccd.admin.v1.PurgeRequest\x1a\x1c.mccd.admin.v1.PurgeResponse\x12N\n" +
-	"\tFreeDrive\x12\x1f.mccd.admin.v1.FreeDriveRequest\x1a .mccd.admin.v1.FreeDriveResponseB2Z0github.com/mccd/mccd/proto/mccd/admin/v1;adminv1b\x06proto3"
+	"\tFreeDrive\x12\x1f.mccd.admin.v1.FreeDriveRequest\x1a .mccd.admin.v1.FreeDriveResponse\x12K\n" +
+	"\bAddDrive\x12\x1e.mccd.admin.v1.AddDriveRequest\x1a\x1f.mccd.admin.v1.AddDriveResponse\x12V\n" +
+	"\vRemoveDrive\x12!.mccd.admin.v1.RemoveDriveRequest\x1a\".mccd.admin.v1.RemoveDriveResponse0\x01\x12Y\n" +
+	"\fReplaceDrive\x12\".mccd.admin.v1.ReplaceDriveRequest\x1a#.mccd.admin.v1.ReplaceDriveResponse0\x01B2Z0github.com/mccd/mccd/proto/mccd/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_mccd_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -3424,7 +3891,7 @@ func file_mccd_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_mccd_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_mccd_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_mccd_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_mccd_admin_v1_admin_proto_goTypes = []any{
 	(Role)(0),                     // 0: mccd.admin.v1.Role
 	(State)(0),                    // 1: mccd.admin.v1.State
@@ -3439,115 +3906,128 @@ var file_mccd_admin_v1_admin_proto_goTypes = []any{
 	(*Address)(nil),               // 10: mccd.admin.v1.Address
 	(*Node)(nil),                  // 11: mccd.admin.v1.Node
 	(*Drive)(nil),                 // 12: mccd.admin.v1.Drive
-	(*Cache)(nil),                 // 13: mccd.admin.v1.Cache
-	(*JoinRequest)(nil),           // 14: mccd.admin.v1.JoinRequest
-	(*JoinResponse)(nil),          // 15: mccd.admin.v1.JoinResponse
-	(*LeaveRequest)(nil),          // 16: mccd.admin.v1.LeaveRequest
-	(*LeaveResponse)(nil),         // 17: mccd.admin.v1.LeaveResponse
-	(*CreateTokenRequest)(nil),    // 18: mccd.admin.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),   // 19: mccd.admin.v1.CreateTokenResponse
-	(*Token)(nil),                 // 20: mccd.admin.v1.Token
-	(*ListTokensRequest)(nil),     // 21: mccd.admin.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),    // 22: mccd.admin.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),    // 23: mccd.admin.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),   // 24: mccd.admin.v1.RevokeTokenResponse
-	(*RemoveNodeRequest)(nil),     // 25: mccd.admin.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil),    // 26: mccd.admin.v1.RemoveNodeResponse
-	(*NodeSettings)(nil),          // 27: mccd.admin.v1.NodeSettings
-	(*SetNodeRequest)(nil),        // 28: mccd.admin.v1.SetNodeRequest
-	(*SetNodeResponse)(nil),       // 29: mccd.admin.v1.SetNodeResponse
-	(*CreateNodeRequest)(nil),     // 30: mccd.admin.v1.CreateNodeRequest
-	(*CreateNodeResponse)(nil),    // 31: mccd.admin.v1.CreateNodeResponse
-	(*RotateRequest)(nil),         // 32: mccd.admin.v1.RotateRequest
-	(*RotateResponse)(nil),        // 33: mccd.admin.v1.RotateResponse
-	(*Config)(nil),                // 34: mccd.admin.v1.Config
-	(*OriginRule)(nil),            // 35: mccd.admin.v1.OriginRule
-	(*Limits)(nil),                // 36: mccd.admin.v1.Limits
-	(*GetConfigRequest)(nil),      // 37: mccd.admin.v1.GetConfigRequest
-	(*GetConfigResponse)(nil),     // 38: mccd.admin.v1.GetConfigResponse
-	(*SetConfigRequest)(nil),      // 39: mccd.admin.v1.SetConfigRequest
-	(*SetConfigResponse)(nil),     // 40: mccd.admin.v1.SetConfigResponse
-	(*RecoverRequest)(nil),        // 41: mccd.admin.v1.RecoverRequest
-	(*RecoverResponse)(nil),       // 42: mccd.admin.v1.RecoverResponse
-	(*BackupRequest)(nil),         // 43: mccd.admin.v1.BackupRequest
-	(*BackupResponse)(nil),        // 44: mccd.admin.v1.BackupResponse
-	(*RestoreRequest)(nil),        // 45: mccd.admin.v1.RestoreRequest
-	(*RestoreResponse)(nil),       // 46: mccd.admin.v1.RestoreResponse
-	(*PurgeRequest)(nil),          // 47: mccd.admin.v1.PurgeRequest
-	(*PurgeResponse)(nil),         // 48: mccd.admin.v1.PurgeResponse
-	(*FreeDriveRequest)(nil),      // 49: mccd.admin.v1.FreeDriveRequest
-	(*FreeDriveResponse)(nil),     // 50: mccd.admin.v1.FreeDriveResponse
-	(*timestamppb.Timestamp)(nil), // 51: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 52: google.protobuf.Duration
+	(*AddDriveRequest)(nil),       // 13: mccd.admin.v1.AddDriveRequest
+	(*AddDriveResponse)(nil),      // 14: mccd.admin.v1.AddDriveResponse
+	(*RemoveDriveRequest)(nil),    // 15: mccd.admin.v1.RemoveDriveRequest
+	(*RemoveDriveResponse)(nil),   // 16: mccd.admin.v1.RemoveDriveResponse
+	(*ReplaceDriveRequest)(nil),   // 17: mccd.admin.v1.ReplaceDriveRequest
+	(*ReplaceDriveResponse)(nil),  // 18: mccd.admin.v1.ReplaceDriveResponse
+	(*Cache)(nil),                 // 19: mccd.admin.v1.Cache
+	(*JoinRequest)(nil),           // 20: mccd.admin.v1.JoinRequest
+	(*JoinResponse)(nil),          // 21: mccd.admin.v1.JoinResponse
+	(*LeaveRequest)(nil),          // 22: mccd.admin.v1.LeaveRequest
+	(*LeaveResponse)(nil),         // 23: mccd.admin.v1.LeaveResponse
+	(*CreateTokenRequest)(nil),    // 24: mccd.admin.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),   // 25: mccd.admin.v1.CreateTokenResponse
+	(*Token)(nil),                 // 26: mccd.admin.v1.Token
+	(*ListTokensRequest)(nil),     // 27: mccd.admin.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),    // 28: mccd.admin.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),    // 29: mccd.admin.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),   // 30: mccd.admin.v1.RevokeTokenResponse
+	(*RemoveNodeRequest)(nil),     // 31: mccd.admin.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),    // 32: mccd.admin.v1.RemoveNodeResponse
+	(*NodeSettings)(nil),          // 33: mccd.admin.v1.NodeSettings
+	(*SetNodeRequest)(nil),        // 34: mccd.admin.v1.SetNodeRequest
+	(*SetNodeResponse)(nil),       // 35: mccd.admin.v1.SetNodeResponse
+	(*CreateNodeRequest)(nil),     // 36: mccd.admin.v1.CreateNodeRequest
+	(*CreateNodeResponse)(nil),    // 37: mccd.admin.v1.CreateNodeResponse
+	(*RotateRequest)(nil),         // 38: mccd.admin.v1.RotateRequest
+	(*RotateResponse)(nil),        // 39: mccd.admin.v1.RotateResponse
+	(*Config)(nil),                // 40: mccd.admin.v1.Config
+	(*OriginRule)(nil),            // 41: mccd.admin.v1.OriginRule
+	(*Limits)(nil),                // 42: mccd.admin.v1.Limits
+	(*GetConfigRequest)(nil),      // 43: mccd.admin.v1.GetConfigRequest
+	(*GetConfigResponse)(nil),     // 44: mccd.admin.v1.GetConfigResponse
+	(*SetConfigRequest)(nil),      // 45: mccd.admin.v1.SetConfigRequest
+	(*SetConfigResponse)(nil),     // 46: mccd.admin.v1.SetConfigResponse
+	(*RecoverRequest)(nil),        // 47: mccd.admin.v1.RecoverRequest
+	(*RecoverResponse)(nil),       // 48: mccd.admin.v1.RecoverResponse
+	(*BackupRequest)(nil),         // 49: mccd.admin.v1.BackupRequest
+	(*BackupResponse)(nil),        // 50: mccd.admin.v1.BackupResponse
+	(*RestoreRequest)(nil),        // 51: mccd.admin.v1.RestoreRequest
+	(*RestoreResponse)(nil),       // 52: mccd.admin.v1.RestoreResponse
+	(*PurgeRequest)(nil),          // 53: mccd.admin.v1.PurgeRequest
+	(*PurgeResponse)(nil),         // 54: mccd.admin.v1.PurgeResponse
+	(*FreeDriveRequest)(nil),      // 55: mccd.admin.v1.FreeDriveRequest
+	(*FreeDriveResponse)(nil),     // 56: mccd.admin.v1.FreeDriveResponse
+	(*timestamppb.Timestamp)(nil), // 57: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 58: google.protobuf.Duration
 }
 var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
-	51, // 0: mccd.admin.v1.StatusResponse.start_time:type_name -> google.protobuf.Timestamp
+	57, // 0: mccd.admin.v1.StatusResponse.start_time:type_name -> google.protobuf.Timestamp
 	10, // 1: mccd.admin.v1.StatusResponse.addresses:type_name -> mccd.admin.v1.Address
 	11, // 2: mccd.admin.v1.StatusResponse.nodes:type_name -> mccd.admin.v1.Node
 	12, // 3: mccd.admin.v1.StatusResponse.drives:type_name -> mccd.admin.v1.Drive
-	13, // 4: mccd.admin.v1.StatusResponse.cache:type_name -> mccd.admin.v1.Cache
+	19, // 4: mccd.admin.v1.StatusResponse.cache:type_name -> mccd.admin.v1.Cache
 	7,  // 5: mccd.admin.v1.StatusResponse.cluster:type_name -> mccd.admin.v1.Cluster
 	0,  // 6: mccd.admin.v1.Cluster.role:type_name -> mccd.admin.v1.Role
 	8,  // 7: mccd.admin.v1.Cluster.quorum:type_name -> mccd.admin.v1.Quorum
 	9,  // 8: mccd.admin.v1.Cluster.join:type_name -> mccd.admin.v1.JoinProgress
-	52, // 9: mccd.admin.v1.Quorum.lasted:type_name -> google.protobuf.Duration
-	52, // 10: mccd.admin.v1.JoinProgress.lasted:type_name -> google.protobuf.Duration
+	58, // 9: mccd.admin.v1.Quorum.lasted:type_name -> google.protobuf.Duration
+	58, // 10: mccd.admin.v1.JoinProgress.lasted:type_name -> google.protobuf.Duration
 	1,  // 11: mccd.admin.v1.Node.state:type_name -> mccd.admin.v1.State
 	2,  // 12: mccd.admin.v1.Node.stage:type_name -> mccd.admin.v1.NodeStage
-	51, // 13: mccd.admin.v1.Node.certificate_end:type_name -> google.protobuf.Timestamp
+	57, // 13: mccd.admin.v1.Node.certificate_end:type_name -> google.protobuf.Timestamp
 	3,  // 14: mccd.admin.v1.Drive.state:type_name -> mccd.admin.v1.DriveState
-	11, // 15: mccd.admin.v1.JoinResponse.nodes:type_name -> mccd.admin.v1.Node
-	52, // 16: mccd.admin.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	20, // 17: mccd.admin.v1.CreateTokenResponse.info:type_name -> mccd.admin.v1.Token
-	51, // 18: mccd.admin.v1.Token.created:type_name -> google.protobuf.Timestamp
-	51, // 19: mccd.admin.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	20, // 20: mccd.admin.v1.ListTokensResponse.tokens:type_name -> mccd.admin.v1.Token
-	27, // 21: mccd.admin.v1.SetNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
-	27, // 22: mccd.admin.v1.CreateNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
-	4,  // 23: mccd.admin.v1.RotateRequest.key:type_name -> mccd.admin.v1.Key
-	35, // 24: mccd.admin.v1.Config.origins:type_name -> mccd.admin.v1.OriginRule
-	36, // 25: mccd.admin.v1.Config.limits:type_name -> mccd.admin.v1.Limits
-	34, // 26: mccd.admin.v1.GetConfigResponse.config:type_name -> mccd.admin.v1.Config
-	34, // 27: mccd.admin.v1.SetConfigRequest.config:type_name -> mccd.admin.v1.Config
-	5,  // 28: mccd.admin.v1.Admin.Status:input_type -> mccd.admin.v1.StatusRequest
-	14, // 29: mccd.admin.v1.Admin.Join:input_type -> mccd.admin.v1.JoinRequest
-	16, // 30: mccd.admin.v1.Admin.Leave:input_type -> mccd.admin.v1.LeaveRequest
-	18, // 31: mccd.admin.v1.Admin.CreateToken:input_type -> mccd.admin.v1.CreateTokenRequest
-	21, // 32: mccd.admin.v1.Admin.ListTokens:input_type -> mccd.admin.v1.ListTokensRequest
-	23, // 33: mccd.admin.v1.Admin.RevokeToken:input_type -> mccd.admin.v1.RevokeTokenRequest
-	25, // 34: mccd.admin.v1.Admin.RemoveNode:input_type -> mccd.admin.v1.RemoveNodeRequest
-	28, // 35: mccd.admin.v1.Admin.SetNode:input_type -> mccd.admin.v1.SetNodeRequest
-	30, // 36: mccd.admin.v1.Admin.CreateNode:input_type -> mccd.admin.v1.CreateNodeRequest
-	32, // 37: mccd.admin.v1.Admin.Rotate:input_type -> mccd.admin.v1.RotateRequest
-	37, // 38: mccd.admin.v1.Admin.GetConfig:input_type -> mccd.admin.v1.GetConfigRequest
-	39, // 39: mccd.admin.v1.Admin.SetConfig:input_type -> mccd.admin.v1.SetConfigRequest
-	41, // 40: mccd.admin.v1.Admin.Recover:input_type -> mccd.admin.v1.RecoverRequest
-	43, // 41: mccd.admin.v1.Admin.Backup:input_type -> mccd.admin.v1.BackupRequest
-	45, // 42: mccd.admin.v1.Admin.Restore:input_type -> mccd.admin.v1.RestoreRequest
-	47, // 43: mccd.admin.v1.Admin.Purge:input_type -> mccd.admin.v1.PurgeRequest
-	49, // 44: mccd.admin.v1.Admin.FreeDrive:input_type -> mccd.admin.v1.FreeDriveRequest
-	6,  // 45: mccd.admin.v1.Admin.Status:output_type -> mccd.admin.v1.StatusResponse
-	15, // 46: mccd.admin.v1.Admin.Join:output_type -> mccd.admin.v1.JoinResponse
-	17, // 47: mccd.admin.v1.Admin.Leave:output_type -> mccd.admin.v1.LeaveResponse
-	19, // 48: mccd.admin.v1.Admin.CreateToken:output_type -> mccd.admin.v1.CreateTokenResponse
-	22, // 49: mccd.admin.v1.Admin.ListTokens:output_type -> mccd.admin.v1.ListTokensResponse
-	24, // 50: mccd.admin.v1.Admin.RevokeToken:output_type -> mccd.admin.v1.RevokeTokenResponse
-	26, // 51: mccd.admin.v1.Admin.RemoveNode:output_type -> mccd.admin.v1.RemoveNodeResponse
-	29, // 52: mccd.admin.v1.Admin.SetNode:output_type -> mccd.admin.v1.SetNodeResponse
-	31, // 53: mccd.admin.v1.Admin.CreateNode:output_type -> mccd.admin.v1.CreateNodeResponse
-	33, // 54: mccd.admin.v1.Admin.Rotate:output_type -> mccd.admin.v1.RotateResponse
-	38, // 55: mccd.admin.v1.Admin.GetConfig:output_type -> mccd.admin.v1.GetConfigResponse
-	40, // 56: mccd.admin.v1.Admin.SetConfig:output_type -> mccd.admin.v1.SetConfigResponse
-	42, // 57: mccd.admin.v1.Admin.Recover:output_type -> mccd.admin.v1.RecoverResponse
-	44, // 58: mccd.admin.v1.Admin.Backup:output_type -> mccd.admin.v1.BackupResponse
-	46, // 59: mccd.admin.v1.Admin.Restore:output_type -> mccd.admin.v1.RestoreResponse
-	48, // 60: mccd.admin.v1.Admin.Purge:output_type -> mccd.admin.v1.PurgeResponse
-	50, // 61: mccd.admin.v1.Admin.FreeDrive:output_type -> mccd.admin.v1.FreeDriveResponse
-	45, // [45:62] is the sub-list for method output_type
-	28, // [28:45] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	57, // 15: mccd.admin.v1.Drive.scrub_time:type_name -> google.protobuf.Timestamp
+	11, // 16: mccd.admin.v1.JoinResponse.nodes:type_name -> mccd.admin.v1.Node
+	58, // 17: mccd.admin.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	26, // 18: mccd.admin.v1.CreateTokenResponse.info:type_name -> mccd.admin.v1.Token
+	57, // 19: mccd.admin.v1.Token.created:type_name -> google.protobuf.Timestamp
+	57, // 20: mccd.admin.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	26, // 21: mccd.admin.v1.ListTokensResponse.tokens:type_name -> mccd.admin.v1.Token
+	33, // 22: mccd.admin.v1.SetNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
+	33, // 23: mccd.admin.v1.CreateNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
+	4,  // 24: mccd.admin.v1.RotateRequest.key:type_name -> mccd.admin.v1.Key
+	41, // 25: mccd.admin.v1.Config.origins:type_name -> mccd.admin.v1.OriginRule
+	42, // 26: mccd.admin.v1.Config.limits:type_name -> mccd.admin.v1.Limits
+	40, // 27: mccd.admin.v1.GetConfigResponse.config:type_name -> mccd.admin.v1.Config
+	40, // 28: mccd.admin.v1.SetConfigRequest.config:type_name -> mccd.admin.v1.Config
+	5,  // 29: mccd.admin.v1.Admin.Status:input_type -> mccd.admin.v1.StatusRequest
+	20, // 30: mccd.admin.v1.Admin.Join:input_type -> mccd.admin.v1.JoinRequest
+	22, // 31: mccd.admin.v1.Admin.Leave:input_type -> mccd.admin.v1.LeaveRequest
+	24, // 32: mccd.admin.v1.Admin.CreateToken:input_type -> mccd.admin.v1.CreateTokenRequest
+	27, // 33: mccd.admin.v1.Admin.ListTokens:input_type -> mccd.admin.v1.ListTokensRequest
+	29, // 34: mccd.admin.v1.Admin.RevokeToken:input_type -> mccd.admin.v1.RevokeTokenRequest
+	31, // 35: mccd.admin.v1.Admin.RemoveNode:input_type -> mccd.admin.v1.RemoveNodeRequest
+	34, // 36: mccd.admin.v1.Admin.SetNode:input_type -> mccd.admin.v1.SetNodeRequest
+	36, // 37: mccd.admin.v1.Admin.CreateNode:input_type -> mccd.admin.v1.CreateNodeRequest
+	38, // 38: mccd.admin.v1.Admin.Rotate:input_type -> mccd.admin.v1.RotateRequest
+	43, // 39: mccd.admin.v1.Admin.GetConfig:input_type -> mccd.admin.v1.GetConfigRequest
+	45, // 40: mccd.admin.v1.Admin.SetConfig:input_type -> mccd.admin.v1.SetConfigRequest
+	47, // 41: mccd.admin.v1.Admin.Recover:input_type -> mccd.admin.v1.RecoverRequest
+	49, // 42: mccd.admin.v1.Admin.Backup:input_type -> mccd.admin.v1.BackupRequest
+	51, // 43: mccd.admin.v1.Admin.Restore:input_type -> mccd.admin.v1.RestoreRequest
+	53, // 44: mccd.admin.v1.Admin.Purge:input_type -> mccd.admin.v1.PurgeRequest
+	55, // 45: mccd.admin.v1.Admin.FreeDrive:input_type -> mccd.admin.v1.FreeDriveRequest
+	13, // 46: mccd.admin.v1.Admin.AddDrive:input_type -> mccd.admin.v1.AddDriveRequest
+	15, // 47: mccd.admin.v1.Admin.RemoveDrive:input_type -> mccd.admin.v1.RemoveDriveRequest
+	17, // 48: mccd.admin.v1.Admin.ReplaceDrive:input_type -> mccd.admin.v1.ReplaceDriveRequest
+	6,  // 49: mccd.admin.v1.Admin.Status:output_type -> mccd.admin.v1.StatusResponse
+	21, // 50: mccd.admin.v1.Admin.Join:output_type -> mccd.admin.v1.JoinResponse
+	23, // 51: mccd.admin.v1.Admin.Leave:output_type -> mccd.admin.v1.LeaveResponse
+	25, // 52: mccd.admin.v1.Admin.CreateToken:output_type -> mccd.admin.v1.CreateTokenResponse
+	28, // 53: mccd.admin.v1.Admin.ListTokens:output_type -> mccd.admin.v1.ListTokensResponse
+	30, // 54: mccd.admin.v1.Admin.RevokeToken:output_type -> mccd.admin.v1.RevokeTokenResponse
+	32, // 55: mccd.admin.v1.Admin.RemoveNode:output_type -> mccd.admin.v1.RemoveNodeResponse
+	35, // 56: mccd.admin.v1.Admin.SetNode:output_type -> mccd.admin.v1.SetNodeResponse
+	37, // 57: mccd.admin.v1.Admin.CreateNode:output_type -> mccd.admin.v1.CreateNodeResponse
+	39, // 58: mccd.admin.v1.Admin.Rotate:output_type -> mccd.admin.v1.RotateResponse
+	44, // 59: mccd.admin.v1.Admin.GetConfig:output_type -> mccd.admin.v1.GetConfigResponse
+	46, // 60: mccd.admin.v1.Admin.SetConfig:output_type -> mccd.admin.v1.SetConfigResponse
+	48, // 61: mccd.admin.v1.Admin.Recover:output_type -> mccd.admin.v1.RecoverResponse
+	50, // 62: mccd.admin.v1.Admin.Backup:output_type -> mccd.admin.v1.BackupResponse
+	52, // 63: mccd.admin.v1.Admin.Restore:output_type -> mccd.admin.v1.RestoreResponse
+	54, // 64: mccd.admin.v1.Admin.Purge:output_type -> mccd.admin.v1.PurgeResponse
+	56, // 65: mccd.admin.v1.Admin.FreeDrive:output_type -> mccd.admin.v1.FreeDriveResponse
+	14, // 66: mccd.admin.v1.Admin.AddDrive:output_type -> mccd.admin.v1.AddDriveResponse
+	16, // 67: mccd.admin.v1.Admin.RemoveDrive:output_type -> mccd.admin.v1.RemoveDriveResponse
+	18, // 68: mccd.admin.v1.Admin.ReplaceDrive:output_type -> mccd.admin.v1.ReplaceDriveResponse
+	49, // [49:69] is the sub-list for method output_type
+	29, // [29:49] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_mccd_admin_v1_admin_proto_init() }
@@ -3555,14 +4035,14 @@ func file_mccd_admin_v1_admin_proto_init() {
 	if File_mccd_admin_v1_admin_proto != nil {
 		return
 	}
-	file_mccd_admin_v1_admin_proto_msgTypes[22].OneofWrappers = []any{}
+	file_mccd_admin_v1_admin_proto_msgTypes[28].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mccd_admin_v1_admin_proto_rawDesc), len(file_mccd_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   46,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,23 +21,26 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Admin_Status_FullMethodName      = "/mccd.admin.v1.Admin/Status"
-	Admin_Join_FullMethodName        = "/mccd.admin.v1.Admin/Join"
-	Admin_Leave_FullMethodName       = "/mccd.admin.v1.Admin/Leave"
-	Admin_CreateToken_FullMethodName = "/mccd.admin.v1.Admin/CreateToken"
-	Admin_ListTokens_FullMethodName  = "/mccd.admin.v1.Admin/ListTokens"
-	Admin_RevokeToken_FullMethodName = "/mccd.admin.v1.Admin/RevokeToken"
-	Admin_RemoveNode_FullMethodName  = "/mccd.admin.v1.Admin/RemoveNode"
-	Admin_SetNode_FullMethodName     = "/mccd.admin.v1.Admin/SetNode"
-	Admin_CreateNode_FullMethodName  = "/mccd.admin.v1.Admin/CreateNode"
-	Admin_Rotate_FullMethodName      = "/mccd.admin.v1.Admin/Rotate"
-	Admin_GetConfig_FullMethodName   = "/mccd.admin.v1.Admin/GetConfig"
-	Admin_SetConfig_FullMethodName   = "/mccd.admin.v1.Admin/SetConfig"
-	Admin_Recover_FullMethodName     = "/mccd.admin.v1.Admin/Recover"
-	Admin_Backup_FullMethodName      = "/mccd.admin.v1.Admin/Backup"
-	Admin_Restore_FullMethodName     = "/mccd.admin.v1.Admin/Restore"
-	Admin_Purge_FullMethodName       = "/mccd.admin.v1.Admin/Purge"
-	Admin_FreeDrive_FullMethodName   = "/mccd.admin.v1.Admin/FreeDrive"
+	Admin_Status_FullMethodName       = "/mccd.admin.v1.Admin/Status"
+	Admin_Join_FullMethodName         = "/mccd.admin.v1.Admin/Join"
+	Admin_Leave_FullMethodName        = "/mccd.admin.v1.Admin/Leave"
+	Admin_CreateToken_FullMethodName  = "/mccd.admin.v1.Admin/CreateToken"
+	Admin_ListTokens_FullMethodName   = "/mccd.admin.v1.Admin/ListTokens"
+	Admin_RevokeToken_FullMethodName  = "/mccd.admin.v1.Admin/RevokeToken"
+	Admin_RemoveNode_FullMethodName   = "/mccd.admin.v1.Admin/RemoveNode"
+	Admin_SetNode_FullMethodName      = "/mccd.admin.v1.Admin/SetNode"
+	Admin_CreateNode_FullMethodName   = "/mccd.admin.v1.Admin/CreateNode"
+	Admin_Rotate_FullMethodName       = "/mccd.admin.v1.Admin/Rotate"
+	Admin_GetConfig_FullMethodName    = "/mccd.admin.v1.Admin/GetConfig"
+	Admin_SetConfig_FullMethodName    = "/mccd.admin.v1.Admin/SetConfig"
+	Admin_Recover_FullMethodName      = "/mccd.admin.v1.Admin/Recover"
+	Admin_Backup_FullMethodName       = "/mccd.admin.v1.Admin/Backup"
+	Admin_Restore_FullMethodName      = "/mccd.admin.v1.Admin/Restore"
+	Admin_Purge_FullMethodName        = "/mccd.admin.v1.Admin/Purge"
+	Admin_FreeDrive_FullMethodName    = "/mccd.admin.v1.Admin/FreeDrive"
+	Admin_AddDrive_FullMethodName     = "/mccd.admin.v1.Admin/AddDrive"
+	Admin_RemoveDrive_FullMethodName  = "/mccd.admin.v1.Admin/RemoveDrive"
+	Admin_ReplaceDrive_FullMethodName = "/mccd.admin.v1.Admin/ReplaceDrive"
 )
 
 // AdminClient is the client API for Admin service.
@@ -83,6 +86,13 @@ type AdminClient interface {
 	Purge(ctx context.Context, in *PurgeRequest, opts ...grpc.CallOption) (*PurgeResponse, error)
 	// FreeDrive makes room on one of the node's drives, by what is worth least.
 	FreeDrive(ctx context.Context, in *FreeDriveRequest, opts ...grpc.CallOption) (*FreeDriveResponse, error)
+	// AddDrive takes a drive in while the node runs, until its next start.
+	AddDrive(ctx context.Context, in *AddDriveRequest, opts ...grpc.CallOption) (*AddDriveResponse, error)
+	// RemoveDrive lets go of a drive, after its content moved to the others. It
+	// streams how far that is; a caller that goes away ends it, and the drive stays.
+	RemoveDrive(ctx context.Context, in *RemoveDriveRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RemoveDriveResponse], error)
+	// ReplaceDrive takes a drive in and lets go of another, as the two do.
+	ReplaceDrive(ctx context.Context, in *ReplaceDriveRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReplaceDriveResponse], error)
 }
 
 type adminClient struct {
@@ -263,6 +273,54 @@ func (c *adminClient) FreeDrive(ctx context.Context, in *FreeDriveRequest, opts 
 	return out, nil
 }
 
+func (c *adminClient) AddDrive(ctx context.Context, in *AddDriveRequest, opts ...grpc.CallOption) (*AddDriveResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddDriveResponse)
+	err := c.cc.Invoke(ctx, Admin_AddDrive_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) RemoveDrive(ctx context.Context, in *RemoveDriveRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RemoveDriveResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Admin_ServiceDesc.Streams[0], Admin_RemoveDrive_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[RemoveDriveRequest, RemoveDriveResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_RemoveDriveClient = grpc.ServerStreamingClient[RemoveDriveResponse]
+
+func (c *adminClient) ReplaceDrive(ctx context.Context, in *ReplaceDriveRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReplaceDriveResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Admin_ServiceDesc.Streams[1], Admin_ReplaceDrive_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ReplaceDriveRequest, ReplaceDriveResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_ReplaceDriveClient = grpc.ServerStreamingClient[ReplaceDriveResponse]
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -306,6 +364,13 @@ type AdminServer interface {
 	Purge(context.Context, *PurgeRequest) (*PurgeResponse, error)
 	// FreeDrive makes room on one of the node's drives, by what is worth least.
 	FreeDrive(context.Context, *FreeDriveRequest) (*FreeDriveResponse, error)
+	// AddDrive takes a drive in while the node runs, until its next start.
+	AddDrive(context.Context, *AddDriveRequest) (*AddDriveResponse, error)
+	// RemoveDrive lets go of a drive, after its content moved to the others. It
+	// streams how far that is; a caller that goes away ends it, and the drive stays.
+	RemoveDrive(*RemoveDriveRequest, grpc.ServerStreamingServer[RemoveDriveResponse]) error
+	// ReplaceDrive takes a drive in and lets go of another, as the two do.
+	ReplaceDrive(*ReplaceDriveRequest, grpc.ServerStreamingServer[ReplaceDriveResponse]) error
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -366,6 +431,15 @@ func (UnimplementedAdminServer) Purge(context.Context, *PurgeRequest) (*PurgeRes
 }
 func (UnimplementedAdminServer) FreeDrive(context.Context, *FreeDriveRequest) (*FreeDriveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FreeDrive not implemented")
+}
+func (UnimplementedAdminServer) AddDrive(context.Context, *AddDriveRequest) (*AddDriveResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddDrive not implemented")
+}
+func (UnimplementedAdminServer) RemoveDrive(*RemoveDriveRequest, grpc.ServerStreamingServer[RemoveDriveResponse]) error {
+	return status.Error(codes.Unimplemented, "method RemoveDrive not implemented")
+}
+func (UnimplementedAdminServer) ReplaceDrive(*ReplaceDriveRequest, grpc.ServerStreamingServer[ReplaceDriveResponse]) error {
+	return status.Error(codes.Unimplemented, "method ReplaceDrive not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -694,6 +768,46 @@ func _Admin_FreeDrive_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_AddDrive_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddDriveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).AddDrive(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_AddDrive_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).AddDrive(ctx, req.(*AddDriveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_RemoveDrive_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(RemoveDriveRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServer).RemoveDrive(m, &grpc.GenericServerStream[RemoveDriveRequest, RemoveDriveResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_RemoveDriveServer = grpc.ServerStreamingServer[RemoveDriveResponse]
+
+func _Admin_ReplaceDrive_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ReplaceDriveRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServer).ReplaceDrive(m, &grpc.GenericServerStream[ReplaceDriveRequest, ReplaceDriveResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_ReplaceDriveServer = grpc.ServerStreamingServer[ReplaceDriveResponse]
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -769,7 +883,22 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "FreeDrive",
 			Handler:    _Admin_FreeDrive_Handler,
 		},
+		{
+			MethodName: "AddDrive",
+			Handler:    _Admin_AddDrive_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "RemoveDrive",
+			Handler:       _Admin_RemoveDrive_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ReplaceDrive",
+			Handler:       _Admin_ReplaceDrive_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "mccd/admin/v1/admin.proto",
 }
