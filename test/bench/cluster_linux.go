@@ -85,6 +85,7 @@ func newOrigin(flags *flag.FlagSet) target {
 	var cfg amplify.Config
 	flags.IntVar(&cfg.Nodes, "origin-nodes", 3, "nodes")
 	flags.IntVar(&cfg.Clients, "origin-clients", 60, "clients of a herd")
+	flags.StringVar(&cfg.Only, "origin-only", "", "the one row to measure, such as join")
 	return target{
 		name: "origin", about: "what is asked of the origin beside what clients ask for",
 		run: func(ctx context.Context, b *bench) ([]figures.Finding, error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/test/bench/figures"
@@ -33,6 +34,8 @@ type Config struct {
 	// Calm leaves out the herds during restarts and a join, which take half a
 	// minute each.
 	Calm bool
+	// Only is the one row that is measured, without "origin/"; empty = all.
+	Only string
 }
 
 // run is one measurement.
@@ -74,11 +77,16 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (_ []figures.Finding, e
 			trace{"origin/join", fmt.Sprintf("a herd of %d while a node joins", r.Clients), 1, r.join})
 	}
 	for _, t := range traces {
+		if r.Only != "" && t.row != "origin/"+r.Only {
+			continue
+		}
+		begun, seen := time.Now(), len(r.stage.Origin.Ledger().Entries())
 		row, err := r.measure(ctx, t)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t.row, err)
 		}
 		fmt.Fprintf(out, "  %-16s %.4f (%s)\n", t.row, row.Value, t.what)
+		printRepeats(out, r.stage.Origin.Ledger().Entries(), seen, begun)
 		all = append(all, row)
 	}
 	return all, nil
