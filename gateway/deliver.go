@@ -20,7 +20,7 @@ func (x *exchange) next(content Content, span storage.Span) (storage.Run, error)
 	if err != nil {
 		return storage.Run{}, err
 	}
-	if run.File == nil || run.Len <= 0 || run.Len > span.Len() || run.Off < 0 || run.From > storage.SourceOrigin {
+	if run.File == nil && int64(len(run.Bytes)) != run.Len || run.Len <= 0 || run.Len > span.Len() || run.Off < 0 || run.From > storage.SourceOrigin {
 		return storage.Run{}, fmt.Errorf("%w: %d bytes for %s", errBadRun, run.Len, span)
 	}
 	return run, nil
@@ -31,8 +31,8 @@ func (x *exchange) deliver(content Content, d decision, run storage.Run) {
 	x.status, x.content = d.status, true
 	x.from, x.collapsed = run.From, run.Collapsed
 	zeroCopy := x.conn != nil && x.conn.canSendfile() && x.r.TLS == nil
-	body := run.File != nil
-	if body && zeroCopy {
+	body := run.Len > 0
+	if body && zeroCopy && run.File != nil {
 		x.conn.corked = true // the head leaves with the first bytes
 	}
 	if !x.writeReady(content.Object(), d) {
@@ -80,7 +80,11 @@ func (x *exchange) send(content Content, run storage.Run, zeroCopy bool) int64 {
 	}
 	var n int64
 	var err error
-	if zeroCopy {
+	switch {
+	case run.File == nil:
+		n, err = x.sendBytes(run.Bytes)
+		x.g.metrics.copied.Add(float64(n))
+	case zeroCopy:
 		r := &x.conn.reader
 		r.Run, r.rested = run, false
 		r.from, _ = content.(rester)
@@ -90,7 +94,7 @@ func (x *exchange) send(content Content, run storage.Run, zeroCopy bool) int64 {
 			run.Len = n
 		}
 		x.g.metrics.sendfile.Add(float64(n))
-	} else {
+	default:
 		n, err = x.copyRun(run)
 		x.g.metrics.copied.Add(float64(n))
 	}
@@ -107,6 +111,16 @@ func (x *exchange) send(content Content, run storage.Run, zeroCopy bool) int64 {
 		x.abort(cut, err)
 	}
 	return n
+}
+
+// sendBytes sends what is in no file yet: to a client that waits for it, so none
+// of it is held back.
+func (x *exchange) sendBytes(p []byte) (int64, error) {
+	n, err := x.w.Write(p)
+	if err == nil {
+		err = x.flush()
+	}
+	return int64(n), err
 }
 
 // abort closes the connection: a body that has begun never looks whole when it

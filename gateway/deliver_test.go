@@ -85,10 +85,12 @@ func TestFollowedFill(t *testing.T) {
 	const piece, pieces = 64 << 10, 8
 	n := startNode(t, piece*pieces, nil)
 	gates := make([]chan struct{}, pieces)
+	n.source.mu.Lock()
 	for i := range gates {
 		gates[i] = make(chan struct{})
 		n.source.steps = append(n.source.steps, step{max: piece, gate: gates[i], from: storage.SourceOrigin, join: true})
 	}
+	n.source.mu.Unlock()
 	c, err := net.Dial("tcp", n.addr)
 	if err != nil {
 		t.Fatal(err)

@@ -49,7 +49,9 @@ type step struct {
 	gate chan struct{} // waited for, with the context
 	from storage.Source
 	join bool
-	err  error
+	// early gives the bytes themselves, in no file.
+	early bool
+	err   error
 }
 
 // fakeSource serves one object from a real file at a base offset.
@@ -160,6 +162,9 @@ func (c *fakeContent) Next(ctx context.Context, span storage.Span) (storage.Run,
 	n := span.Len()
 	if st.max > 0 {
 		n = min(n, st.max)
+	}
+	if st.early {
+		return storage.Run{Bytes: c.s.data[span.Off : span.Off+n], Len: n, From: st.from, Collapsed: st.join}, nil
 	}
 	return storage.Run{File: c.s.file, Off: c.s.base + span.Off, Len: n, From: st.from, Collapsed: st.join}, nil
 }

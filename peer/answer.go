@@ -132,6 +132,9 @@ func (f *Filler) storeSpan(fl *flight, j *job, resp *origin.Response) error {
 		_ = resp.Body.Close()
 		return err
 	}
+	if j.o.Whole == "" {
+		s.early = &fl.early
+	}
 	began := time.Now()
 	n, err := s.copyFrom(resp.Body, fl.span)
 	s.close()

@@ -270,7 +270,9 @@ func (n *node) readFrom(ctx context.Context, content *Content, span storage.Span
 			return done, err
 		}
 		p := buf[:min(run.Len, int64(len(buf)))]
-		if _, err := run.File.ReadAt(p, run.Off); err != nil {
+		if run.File == nil {
+			p = run.Bytes
+		} else if _, err := run.File.ReadAt(p, run.Off); err != nil {
 			return done, err
 		}
 		if at := faultorigin.Check(p, content.Object().Path, version, span.Off); at >= 0 {

@@ -31,7 +31,7 @@ func newContent(f *Filler, req storage.Request, o *storage.Object) *Content {
 		job
 	}{job: job{o: o, ref: req.Ref, rule: req.Rule}} // one piece of memory
 	c := &both.Content
-	c.f, c.whole, c.r = f, req.Whole, reader{f: f, j: &both.job}
+	c.f, c.whole, c.r = f, req.Whole, reader{f: f, early: true, j: &both.job}
 	c.begin, c.limit = req.First.Off, req.First.End
 	if c.begin < 0 {
 		c.begin, c.limit = max(0, o.Size()+c.begin), o.Size()

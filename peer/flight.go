@@ -47,6 +47,8 @@ type flight struct {
 	// the origin that was sent outlives it.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	// early is what clients may have of the block that is coming.
+	early early
 	// done is closed at the end; err is set before.
 	done chan struct{}
 	err  error

@@ -23,6 +23,7 @@ func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 		return err
 	}
 	defer s.close()
+	s.early = &fl.early
 	for range originTries {
 		fl.sent.Store(false) // it may wait for others' flights now
 		f.takeHeld(fl, j, s)

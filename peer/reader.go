@@ -18,6 +18,9 @@ type reader struct {
 	// asOwner forces the flights of this reader to act as owner; otherwise
 	// each chunk's route decides.
 	asOwner bool
+	// early tells that the beginning of a block may be given before it is
+	// present: for clients of this node.
+	early bool
 
 	chunk *disk.Chunk
 	index uint32
@@ -162,7 +165,7 @@ func (r *reader) next(ctx context.Context, span storage.Span) (storage.Run, erro
 			return storage.Run{}, fmt.Errorf("read chunk %s: %w", r.chunk.Key(), err)
 		}
 		fl := r.f.flights.at(r.chunk.Key(), rel.Off, r.acts())
-		var done <-chan struct{}
+		var done, more <-chan struct{}
 		if fl != nil {
 			piece := storage.Span{Off: span.Off, End: min(span.End, cs.End)}.Round(storage.PieceSize, r.j.o.Size())
 			fl = r.overtake(fl, piece.Intersect(cs).Shift(-cs.Off))
@@ -171,6 +174,12 @@ func (r *reader) next(ctx context.Context, span storage.Span) (storage.Run, erro
 		case fl != nil:
 			r.note(fl, false, false)
 			done = fl.done
+			if r.early {
+				var bytes []byte
+				if bytes, more = fl.early.from(rel.Off); len(bytes) > 0 {
+					return r.begun(rel, bytes), nil
+				}
+			}
 		case failed != nil:
 			return storage.Run{}, failed
 		default:
@@ -190,6 +199,7 @@ func (r *reader) next(ctx context.Context, span storage.Span) (storage.Run, erro
 		waited = true
 		select {
 		case <-progress:
+		case <-more:
 		case <-done:
 			if fl != nil && !errors.Is(fl.err, errAbandoned) {
 				failed = fl.err
@@ -214,6 +224,13 @@ func (r *reader) overtake(fl *flight, want storage.Span) *flight {
 	r.f.launch(first, r.j)
 	r.note(first, true, true)
 	return first
+}
+
+// begun describes bytes, the beginning of a block that is not present yet.
+func (r *reader) begun(rel storage.Span, bytes []byte) storage.Run {
+	run := r.run(rel.Off, min(rel.Len(), int64(len(bytes))), true)
+	run.File, run.Off, run.Bytes = nil, 0, bytes[:run.Len]
+	return run
 }
 
 // run describes n present bytes from rel on. They count as a flight's if this

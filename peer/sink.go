@@ -19,6 +19,7 @@ type sink struct {
 	key     storage.ChunkKey
 	version storage.Version
 	writer  *disk.Writer
+	early   *early // of the flight; nil where only whole blocks are given away
 }
 
 // openSink opens the chunk for writing; it waits while the chunk is repaired.
@@ -90,15 +91,22 @@ func (s *sink) blockLen(i int) int64 {
 // how far it came, in bytes that are present.
 func (s *sink) copyFrom(r io.Reader, span storage.Span) (int64, error) {
 	buf := blocks.Get().(*[storage.BlockSize]byte)
-	defer blocks.Put(buf)
+	defer func() { blocks.Put(buf) }()
+	if s.early != nil {
+		defer s.early.done()
+	}
 	done := int64(0)
 	for off := span.Off; off < span.End; {
 		i := int(off / storage.BlockSize)
 		n := s.blockLen(i)
-		if _, err := io.ReadFull(r, buf[:n]); err != nil {
-			return done, err
+		lent, err := s.early.readBlock(r, buf[:n], off)
+		if err == nil {
+			err = s.block(i, [][]byte{buf[:n]})
 		}
-		if err := s.block(i, [][]byte{buf[:n]}); err != nil {
+		if lent { // clients may be reading it
+			buf = new([storage.BlockSize]byte)
+		}
+		if err != nil {
 			return done, err
 		}
 		off += n

@@ -33,9 +33,12 @@ func (s Source) String() string {
 
 // Run is a stretch of present, verified bytes in a chunk file. The file is
 // shared by all its readers: it is read with explicit offsets only (sendfile
-// or pread), never by moving its own offset, and never written.
+// or pread), never by moving its own offset, and never written. Of a block that
+// is just arriving from the origin a run may hold the first bytes themselves.
 type Run struct {
 	File *os.File
+	// Bytes are the run's bytes where File is nil. They are not to be changed.
+	Bytes []byte
 	// Off is the offset of the run's first byte in File.
 	Off int64
 	// Len is the number of bytes.
