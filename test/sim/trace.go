@@ -54,7 +54,7 @@ const (
 const (
 	zipfChunks = 40_000
 	zipfCache  = zipfChunks / 10
-	zipfReads  = 500_000
+	zipfReads  = 250_000
 )
 
 // zipfTrace is Zipf 0.9 over 40,000 chunks.
@@ -105,7 +105,7 @@ func scanned(seed uint64, name string, again, mixed bool) trace {
 // loopTrace reads 1.25 x the cache over and over.
 func loopTrace() trace {
 	t := trace{name: "loop", capacity: 4000 * chunk}
-	for i := range 100_000 {
+	for i := range 60_000 {
 		t.reads = append(t.reads, read{uint64(i % 5000), chunk})
 	}
 	return t
@@ -114,7 +114,7 @@ func loopTrace() trace {
 // scanTrace reads everything once.
 func scanTrace() trace {
 	t := trace{name: "scan", capacity: 4000 * chunk}
-	for i := range 50_000 {
+	for i := range 20_000 {
 		t.reads = append(t.reads, read{uint64(i), chunk})
 	}
 	return t
@@ -145,7 +145,7 @@ func shiftTrace(seed uint64) trace {
 // that reads a share from end to end.
 func updateDay(seed uint64) trace {
 	const (
-		reads       = 400_000
+		reads       = 250_000
 		games       = 30_000
 		backupChunk = 12_000
 	)
