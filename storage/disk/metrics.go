@@ -26,6 +26,12 @@ func newMetrics(s *Store, reg prometheus.Registerer) *metrics {
 	counter("mccd_disk_evictions_total", "Chunk files evicted.", s.counts.evictions.Load)
 	counter("mccd_disk_cold_bytes_total", "Bytes read from drives to be verified.", s.counts.coldBytes.Load)
 	counter("mccd_disk_memory_chunks_total", "Chunks kept in memory because no drive took them.", s.counts.memoryFalls.Load)
+	for worth := range WorthPinned + 1 {
+		f.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "mccd_disk_worth_bytes", Help: "Bytes of chunks on the drives, by what they are worth: old, borrowed, owned or pinned.",
+			ConstLabels: prometheus.Labels{"worth": worth.String()},
+		}, func() float64 { return float64(s.worthBytes(worth)) })
+	}
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "mccd_disk_memory_bytes", Help: "Bytes taken by memory files."},
 		func() float64 { return float64(s.memory.Load()) })
 	if reg != nil {

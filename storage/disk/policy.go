@@ -149,6 +149,15 @@ func (s *Store) keepClasses(ctx context.Context) {
 	}
 }
 
+// worthBytes returns what the chunks of one worth take on all drives.
+func (s *Store) worthBytes(worth Worth) (sum int64) {
+	for _, d := range s.drives() {
+		_, n := d.policy.Usage(worth)
+		sum += n
+	}
+	return sum
+}
+
 // evictOne removes one file that nobody uses; false when there is none.
 func (s *Store) evictOne(d *drive) bool {
 	var busy aside
