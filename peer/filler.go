@@ -107,7 +107,7 @@ func New(cfg Config) (*Filler, error) {
 		flights: newFlights(cfg.Flights, cfg.FlightsPerOrigin), paces: newPaces(), sequences: newSequences(), requested: newRequested(), book: holders.New(cfg.Holders), acquiring: newAcquiring(),
 	}
 	f.metrics.register(cfg.Registerer, f)
-	f.cache = resolve.NewCache(cfg.Records, cfg.RecordsInMemory, f.judge, cfg.Logger)
+	f.cache = resolve.NewCache(cfg.Records, cfg.RecordsInMemory, f.judge, f.detach, cfg.Logger)
 	f.sweeper, _ = cfg.Store.(Sweeper)
 	f.notes, _ = cfg.Store.(Notes)
 	if f.sweeper != nil {

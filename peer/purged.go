@@ -196,7 +196,7 @@ func (f *Filler) quiesce(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return f.cache.Settle(ctx)
 }
 
 func (t *resolving) ends() (out []<-chan struct{}) {

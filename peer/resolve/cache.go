@@ -37,11 +37,14 @@ type Cache struct {
 	// writes let the records of one object reach the disk one after the other,
 	// the newest last.
 	writes [64]sync.Mutex
+	later  later
 }
 
 // NewCache returns a Cache of at most entries records in memory (0 = 65,536).
-// judge is asked about every record that enters or leaves; nil = all count.
-func NewCache(disk Disk, entries int, judge Judge, logger *slog.Logger) *Cache {
+// judge is asked about every record that enters or leaves; nil = all count. run
+// runs the writes to disk, which nobody waits for, each in a goroutine; false =
+// it does not, and Publish writes itself. nil = it always does.
+func NewCache(disk Disk, entries int, judge Judge, run func(func()) bool, logger *slog.Logger) *Cache {
 	if judge == nil {
 		judge = func(o *storage.Object, _ bool) *storage.Object { return o }
 	}
@@ -51,6 +54,7 @@ func NewCache(disk Disk, entries int, judge Judge, logger *slog.Logger) *Cache {
 	return &Cache{
 		disk: disk, judge: judge, logger: logger,
 		memory: newRecent(entries), before: newRecent(max(1, entries/8)),
+		later: later{run: run, pending: make(map[storage.ObjectID]*write)},
 	}
 }
 
@@ -112,8 +116,8 @@ func (c *Cache) Before(id storage.ObjectID) *storage.Object {
 
 // Publish keeps o, unless it does not count or a record with a newer
 // registration is kept already, and returns what is kept then; nil = nothing
-// that counts. A drive that cannot take the record costs its being there after a
-// restart, nothing else.
+// that counts. It does not wait for the drive. A drive that cannot take the
+// record costs its being there after a restart, nothing else.
 func (c *Cache) Publish(o *storage.Object) *storage.Object {
 	id := o.ID
 	old := c.Record(id) // warms the memory, so that the lock covers no read
@@ -136,13 +140,8 @@ func (c *Cache) Publish(o *storage.Object) *storage.Object {
 	if old != nil && sameOnDisk(old, o) {
 		return o
 	}
-	c.store(id)
-	if c.judge(o, true) == nil {
-		// Purged meanwhile, by a purge that may not have found it.
-		c.Forget(id)
-		return nil
-	}
-	return o
+	c.write(o)
+	return c.judge(o, true)
 }
 
 // Forget drops what is kept of object id and does not count any more, in memory
@@ -175,20 +174,6 @@ func (c *Cache) forgetMemory(id storage.ObjectID) {
 		if o, ok := kept.peek(id); ok && c.judge(o, true) == nil {
 			kept.remove(id)
 		}
-	}
-}
-
-// store puts the present record of id on disk.
-func (c *Cache) store(id storage.ObjectID) {
-	w := &c.writes[int(id[0])%len(c.writes)]
-	w.Lock()
-	defer w.Unlock()
-	o, ok := c.memory.peek(id)
-	if !ok {
-		return // pushed out meanwhile: the next publication stores it
-	}
-	if err := c.disk.PutRecord(o); err != nil {
-		c.logger.Warn("record not kept on disk", "object", id.String(), "error", err)
 	}
 }
 

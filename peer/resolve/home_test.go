@@ -39,7 +39,7 @@ func object(etag string, fresh time.Duration) *storage.Object {
 }
 
 func newHome() (*resolve.Home, *resolve.Cache) {
-	cache := resolve.NewCache(memoryDisk{}, 0, nil, slog.New(slog.DiscardHandler))
+	cache := resolve.NewCache(memoryDisk{}, 0, nil, nil, slog.New(slog.DiscardHandler))
 	return resolve.NewHome(cache, time.Now), cache
 }
 

@@ -22,7 +22,7 @@ func (noDisk) DropRecord(storage.ObjectID) error                { return nil }
 func TestRegisterOverRecordOfHomeThatCountsAhead(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	clock := func() time.Time { return now }
-	cache := NewCache(noDisk{}, 0, nil, slog.New(slog.DiscardHandler))
+	cache := NewCache(noDisk{}, 0, nil, nil, slog.New(slog.DiscardHandler))
 	home := NewHome(cache, clock)
 
 	id := storage.ObjectID{1}
