@@ -139,7 +139,6 @@ func dialOptions(creds credentials.TransportCredentials, dial func(context.Conte
 		grpc.WithInitialConnWindowSize(connWindow),
 		grpc.WithReadBufferSize(wireBuffer),
 		grpc.WithWriteBufferSize(wireBuffer / 4),
-		grpc.WithSharedWriteBuffer(true),
 		experimental.WithBufferPool(&buffers),
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),

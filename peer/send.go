@@ -149,15 +149,15 @@ func (c *fillCall) forsake() {
 
 // sum notes the checksums of the n bytes from rel on in chunk, unless one of
 // their blocks has gone meanwhile.
-func (m *frame) sum(chunk *disk.Chunk, rel, n int64) {
+func (f *frame) sum(chunk *disk.Chunk, rel, n int64) {
 	first, end := int(rel/storage.BlockSize), int((rel+n+storage.BlockSize-1)/storage.BlockSize)
 	for i := first; i < end; i++ {
 		sum, ok := chunk.Sum(i)
 		if !ok {
-			m.summed = 0
+			f.summed = 0
 			return
 		}
-		m.sums[m.summed] = sum
-		m.summed++
+		f.sums[f.summed] = sum
+		f.summed++
 	}
 }

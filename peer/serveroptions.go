@@ -18,7 +18,6 @@ func ServerOptions() []grpc.ServerOption {
 		grpc.ForceServerCodecV2(codec{}),
 		grpc.InitialWindowSize(streamWindow / 2), // requests are small
 		grpc.WriteBufferSize(wireBuffer),
-		grpc.SharedWriteBuffer(true),
 		experimental.BufferPool(&buffers),
 		grpc.ReadBufferSize(wireBuffer / 4),
 		grpc.MaxRecvMsgSize(maxReceived),

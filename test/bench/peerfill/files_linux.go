@@ -58,7 +58,7 @@ func startFiles(dir string, count, connections int, config *tls.Config) (*files,
 	server := config.Clone()
 	server.ClientAuth = tls.RequestClientCert
 	server.NextProtos = []string{"http/1.1"}
-	f.server = &http.Server{Handler: http.FileServer(http.Dir(f.from))} //nolint:gosec // its only clients are here
+	f.server = &http.Server{Handler: http.FileServer(http.Dir(f.from))}
 	f.url = "https://" + listener.Addr().String() + "/"
 	go func() {
 		defer close(f.served)
