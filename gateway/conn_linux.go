@@ -30,7 +30,10 @@ type transfer struct {
 	file int // the descriptor, offset and rest of the run being sent
 	off  int64
 	left int64
-	seen time.Time // when the source has seen its bytes in memory
+	// first: nothing was tried yet, and the source has just seen the run's
+	// bytes in memory, at seen; that is noted of long runs only.
+	first bool
+	seen  time.Time
 
 	sent int64 // since the transfer began
 	err  error
@@ -125,7 +128,10 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) sendRun(r *runReader) (int64, error) {
 	// A regular file's descriptor stays as it is: Fd makes only pollable files
 	// blocking. The run keeps it open.
-	c.tx.file, c.tx.off, c.tx.left, c.tx.seen = int(r.File.Fd()), r.Off, r.Len, time.Now()
+	c.tx.file, c.tx.off, c.tx.left, c.tx.first, c.tx.seen = int(r.File.Fd()), r.Off, r.Len, true, time.Time{}
+	if r.Len > maxRaw {
+		c.tx.seen = time.Now()
+	}
 	c.tx.restful = r.from != nil
 	err := c.pump(c.tx.sendfile)
 	c.tx.restful = false
@@ -222,7 +228,8 @@ func (c *conn) stepSendfile(fd uintptr) bool {
 // seen the run's bytes may have left memory, and the call may wait for the drive.
 func (c *conn) sendfile(fd uintptr) (int, error) {
 	t := &c.tx
-	if time.Since(t.seen) < freshFor {
+	if t.first || !t.seen.IsZero() && time.Since(t.seen) < freshFor {
+		t.first = false
 		return rawSendfile(fd, t.file, &t.off, min(t.left, maxRaw))
 	}
 	return unix.Sendfile(int(fd), t.file, &t.off, int(min(t.left, maxSendfile)))

@@ -34,7 +34,7 @@ func (g *Gateway) objectHead(h http.Header, obj *storage.Object, d decision) {
 	}
 	if !obj.ValidatedAt.IsZero() {
 		// The answer is as old as its last validation (RFC 9111 section 4.2.3).
-		h["Age"] = []string{strconv.FormatInt(g.age(obj), 10)}
+		h["Age"] = []string{strconv.FormatInt(age(obj, g.cfg.Now()), 10)}
 		h["Date"] = []string{obj.ValidatedAt.UTC().Format(http.TimeFormat)}
 	}
 	if d.status == http.StatusNotModified {
@@ -54,9 +54,9 @@ func (g *Gateway) objectHead(h http.Header, obj *storage.Object, d decision) {
 	}
 }
 
-// age returns the seconds since obj was validated.
-func (g *Gateway) age(obj *storage.Object) int64 {
-	return int64(max(0, g.cfg.Now().Sub(obj.ValidatedAt)) / time.Second)
+// age returns the seconds from obj's validation to now.
+func age(obj *storage.Object, now time.Time) int64 {
+	return int64(max(0, now.Sub(obj.ValidatedAt)) / time.Second)
 }
 
 func contentRange(span storage.Span, size int64) string {
@@ -117,7 +117,7 @@ func (x *exchange) writeReady(obj *storage.Object, d decision) bool {
 	r.of(x.g, obj)
 	b := append(x.conn.head[:0], r.fields...)
 	b = append(b, "Age: "...)
-	b = strconv.AppendInt(b, x.g.age(obj), 10)
+	b = strconv.AppendInt(b, age(obj, x.start), 10)
 	b = append(b, "\r\nCache-Status: "...)
 	b = append(b, r.before...)
 	b = append(b, x.g.cacheStatus(x.from, x.collapsed)[0]...)
