@@ -84,7 +84,8 @@ func (f *Filler) learn(e *errNotOwner) {
 		nodes = append(nodes, ring.Node{ID: m.GetId(), Name: m.GetName(), Zone: m.GetZone(), PeerAddr: m.GetPeerAddr()})
 		members = append(members, ring.Member{ID: m.GetId(), Zone: m.GetZone(), Weight: int(m.GetWeight())})
 	}
-	learner.Learn(e.epoch, nodes, members)
+	// It may build a ring, which takes tens of milliseconds with many nodes.
+	f.detach(func() { learner.Learn(e.epoch, nodes, members) })
 }
 
 // caughtUp reports whether this node's placement changed while it waited for
