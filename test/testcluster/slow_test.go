@@ -45,7 +45,7 @@ func TestClientsThatStopReading(t *testing.T) {
 		conns[i], bodies[i] = conn, bufio.NewReader(conn)
 	}
 	for i := range clients {
-		resp, err := http.ReadResponse(bodies[i], nil) //nolint:bodyclose // closing would read it
+		resp, err := http.ReadResponse(bodies[i], nil) // closing the body would read it
 		if err != nil || resp.StatusCode != http.StatusOK {
 			t.Fatalf("client %d: %+v, %v", i, resp, err)
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 // traceSize is the length of the object that a Windows agent gives up half-way.
-var traceSize = flag.Int64("trace-mib", 128, "MiB of the object of the traces; 512 = as large as a feature update") //nolint:gochecknoglobals // a flag
+var traceSize = flag.Int64("trace-mib", 128, "MiB of the object of the traces; 512 = as large as a feature update")
 
 // spent waits until no fill goes on at any node and returns how many bytes of path
 // the origin has sent.
