@@ -17,10 +17,10 @@ type site struct {
 	origin, lan int64
 }
 
-func newSite(n int, total int64, share int) *site {
+func newSite(name string, n int, total int64, share int) *site {
 	members := make([]ring.Member, n)
 	for i := range members {
-		members[i] = ring.Member{ID: fmt.Sprintf("n%d", i)}
+		members[i] = ring.Member{ID: fmt.Sprintf("%s%d", name, i)}
 	}
 	r, err := ring.New(members)
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *site) read(r read, at, now int) (hit bool) {
 // drawn by seed; it returns the score at the nodes that were asked, and the site.
 func clustered(t trace, n int, total int64, share int, seed uint64) (s score, c *site) {
 	rnd := rand.New(rand.NewPCG(seed, 11))
-	c = newSite(n, total, share)
+	c = newSite("n", n, total, share)
 	for i, r := range t.reads {
 		s.count(r, c.read(r, rnd.IntN(n), i))
 	}

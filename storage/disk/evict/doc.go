@@ -5,8 +5,9 @@
 // What is held is kept apart by worth. Old versions go first. Borrowed copies,
 // of which another node is the owner, go while they take more than their share
 // of the drive; below it they compete with owned ones by age, so that copies
-// that are in use stay and those that nobody asks for give way. Within a class the order is that of S3-FIFO (Yang et al., "FIFO queues
-// are all you need for cache eviction", SOSP 2023), counted in bytes: what is
-// new waits in a small queue and leaves from there unless it is asked for again,
-// so that a scan passes by what is in use.
+// that are in use stay and those that nobody asks for give way. Within a class
+// the order is that of S3-FIFO (Yang et al., "FIFO queues are all you need for
+// cache eviction", SOSP 2023), counted in bytes: what is new waits in a small
+// queue and leaves from there unless it is asked for again, so that a scan
+// passes by what is in use.
 package evict

@@ -8,6 +8,8 @@ const (
 	// maxSteps bounds the second chances that one Take gives: then the next in
 	// line goes, whatever its uses.
 	maxSteps = 512
+	// dear is what a trip to the origin costs in trips within the cluster.
+	dear = 4
 )
 
 // Config says how a Policy divides its drive.
@@ -175,17 +177,17 @@ func (p *Policy[E]) choose() (Class, bool) {
 		return Owned, no > 0
 	case no == 0, borrowed[0].bytes+borrowed[1].bytes > p.share:
 		return Borrowed, true
-	case older(borrowed, owned):
+	case p.ages(borrowed, owned):
 		return Borrowed, true
 	default:
 		return Owned, true
 	}
 }
 
-// older reports whether the oldest of a entered its queue before the oldest of
-// b.
-func older[E Member[E]](a, b *[2]queue[E]) bool {
-	return int32(oldest(a)-oldest(b)) < 0
+// ages reports whether the oldest borrowed copy is to go before the oldest owned
+// one: it does unless that one entered its queue dear times as long ago.
+func (p *Policy[E]) ages(borrowed, owned *[2]queue[E]) bool {
+	return uint64(p.now-oldest(borrowed))*dear >= uint64(p.now-oldest(owned))
 }
 
 func oldest[E Member[E]](qs *[2]queue[E]) uint32 {

@@ -122,7 +122,8 @@ func TestClasses(t *testing.T) {
 		want            Class
 	}{
 		{name: "over its share a borrowed copy goes", share: 4 * size, borrowed: 5, owned: 50, first: Owned, uses: 3, want: Borrowed},
-		{name: "within it an older owned one goes", share: 5 * size, borrowed: 5, owned: 50, first: Owned, want: Owned},
+		{name: "within it a far older owned one goes", share: 5 * size, borrowed: 5, owned: 50, first: Owned, want: Owned},
+		{name: "within it one goes before an owned one that is not far older", share: 50 * size, borrowed: 50, owned: 50, first: Owned, want: Borrowed},
 		{name: "within it a borrowed one that nobody asks for goes", share: 5 * size, borrowed: 5, owned: 50, first: Borrowed, want: Borrowed},
 		{name: "within it a borrowed one in use stays", share: 5 * size, borrowed: 5, owned: 50, first: Borrowed, uses: 1, want: Owned},
 		{name: "nothing else", share: 50 * size, borrowed: 5, first: Borrowed, want: Borrowed},
@@ -174,8 +175,9 @@ func TestReturn(t *testing.T) {
 	p := New[*item](Config{Share: 1})
 	owned := held(p, 3, 1, Owned, true)
 	borrowed := held(p, 3, 1, Borrowed, true)
-	for range borrowed {
-		p.PutBack(take(t, p)) // so that the owned ones are the oldest
+	for range 10 * dear { // so that the owned ones are far older
+		p.Remove(borrowed[0])
+		p.Add(borrowed[0], Borrowed, true)
 	}
 	p.Remove(borrowed[1])
 	p.Remove(borrowed[2])
