@@ -64,7 +64,7 @@ func TestBoundIsBusyAtOnceWhereItsQueueCannotDrain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // the bubble's clock
 		results := make(chan error, 100)
 		for range 100 {
 			go func() {
@@ -132,13 +132,13 @@ func TestBoundServesHostsInTurn(t *testing.T) {
 				mu.Lock()
 				order = append(order, host)
 				mu.Unlock()
-				time.Sleep(time.Second)
+				time.Sleep(time.Second) //nolint:forbidigo // the bubble's clock
 				release()
 			}()
 			synctest.Wait()
 		}
 		free[0]() // one place goes round, the other stays taken
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // the bubble's clock
 		synctest.Wait()
 		if want := []string{"busy", "b", "c", "busy", "b", "busy", "busy"}; !slices.Equal(order, want) {
 			t.Errorf("served %v, want %v", order, want)
