@@ -91,6 +91,8 @@ type drive struct {
 	weight atomic.Uint64
 	// late tells that it was opened while the store served already.
 	late bool
+	// cleanStop tells that a former process wrote all down when it stopped.
+	cleanStop bool
 	// counted tells that its records are counted; it belongs to scan.
 	counted bool
 	// identified tells that id was read from the drive or written there.
@@ -175,6 +177,12 @@ func (d *drive) close() error {
 	defer d.unlock()
 	if d.out.Load() != 0 || State(d.state.Load()) != StateOK {
 		return nil
+	}
+	if d.scanned.Load() {
+		d.saveIndex()
+	}
+	if d.s.cfg.ScrubRate > 0 {
+		d.saveScrub()
 	}
 	return d.saveTotals(true)
 }

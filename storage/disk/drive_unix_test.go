@@ -31,6 +31,8 @@ func TestDriveIdentity(t *testing.T) {
 	}{
 		{"newer format", "mccd drive\nformat 2\nid 00112233445566778899aabbccddeeff\n", ErrFormat},
 		{"known format", "mccd drive\nformat 1\nid 00112233445566778899aabbccddeeff\n", nil},
+		{"additions of a later release", "mccd drive\nformat 1\nid 00112233445566778899aabbccddeeff\nminor 3\n", nil},
+		{"newer format of another shape", "mccd drive\nformat 2\nkeys 7\n", ErrFormat},
 		{"other file", "hello", errDamaged},
 		{"short id", "mccd drive\nformat 1\nid 0011\n", errDamaged},
 		{"odd id", "mccd drive\nformat 1\nid zz112233445566778899aabbccddeeff\n", errDamaged},

@@ -23,6 +23,9 @@ func (s *Store) scan(ctx context.Context, d *drive) error {
 	d.mu.Unlock()
 	d.scanning.Store(true)
 	defer s.forgetRemoved(d)
+	if !d.counted {
+		s.loadIndex(ctx, d)
+	}
 	var strays, foreign int64
 	err := s.eachFile(ctx, OpScan, filepath.Join(d.path, "chunks"), func(i Info) {
 		key, ok := parseName(i.Name)

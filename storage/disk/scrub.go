@@ -2,6 +2,8 @@ package disk
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mccd/mccd/storage"
@@ -12,26 +14,44 @@ const scrubRest = time.Hour
 
 // scrub reads what is not in the page cache, at Config.ScrubRate, and so finds
 // rotten blocks before a client asks for them. What it read it drops from the
-// cache again.
+// cache again. It goes on where the former process stopped.
 func (s *Store) scrub(ctx context.Context, d *drive) {
 	select {
 	case <-s.indexed:
 	case <-ctx.Done():
 		return
 	}
+	d.loadScrub()
 	for {
-		for i := range s.shards {
-			for _, key := range s.shards[i].keysOf(d) {
-				s.scrubChunk(ctx, key)
-				if ctx.Err() != nil {
-					return
-				}
+		shard, after := d.scrubbed.place()
+		for _, key := range sortedKeys(s.shards[shard].keysOf(d)) {
+			if chunkName(key) <= after {
+				continue
 			}
+			s.scrubChunk(ctx, key)
+			if ctx.Err() != nil {
+				return
+			}
+			if d.scrubbed.did(key, s.now()) && d.writable() {
+				d.saveScrub()
+			}
+		}
+		if !d.scrubbed.next(s.now()) {
+			continue
+		}
+		if d.writable() {
+			d.saveScrub()
 		}
 		if !pause(ctx, scrubRest) {
 			return
 		}
 	}
+}
+
+// sortedKeys sorts keys by the names of their files.
+func sortedKeys(keys []storage.ChunkKey) []storage.ChunkKey {
+	slices.SortFunc(keys, func(a, b storage.ChunkKey) int { return strings.Compare(chunkName(a), chunkName(b)) })
+	return keys
 }
 
 func (sh *shard) keysOf(d *drive) []storage.ChunkKey {

@@ -51,6 +51,7 @@ func (d *drive) loadTotals() {
 			err = errDamaged
 		}
 	}
+	d.cleanStop = err == nil && clean == 1
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && d.blank:
 	case err != nil:
