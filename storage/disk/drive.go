@@ -93,6 +93,8 @@ type drive struct {
 	late bool
 	// cleanStop tells that a former process wrote all down when it stopped.
 	cleanStop bool
+	// loading tells that scan enters a saved index; it belongs to scan.
+	loading bool
 	// counted tells that its records are counted; it belongs to scan.
 	counted bool
 	// identified tells that id was read from the drive or written there.
@@ -368,6 +370,13 @@ func (d *drive) score(hash uint64) float64 {
 	h *= 0xff51afd7ed558ccd
 	h ^= h >> 33
 	return -math.Float64frombits(d.weight.Load()) / math.Log((float64(h>>11)+0.5)/(1<<53))
+}
+
+// weigh sets by what d is preferred: its limit, or where its file system has
+// less left than that what it can come to hold.
+func (d *drive) weigh(free int64) {
+	can := min(d.limit, d.used.Load()+max(0, free))
+	d.weight.Store(math.Float64bits(float64(max(can, d.limit/64, 1))))
 }
 
 // ranked returns the drives in the order in which a hash prefers them.

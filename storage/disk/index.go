@@ -45,6 +45,9 @@ type entry struct {
 	// set. Guarded by shard.mu.
 	present Bitmap
 	listed  bool
+	// told says that a saved index told of the file, and nobody looked at it
+	// since. Guarded by shard.mu.
+	told bool
 	// used is the last use in Unix minutes, touched the one in the file.
 	used, touched atomic.Uint32
 	// links belongs to the drive's policy.

@@ -249,6 +249,7 @@ func (s *Store) openFile(sh *shard, key storage.ChunkKey, d *drive, e *entry) (*
 	}
 	c.bind(s, sh, e)
 	sh.mu.Lock()
+	e.looked(info)
 	c.verified.store(e.verified)
 	sh.install(c)
 	sh.mu.Unlock()

@@ -91,6 +91,7 @@ func (d *drive) refreshRoom() {
 	if keep == 0 {
 		keep = min(1<<30, sp.Total/50)
 	}
+	d.weigh(sp.Free - max(keep, 0))
 	inodes := int64(maxInodes)
 	if sp.Inodes > 0 {
 		inodes = min(maxInodes, sp.FreeInodes-min(minInodes, sp.Inodes/50))

@@ -79,6 +79,7 @@ func (s *Store) keepScanned(ctx context.Context, d *drive) {
 		if news && s.cfg.Changed != nil {
 			s.cfg.Changed()
 		}
+		s.listAll(ctx, d)
 		select {
 		case <-d.work.scan:
 			if d.scanned.CompareAndSwap(true, false) {
@@ -86,6 +87,30 @@ func (s *Store) keepScanned(ctx context.Context, d *drive) {
 			}
 		case <-ctx.Done():
 			return
+		}
+	}
+}
+
+// listRest is the pause between two chunks whose blocks are looked up.
+const listRest = time.Millisecond
+
+// listAll looks up the blocks of the chunks of d that were never open, so that
+// Keys has not to.
+func (s *Store) listAll(ctx context.Context, d *drive) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		for _, key := range sh.keysOf(d) {
+			sh.mu.Lock()
+			e := sh.index[key]
+			known := e == nil || e.drive != d || e.chunk != nil || e.listed
+			sh.mu.Unlock()
+			if known {
+				continue
+			}
+			s.presence(sh, key)
+			if len(d.work.scan) > 0 || !d.reachable() || !pause(ctx, listRest) {
+				return
+			}
 		}
 	}
 }

@@ -60,7 +60,26 @@ func (d *drive) saveIndex() {
 	binary.LittleEndian.PutUint32(b[8:], indexVersion)
 	binary.LittleEndian.PutUint32(b[12:], uint32(n))
 	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	_ = d.writeSmall(OpIndex, "index", filepath.Join(d.path, "index"), b)
+	d.writeIndex(b)
+}
+
+// writeIndex puts a saved index into its place, beside which it is written.
+func (d *drive) writeIndex(b []byte) {
+	name := filepath.Join(d.path, "index")
+	f, err := d.s.fs.Open(OpIndex, name+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return
+	}
+	err = d.s.fs.Write(OpIndex, f, 0, b)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = d.s.fs.Rename(OpIndex, name+".new", name)
+	}
+	if err != nil {
+		_ = d.s.fs.Remove(OpIndex, name+".new")
+	}
 }
 
 func (x *indexed) append(b []byte) []byte {
@@ -137,6 +156,23 @@ func (d *drive) takeIndex() []indexed {
 	return entries
 }
 
+// looked corrects what a saved index told of e by what the file itself says. The
+// shard is locked.
+func (e *entry) looked(i Info) {
+	if !e.told {
+		return
+	}
+	e.told = false
+	switch more := chargeOf(i) - e.bytes.Load(); {
+	case more > 0:
+		e.grow(more)
+		e.drive.chargeFound(more)
+	case more < 0:
+		e.grow(more)
+		e.drive.used.Add(more)
+	}
+}
+
 // loadIndex enters what a clean stop left, which makes the index complete. The
 // scan that follows finds what it lacks.
 func (s *Store) loadIndex(ctx context.Context, d *drive) {
@@ -145,16 +181,15 @@ func (s *Store) loadIndex(ctx context.Context, d *drive) {
 	if entries == nil {
 		return
 	}
+	d.loading = true
+	defer func() { d.loading = false }()
 	for i := range entries {
 		x := &entries[i]
 		s.found(ctx, d, x.key, Info{Bytes: x.bytes, Used: time.Unix(int64(x.used)*60, 0)})
-		if !x.listed {
-			continue
-		}
 		sh := s.shard(x.key)
 		sh.mu.Lock()
-		if e := sh.index[x.key]; e != nil && e.drive == d && e.chunk == nil && !e.listed {
-			e.present, e.listed = x.present, true
+		if e := sh.index[x.key]; e != nil && e.drive == d && e.open == 0 && !e.listed {
+			e.told, e.present, e.listed = true, x.present, x.listed
 		}
 		sh.mu.Unlock()
 		if ctx.Err() != nil {

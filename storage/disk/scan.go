@@ -100,6 +100,9 @@ func (s *Store) found(ctx context.Context, d *drive, key storage.ChunkKey, i Inf
 		sh.mu.Unlock()
 		return
 	case d.out.Load()&outRemoved != 0, cur != nil && (cur.drive == d || cur.under != nil):
+		if cur != nil && cur.drive == d && !d.loading {
+			cur.looked(i)
+		}
 		sh.mu.Unlock()
 		return
 	case cur == nil:
