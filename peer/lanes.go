@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 
 	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
 )
@@ -39,10 +40,19 @@ func newLanes(n int, addr string, creds *hearing, dial func(context.Context, str
 }
 
 // take returns the lane with the fewest fills, the first of several, so that a
-// quiet link keeps to one connection; give ends what take began.
+// quiet link keeps to one connection. A lane that is wanted and not connected is
+// dialled for those that come later: no fill waits for it. give ends what take
+// began.
 func (all lanes) take() *lane {
 	best := all[0]
 	for _, l := range all[1:] {
+		if best.streams.Load() == 0 {
+			break
+		}
+		if l.conn.GetState() != connectivity.Ready {
+			l.conn.Connect()
+			break
+		}
 		if l.streams.Load() < best.streams.Load() {
 			best = l
 		}

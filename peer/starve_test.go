@@ -18,7 +18,10 @@ import (
 // Fills in all directions that use up the streams between nodes must not wait
 // for each other: an owner needs answers of third nodes for what it fills.
 func TestFillsInAllDirectionsDoNotStarve(t *testing.T) {
-	c := newCluster(t, 3, func(_ *node, cfg *Config) { cfg.FillsPerPeer = 2 })
+	c := newCluster(t, 3, func(_ *node, cfg *Config) {
+		cfg.FillsPerPeer = 2
+		cfg.Budget = 50 * time.Second // the test is of waiting for ever, not of a busy machine
+	})
 	const perOwner = 6
 	ctx := within(t, 60*time.Second)
 	var reqs []storage.Request
