@@ -15,6 +15,7 @@ import (
 const (
 	maxSendfile = 4 << 20
 	maxRaw      = 1 << 20
+	briefRun    = 128 << 10 // mostly goes out in one call
 )
 
 // freshFor is how long after the source has seen a run in memory it is taken to
@@ -31,7 +32,7 @@ type transfer struct {
 	off  int64
 	left int64
 	// first: nothing was tried yet, and the source has just seen the run's
-	// bytes in memory, at seen; that is noted of long runs only.
+	// bytes in memory, at seen; that is not noted of brief runs.
 	first bool
 	seen  time.Time
 
@@ -129,7 +130,7 @@ func (c *conn) sendRun(r *runReader) (int64, error) {
 	// A regular file's descriptor stays as it is: Fd makes only pollable files
 	// blocking. The run keeps it open.
 	c.tx.file, c.tx.off, c.tx.left, c.tx.first, c.tx.seen = int(r.File.Fd()), r.Off, r.Len, true, time.Time{}
-	if r.Len > maxRaw {
+	if r.Len > briefRun {
 		c.tx.seen = time.Now()
 	}
 	c.tx.restful = r.from != nil
