@@ -137,7 +137,7 @@ func TestBoundServesHostsInTurn(t *testing.T) {
 			}()
 			synctest.Wait()
 		}
-		free[0]() // one place goes round, the other stays taken
+		free[0]()               // one place goes round, the other stays taken
 		time.Sleep(time.Minute) //nolint:forbidigo // the bubble's clock
 		synctest.Wait()
 		if want := []string{"busy", "b", "c", "busy", "b", "busy", "busy"}; !slices.Equal(order, want) {
