@@ -94,7 +94,8 @@ func (s *Store) draft(sh *shard, d *drive, key storage.ChunkKey, v storage.Versi
 	c := &Chunk{f: f, base: dataOff, key: key, version: v, length: chunkLen(v.Size, key.Index)}
 	c.bind(s, sh, e)
 	df := &draft{c: c, tmp: tmp}
-	if err = s.fs.Write(OpHeader, f, 0, head); err == nil {
+	// The table too, so that the file takes what counts from the first block on.
+	if err = s.fs.Write(OpHeader, f, 0, head, make([]byte, tableSize)); err == nil {
 		err = s.fs.Truncate(OpSize, f, dataOff+c.length)
 	}
 	if err != nil {

@@ -116,8 +116,11 @@ func (s *Store) found(ctx context.Context, d *drive, key storage.ChunkKey, i Inf
 		// A second copy, from a time when one of the drives could not be read.
 		sh.latch(key)
 		sh.mu.Unlock()
-		if err := s.fs.Remove(OpDiscard, chunkPath(d.path, key)); err != nil {
+		path := chunkPath(d.path, key)
+		if err := s.fs.Remove(OpDiscard, path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			d.fault(err, false)
+			d.chargeFound(chargeOf(i))
+			d.leave(litterFile{path: path, e: e, named: true})
 		}
 		sh.unlatch(key)
 		return

@@ -23,7 +23,7 @@ func (o *ordeal) look(ctx context.Context, cfg Config) error {
 
 // settled checks a store that nobody uses any more: no key is busy, no chunk in
 // use, and the bytes that count are those on the drives. After a fault up to two
-// blocks more count till the next start, and after a removal that was done and
+// blocks, of a drive that failed one for each writer, more count till the next start, and after a removal that was done and
 // yet failed that file, till somebody looks for it; and of a drive that was out
 // of reach what was not found again yet.
 func (o *ordeal) settled(s *Store, cfg Config) error {
@@ -57,6 +57,8 @@ func (o *ordeal) settled(s *Store, cfg Config) error {
 			most = st.Limit
 		case o.fs.wasHit() && o.what == failShort && o.aim.method == "remove":
 			most = storage.ChunkSize
+		case o.fs.wasHit() && o.what == failDrive:
+			most = sickReaders * storage.BlockSize // one that each was writing
 		case o.fs.wasHit():
 			most = 2 * storage.BlockSize
 		}

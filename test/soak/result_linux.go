@@ -82,7 +82,7 @@ func (r *result) verdict(growth float64) error {
 		errs = append(errs, fmt.Errorf("memory grew from %.0f to %.0f MiB", early/mib, late/mib))
 	}
 	for i := range r.after {
-		for _, what := range left(r.before[i], r.after[i]) {
+		for _, what := range left(r.before[i], r.after[i], r.nodes) {
 			errs = append(errs, errors.New(what))
 		}
 	}
