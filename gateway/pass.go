@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -130,7 +131,7 @@ func (x *exchange) passedHeader() http.Header {
 	drop := connectionNames(x.r.Header)
 	for name, values := range x.r.Header {
 		if !hopByHop(name) && !drop[name] {
-			h[name] = values
+			h[name] = slices.Clone(values) // the origin's transport may read them after the answer's end
 		}
 	}
 	return h
