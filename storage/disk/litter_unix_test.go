@@ -101,3 +101,34 @@ func TestLitterKeepsANameTakenAgain(t *testing.T) {
 		t.Errorf("%d bytes count, want %d", got, before)
 	}
 }
+
+// A scan that finds a second copy of a chunk that memory stands in for removes
+// it: it would count nowhere.
+func TestScanRemovesASecondCopyUnderMemory(t *testing.T) {
+	s := openStore(t, Config{}, t.TempDir(), t.TempDir())
+	key, v := object("second", testSize, 0)
+	c := create(t, s, key, v)
+	fill(t, c, 0)
+	other := s.drives()[0]
+	if other == c.drive {
+		other = s.drives()[1]
+	}
+	sh := s.shard(key)
+	memory := &entry{key: key, under: c.e}
+	c.Release()
+	sh.mu.Lock()
+	sh.index[key] = memory
+	sh.mu.Unlock()
+	path := chunkPath(other.path, key)
+	b, err := os.ReadFile(chunkPath(c.drive.path, key))
+	if err := errors.Join(err, os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, b, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s.found(t.Context(), other, key, Info{Name: chunkName(key), Bytes: int64(len(b)), Size: int64(len(b))})
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the second copy stays: %v", err)
+	}
+	if memory.under != c.e || other.used.Load() != 0 {
+		t.Errorf("under is %p, %d bytes count on the other drive", memory.under, other.used.Load())
+	}
+}

@@ -99,7 +99,7 @@ func (s *Store) found(ctx context.Context, d *drive, key storage.ChunkKey, i Inf
 	case sh.removed[place{key, d}]: // after it was listed
 		sh.mu.Unlock()
 		return
-	case d.out.Load()&outRemoved != 0, cur != nil && (cur.drive == d || cur.under != nil):
+	case d.out.Load()&outRemoved != 0, cur != nil && (cur.drive == d || cur.under != nil && cur.under.drive == d):
 		if cur != nil && cur.drive == d && !d.loading {
 			cur.looked(i)
 		}
@@ -107,9 +107,12 @@ func (s *Store) found(ctx context.Context, d *drive, key storage.ChunkKey, i Inf
 		return
 	case cur == nil:
 		sh.index[key] = e
-	case cur.drive == nil:
+	case cur.drive == nil && cur.under == nil:
 		cur.under = e
-	case !cur.drive.reachable():
+	case cur.drive == nil && !cur.under.drive.reachable():
+		s.forgetEntry(sh, cur.under)
+		cur.under = e
+	case cur.drive != nil && !cur.drive.reachable():
 		s.forgetEntry(sh, cur)
 		sh.index[key] = e
 	default:
