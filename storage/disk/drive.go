@@ -91,6 +91,10 @@ type drive struct {
 	weight atomic.Uint64
 	// late tells that it was opened while the store served already.
 	late bool
+	// judging tells that the index had all of it when Purged was asked last, so
+	// that SetPurged is true of it; it is set too on a drive of the start, whose
+	// scan Indexed waits for.
+	judging atomic.Bool
 	// cleanStop tells that a former process wrote all down when it stopped.
 	cleanStop bool
 	// loading tells that scan enters a saved index; it belongs to scan.
@@ -182,6 +186,8 @@ func (d *drive) close() error {
 	}
 	if d.scanned.Load() {
 		d.saveIndex()
+	} else {
+		d.dropIndex()
 	}
 	if d.s.cfg.ScrubRate > 0 {
 		d.saveScrub()

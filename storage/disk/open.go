@@ -41,7 +41,8 @@ func (s *Store) pinLive(key storage.ChunkKey, v storage.Version) *Chunk {
 	sh := s.shard(key)
 	sh.mu.Lock()
 	e := sh.index[key]
-	if e == nil || e.chunk == nil || !e.chunk.live() || sh.busy[key] != nil || s.closed.Load() || !sameVersion(e.chunk.version, v) {
+	if e == nil || e.chunk == nil || !e.chunk.live() || sh.busy[key] != nil || s.closed.Load() || !sameVersion(e.chunk.version, v) ||
+		e.drive != nil && !e.drive.reachable() {
 		sh.mu.Unlock()
 		return nil
 	}

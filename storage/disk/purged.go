@@ -16,6 +16,15 @@ const purgedNothing = "new\n"
 // SetPurged: the oldest of all drives, so that one that was away is judged
 // anew, once it is back. blank tells that the drives are new and held nothing before.
 func (s *Store) Purged() (stamp storage.Stamp, blank bool) {
+	for _, d := range s.drives() {
+		if d.reachable() && d.scanned.Load() {
+			d.judging.Store(true)
+		}
+	}
+	return s.oldestPurged()
+}
+
+func (s *Store) oldestPurged() (stamp storage.Stamp, blank bool) {
 	blank = true
 	for _, d := range s.drives() {
 		if !d.reachable() {
@@ -35,13 +44,27 @@ func (s *Store) Purged() (stamp storage.Stamp, blank bool) {
 	return stamp, blank
 }
 
-// SetPurged notes on every drive that all that is kept was judged by stamp. It
-// fails where a drive does not take it; what that drive keeps is judged again
-// then.
+// SetPurged notes on every drive that all that Keys and EachRecord told since
+// Purged was judged by stamp. It fails where a drive does not take it; what that
+// drive keeps is judged again then, as is what came with a drive meanwhile.
 func (s *Store) SetPurged(stamp storage.Stamp) error {
+	return s.setPurged(stamp, func(d *drive) bool { return d.judging.Load() })
+}
+
+// backPurged has all drives judged from the oldest of their stamps on, also if
+// they are just being judged: what is on one may come to another.
+func (s *Store) backPurged() error {
+	stamp, blank := s.oldestPurged()
+	if blank {
+		return nil
+	}
+	return s.setPurged(stamp, func(d *drive) bool { d.judging.Store(false); return true })
+}
+
+func (s *Store) setPurged(stamp storage.Stamp, on func(*drive) bool) error {
 	var errs []error
 	for _, d := range s.drives() {
-		if !d.reachable() {
+		if !d.reachable() || !on(d) {
 			continue // it is judged when it is back
 		}
 		text := fmt.Sprintf("cluster %q\ngeneration %d\nindex %d\n", stamp.Cluster, stamp.Generation, stamp.Index)

@@ -78,8 +78,13 @@ func (d *drive) takeBack(why uint32) {
 
 // rescan makes the index incomplete as to d until its next scan is over.
 func (d *drive) rescan() {
+	d.judging.Store(false)
 	if d.scanned.CompareAndSwap(true, false) {
 		d.s.scans.Add(1)
+	}
+	if d.out.Load()&outRemoved != 0 {
+		d.complete() // nothing scans it any more
+		return
 	}
 	select {
 	case d.work.scan <- struct{}{}:

@@ -17,6 +17,8 @@ const (
 	movePasses = 4
 	// moveRest is the pause between two passes: what is in use now may be free then.
 	moveRest = 200 * time.Millisecond
+	// movePatience is for how many ticks in all a drive that failed is waited for.
+	movePatience = 120
 	// letGo bounds how long RemoveDrive waits for the background work of a drive
 	// that does not answer.
 	letGo = 2 * time.Second
@@ -94,6 +96,7 @@ func (s *Store) detach(d *drive) {
 	s.forgetAll(d)
 	d.complete()
 	if answers {
+		d.dropIndex()
 		_ = d.saveTotals(true) // for a later start; its state tells
 	}
 	d.unlock()
@@ -101,18 +104,16 @@ func (s *Store) detach(d *drive) {
 
 // empty moves all that d holds to the other drives.
 func (s *Store) empty(ctx context.Context, d *drive, progress func(done, total int64)) error {
-	// What moves was judged by d's stamp, not by that of the drive it comes to.
-	if stamp, blank := s.Purged(); !blank {
-		if err := s.SetPurged(stamp); err != nil {
-			return err
-		}
-	}
 	for !d.scanned.Load() { // what it holds is not known yet
 		if !pause(ctx, tick/10) {
 			return context.Cause(ctx)
 		}
 	}
-	m := &moving{s: s, d: d, progress: progress}
+	// What moves was judged by d's stamp, not by that of the drive it comes to.
+	if err := s.backPurged(); err != nil {
+		return err
+	}
+	m := &moving{s: s, d: d, progress: progress, patience: movePatience}
 	for range movePasses {
 		if err := m.pass(ctx); err != nil {
 			return err
@@ -135,6 +136,7 @@ type moving struct {
 	done     int64
 	left     int
 	cause    error
+	patience int
 }
 
 func (m *moving) pass(ctx context.Context) error {
@@ -142,6 +144,9 @@ func (m *moving) pass(ctx context.Context) error {
 	m.progress(m.done, m.done+m.d.used.Load())
 	for i := range m.s.shards {
 		for _, key := range m.s.shards[i].keysOf(m.d) {
+			if err := m.readable(ctx); err != nil {
+				return err
+			}
 			n, err := m.s.moveChunk(ctx, key, m.d)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -155,6 +160,20 @@ func (m *moving) pass(ctx context.Context) error {
 		}
 	}
 	return m.records(ctx)
+}
+
+// readable waits until the drive may be read: many bad blocks in a row keep it
+// from that for a while.
+func (m *moving) readable(ctx context.Context) error {
+	for ; !m.d.readable(); m.patience-- {
+		if st, cause := m.d.status(); !m.d.reachable() || m.patience <= 0 {
+			return fmt.Errorf("%w: the drive is %s: %w", ErrStays, st, cause)
+		}
+		if !pause(ctx, tick) {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 // rest keeps the pace after n bytes.
@@ -271,7 +290,10 @@ func (s *Store) moveLatched(sh *shard, key storage.ChunkKey, e *entry, old *Chun
 	if old == nil {
 		c, err := s.openHeld(sh, key, e)
 		if errors.Is(err, ErrNotHeld) {
-			return 0, nil
+			if !e.drive.readable() {
+				return 0, errUnreadable
+			}
+			return 0, nil // it is gone, or no use to anybody
 		}
 		if err != nil {
 			return 0, err

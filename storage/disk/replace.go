@@ -179,6 +179,7 @@ func (c *Chunk) readBlock(i int, b []byte) bool {
 		<-wait
 	}
 	defer c.unclaim(i, 1)
+	defer c.drive.end(c.drive.begin())
 	if !c.present.has(i) {
 		return false
 	}

@@ -123,8 +123,10 @@ func (s *Store) scanUntilDone(ctx context.Context, d *drive) bool {
 			return err == nil
 		}
 		if errors.Is(err, errOut) {
-			if !pause(ctx, tick) {
-				return false
+			for again := true; again; again = !d.reachable() {
+				if !pause(ctx, tick) {
+					return false
+				}
 			}
 			continue
 		}

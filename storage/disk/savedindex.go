@@ -63,6 +63,10 @@ func (d *drive) saveIndex() {
 	d.writeIndex(b)
 }
 
+// dropIndex removes an index that a former stop left and that nobody took: it
+// is not true any more.
+func (d *drive) dropIndex() { _ = d.s.fs.Remove(OpIndex, filepath.Join(d.path, "index")) }
+
 // writeIndex puts a saved index into its place, beside which it is written.
 func (d *drive) writeIndex(b []byte) {
 	name := filepath.Join(d.path, "index")

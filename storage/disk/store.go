@@ -75,6 +75,7 @@ func New(cfg Config) (*Store, error) {
 			opened = s.missingDrive(d, err)
 			missing++
 		}
+		opened.judging.Store(true)
 		drives = append(drives, opened)
 	}
 	if len(mistakes) > 0 || missing == len(drives) {
