@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mccd/mccd/storage"
 )
 
 // maxSendfile bounds one system call, so that a fast client cannot keep a
@@ -35,12 +37,16 @@ type transfer struct {
 	// bytes in memory, at seen; that is not noted of brief runs.
 	first bool
 	seen  time.Time
+	// held: the head before this run waited for its client.
+	held bool
 
 	sent int64 // since the transfer began
 	err  error
 
 	watched bool  // a window of connLimits is open: the write deadline is ours
 	taken   int64 // bytes that the client had taken when the window opened
+	least   int64 // how many it has to take within the window
+	waited  bool  // the socket was full
 
 	// restful: what is being sent may be let go of when the client takes
 	// nothing.
@@ -49,11 +55,12 @@ type transfer struct {
 	write, sendfile, room func(fd uintptr) bool // bound once
 }
 
-// restAfter is how long a client may take nothing before the run that is being
-// sent to it is let go of: it holds a socket then, and no chunk.
+// restAfter is how long a client may take nothing, or less than connLimits ask
+// for, before the run that is being sent to it is let go of: it holds a socket
+// then, and no chunk.
 const restAfter = time.Second
 
-// errRest ends a transfer whose client takes nothing.
+// errRest ends a transfer whose client takes too little to hold a run.
 var errRest = errors.New("the client takes nothing")
 
 // receipt is the state of the read in progress. Reads come from one goroutine
@@ -120,7 +127,7 @@ func (c *conn) Write(p []byte) (int, error) {
 		c.corked = false
 	}
 	err := c.pump(c.tx.write)
-	c.tx.buf = nil
+	c.tx.buf, c.tx.held = nil, c.tx.waited
 	return int(c.tx.sent), err
 }
 
@@ -129,8 +136,10 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) sendRun(r *runReader) (int64, error) {
 	// A regular file's descriptor stays as it is: Fd makes only pollable files
 	// blocking. The run keeps it open.
-	c.tx.file, c.tx.off, c.tx.left, c.tx.first, c.tx.seen = int(r.File.Fd()), r.Off, r.Len, true, time.Time{}
-	if r.Len > briefRun {
+	c.tx.file, c.tx.off, c.tx.left = int(r.File.Fd()), r.Off, r.Len
+	// A chunk that is being filled may be locked by its writer.
+	c.tx.first, c.tx.seen = r.From == storage.SourceDisk && !c.tx.held, time.Time{}
+	if c.tx.held = false; c.tx.first && r.Len > briefRun {
 		c.tx.seen = time.Now()
 	}
 	c.tx.restful = r.from != nil
@@ -158,22 +167,22 @@ func unsupported(err error) bool {
 // the client takes too little.
 func (c *conn) pump(step func(uintptr) bool) error {
 	t := &c.tx
-	t.sent, t.err, t.watched = 0, nil, false
+	t.sent, t.err, t.watched, t.waited = 0, nil, false, false
 	for {
 		err := c.raw.Write(step)
 		if !t.watched {
 			return firstError(t.err, err)
 		}
 		expired := errors.Is(err, os.ErrDeadlineExceeded)
-		if expired && t.restful {
-			return firstError(c.SetWriteDeadline(time.Time{}), errRest)
-		}
-		enough := expired && c.takenNow()-t.taken >= c.limits.bytes
+		enough := expired && c.takenNow()-t.taken >= t.least
 		t.watched = false
 		if clearErr := c.SetWriteDeadline(time.Time{}); clearErr != nil {
 			return firstError(t.err, err, clearErr)
 		}
 		if !enough {
+			if expired && t.restful {
+				return errRest
+			}
 			if expired {
 				c.discard()
 			}
@@ -254,11 +263,13 @@ func (c *conn) again(fd uintptr, err error) bool {
 		return true
 	case unix.EAGAIN:
 		if !t.watched {
-			t.watched = true
+			t.watched, t.waited = true, true
 			t.taken = t.sent - queued(fd)
 			wait := c.limits.window
-			if t.restful {
-				wait = min(wait, restAfter)
+			t.least = c.limits.bytes
+			if t.restful && restAfter < wait { // as much for its part of the window
+				t.least = max(1, int64(float64(t.least)*restAfter.Seconds()/wait.Seconds()))
+				wait = restAfter
 			}
 			t.err = c.SetWriteDeadline(time.Now().Add(wait))
 		}

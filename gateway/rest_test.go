@@ -1,0 +1,82 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/mccd/mccd/storage"
+)
+
+// resting makes contents that can rest, and tells of it.
+type resting struct {
+	Source
+	rested chan struct{}
+}
+
+func (s *resting) Open(ctx context.Context, req storage.Request) (Content, error) {
+	c, err := s.Source.Open(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return &restingContent{c, s}, nil
+}
+
+type restingContent struct {
+	Content
+	s *resting
+}
+
+func (c *restingContent) Rest() { c.s.rested <- struct{}{} }
+
+// TestRest: what a client is sent is let go of when it takes nothing, and goes
+// on when it does; a client that takes little keeps it.
+func TestRest(t *testing.T) {
+	if !hasSendfile {
+		t.Skip("runs are copied on this system")
+	}
+	const size = 32 << 20
+	for _, tt := range []struct {
+		name  string
+		ticks int
+		rests bool
+	}{{"nothing", 0, true}, {"little", 30, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &resting{rested: make(chan struct{}, 1000)}
+			n := startNode(t, size, func(c *Config) {
+				s.Source, c.Source = c.Source, s
+				c.SlowWindow, c.SlowBytes = 500*time.Millisecond, 1
+				if tt.rests {
+					c.SlowWindow = 10 * time.Second
+				}
+			})
+			c := dial(t, n)
+			ask(t, c, request("GET", doHost, "/a"))
+			r := newReader(c)
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			var got bytes.Buffer
+			if tt.rests {
+				<-s.rested
+			}
+			for range tt.ticks {
+				if _, err := io.CopyN(&got, resp.Body, 64<<10); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(50 * time.Millisecond) // a slow client is what is tested
+			}
+			if !tt.rests && len(s.rested) > 0 {
+				t.Error("a client that takes was let go of")
+			}
+			if _, err := got.ReadFrom(resp.Body); err != nil || !bytes.Equal(got.Bytes(), n.source.data) {
+				t.Errorf("%d bytes: %v", got.Len(), err)
+			}
+		})
+	}
+}
