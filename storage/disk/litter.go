@@ -50,6 +50,13 @@ func (d *drive) discard(f litterFile) {
 	}
 }
 
+// isLitter reports whether the file of path is to go.
+func (d *drive) isLitter(path string) bool {
+	d.litter.mu.Lock()
+	defer d.litter.mu.Unlock()
+	return slices.ContainsFunc(d.litter.files, func(f litterFile) bool { return f.path == path })
+}
+
 // pickUp tries again to remove what is left on d: all of it, or what is named
 // by key. It returns how many files of these stay.
 func (s *Store) pickUp(d *drive, key *storage.ChunkKey) int {

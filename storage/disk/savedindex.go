@@ -129,13 +129,14 @@ func parseIndex(b []byte) ([]indexed, bool) {
 // takeIndex reads the index that a clean stop left and removes it for good: what
 // is written from now on is not in it. nil = there is none to be believed.
 func (d *drive) takeIndex() []indexed {
+	clean := d.cleanStop
+	d.cleanStop = false // a second try would come too late
 	name := filepath.Join(d.path, "index")
 	f, err := d.s.fs.Open(OpIndex, name, os.O_RDONLY)
 	if err != nil {
 		return nil
 	}
 	defer f.Close()
-	clean := d.cleanStop
 	info, err := d.s.fs.Stat(OpIndex, f)
 	if err != nil || info.Size > maxIndex {
 		clean = false

@@ -105,6 +105,9 @@ func (s *Store) found(ctx context.Context, d *drive, key storage.ChunkKey, i Inf
 		}
 		sh.mu.Unlock()
 		return
+	case cur == nil && d.isLitter(chunkPath(d.path, key)):
+		sh.mu.Unlock() // it counts already, and is to go
+		return
 	case cur == nil:
 		sh.index[key] = e
 	case cur.drive == nil && cur.under == nil:
