@@ -99,7 +99,7 @@ func (r *result) measure(ctx context.Context, cluster *process.Cluster) error {
 	r.crowd.requests.Store(0)
 	var wg sync.WaitGroup
 	wg.Go(func() { r.crowd.run(running, r.clients) })
-	err := watch(running, cluster.Nodes, func(s sample) { r.samples = append(r.samples, s) })
+	err := watch(running, cluster.Nodes, r.limit(), func(s sample) { r.samples = append(r.samples, s) })
 	stop()
 	wg.Wait()
 	if err == nil {
@@ -126,7 +126,7 @@ func quiet(ctx context.Context, nodes []*process.Node, before []sample, most tim
 	for {
 		var now []sample
 		for _, n := range nodes {
-			s, err := take(ctx, n, 0)
+			s, err := take(ctx, n, 0, 0)
 			if err != nil {
 				return last, err
 			}

@@ -30,8 +30,10 @@ type sample struct {
 	evictions                           float64
 }
 
-// take samples one node.
-func take(ctx context.Context, n *process.Node, at time.Duration) (sample, error) {
+// take samples one node. What its drive holds is read file by file while they
+// come and go; where that is more than limit (0 = none) it is read again with
+// the process held.
+func take(ctx context.Context, n *process.Node, at time.Duration, limit int64) (sample, error) {
 	s := sample{at: at, node: n.Index}
 	usage, err := n.Usage()
 	if err != nil {
@@ -40,6 +42,15 @@ func take(ctx context.Context, n *process.Node, at time.Duration) (sample, error
 	s.resident = usage.Resident
 	if err := s.files(n); err != nil {
 		return s, err
+	}
+	if limit > 0 && s.held > limit {
+		err := n.Pause()
+		if err == nil {
+			err = errors.Join(s.files(n), n.Resume())
+		}
+		if err != nil {
+			return s, err
+		}
 	}
 	asking, cancel := context.WithTimeout(ctx, 900*time.Millisecond)
 	defer cancel()
@@ -56,11 +67,14 @@ func take(ctx context.Context, n *process.Node, at time.Duration) (sample, error
 
 // files counts what the drive holds and what the process has open.
 func (s *sample) files(n *process.Node) error {
+	s.held, s.deleted, s.sockets, s.other = 0, 0, 0, 0
+	seen := map[uint64]bool{}
 	err := filepath.WalkDir(n.Drive, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && !e.IsDir() {
 			var fi fs.FileInfo
 			if fi, err = e.Info(); err == nil {
 				s.held += taken(fi)
+				seen[fi.Sys().(*syscall.Stat_t).Ino] = true
 			}
 		}
 		if os.IsNotExist(err) {
@@ -76,7 +90,6 @@ func (s *sample) files(n *process.Node) error {
 	if err != nil {
 		return err
 	}
-	gone := map[uint64]bool{}
 	for _, e := range entries {
 		fd := filepath.Join(dir, e.Name())
 		to, err := os.Readlink(fd)
@@ -85,8 +98,8 @@ func (s *sample) files(n *process.Node) error {
 		case strings.HasPrefix(to, n.Drive+"/"):
 			if fi, err := os.Stat(fd); err == nil && fi.Sys().(*syscall.Stat_t).Nlink == 0 {
 				s.deleted++
-				if ino := fi.Sys().(*syscall.Stat_t).Ino; !gone[ino] {
-					gone[ino] = true
+				if ino := fi.Sys().(*syscall.Stat_t).Ino; !seen[ino] {
+					seen[ino] = true
 					s.held += taken(fi)
 				}
 			}
@@ -103,7 +116,7 @@ func taken(fi fs.FileInfo) int64 { return fi.Sys().(*syscall.Stat_t).Blocks * 51
 
 // watch samples all nodes each second until ctx ends; yield is called by one
 // goroutine at a time.
-func watch(ctx context.Context, nodes []*process.Node, yield func(sample)) error {
+func watch(ctx context.Context, nodes []*process.Node, limit int64, yield func(sample)) error {
 	begun := time.Now()
 	var wg sync.WaitGroup
 	var mu sync.Mutex // guards yield
@@ -113,7 +126,7 @@ func watch(ctx context.Context, nodes []*process.Node, yield func(sample)) error
 			tick := time.NewTicker(time.Second)
 			defer tick.Stop()
 			for {
-				s, err := take(ctx, n, time.Since(begun))
+				s, err := take(ctx, n, time.Since(begun), limit)
 				if ctx.Err() != nil {
 					return
 				}
