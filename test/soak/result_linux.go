@@ -40,7 +40,7 @@ func (r *result) most(of func(sample) int64) int64 {
 
 // resident returns the mean memory of all nodes together about a moment.
 func (r *result) resident(at time.Duration) float64 {
-	around := r.length / 30
+	around := max(r.length/30, 2*time.Second) // at least one sample
 	sum, n := 0.0, 0
 	for _, s := range r.samples {
 		if s.at >= at-around && s.at <= at+around {
@@ -78,7 +78,7 @@ func (r *result) verdict(growth float64) error {
 	if counted := r.most(func(s sample) int64 { return s.counted }); counted > r.limit() {
 		errs = append(errs, fmt.Errorf("a drive counted %d bytes, its limit is %d", counted, r.limit()))
 	}
-	if early, late := r.growth(); late > early*growth {
+	if early, late := r.growth(); late > early*growth || late == 0 {
 		errs = append(errs, fmt.Errorf("memory grew from %.0f to %.0f MiB", early/mib, late/mib))
 	}
 	for i := range r.after {
