@@ -28,7 +28,7 @@ type Drives interface {
 // progressEvery is how often a call that moves content tells how far it is.
 const progressEvery = 500 * time.Millisecond
 
-var errNoDrives = status.Error(codes.Unimplemented, "drives cannot be changed here") //nolint:gochecknoglobals // a constant error
+var errNoDrives = status.Error(codes.Unimplemented, "drives cannot be changed here")
 
 func (s *service) AddDrive(ctx context.Context, req *adminv1.AddDriveRequest) (*adminv1.AddDriveResponse, error) {
 	if s.cfg.Drives == nil {

@@ -199,7 +199,7 @@ func TestDriveThatHangs(t *testing.T) {
 		}
 		hanging.Store(nil)
 		close(gate)
-		time.Sleep(15 * time.Second)
+		<-time.After(15 * time.Second)
 		if st := s.driveAt(a).stats(); st.State != StateOK || !st.Scanned {
 			t.Errorf("the drive is not back: %+v", st)
 		}
@@ -285,7 +285,7 @@ func TestDriveMissingAtTheStart(t *testing.T) {
 		if err := os.Remove(blocked); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if st := s.Stats().Drives[0]; st.State != StateOK || !st.Scanned {
 			t.Errorf("after: %+v", st)
 		}

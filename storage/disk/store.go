@@ -111,7 +111,7 @@ func (s *Store) awaitIdle() {
 		if !slices.ContainsFunc(s.drives(), func(d *drive) bool { return !d.clock.idle() }) {
 			return
 		}
-		time.Sleep(tick / 10)
+		<-time.After(tick / 10)
 	}
 }
 
