@@ -91,7 +91,7 @@ func (r *ready) of(g *Gateway, obj *storage.Object) {
 	g.nodeHead(h, g.cacheStatus(storage.SourceDisk, false)) // left out below
 	r.before = ""
 	if lines := obj.Header["Cache-Status"]; len(lines) > 0 {
-		r.before = strings.Join(lines, ", ") + ", "
+		r.before = strings.NewReplacer("\r", " ", "\n", " ").Replace(strings.Join(lines, ", ")) + ", "
 	}
 	b := make([]byte, 0, 1<<10)
 	for _, name := range slices.Sorted(maps.Keys(h)) {

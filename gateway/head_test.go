@@ -12,7 +12,7 @@ func TestReadyHead(t *testing.T) {
 	n := startNode(t, 1000, nil)
 	n.source.object.Header = http.Header{
 		"Etag": {`"v1"`}, "Last-Modified": {"Mon, 01 Jun 2026 10:00:00 GMT"}, "Cache-Control": {"public", "max-age=60"},
-		"X-Cid": {"theirs"}, "Via": {"1.1 up"}, "Cache-Status": {"up; hit", "up2; hit"}, "Age": {"7"}, "Connection": {"x"},
+		"X-Cid": {"theirs"}, "Via": {"1.1 up"}, "Cache-Status": {"up; hit", "up2; hit;\r detail=\nx"}, "Age": {"7"}, "Connection": {"x"},
 	}
 	c := dial(t, n)
 	r := newReader(c)

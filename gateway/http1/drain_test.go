@@ -56,6 +56,32 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+// TestDrainMeetsRequest: a drain that has seen a connection without a request
+// does not end the wait of the one that comes meanwhile.
+func TestDrainMeetsRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-time.After(3 * newGrace):
+				behave(w, r)
+			case <-r.Context().Done():
+				t.Error("the wait ended")
+			}
+		}, nil)
+		client, server := net.Pipe()
+		g.ServeConn(g.ctx, server)
+		say(t, client, get("/length"))
+		synctest.Wait()
+		g.Drain()
+		if err := server.SetReadDeadline(time.Now().Add(newGrace)); err != nil { // as drain does
+			t.Fatal(err)
+		}
+		if resp := answerOn(t, bufio.NewReader(client)); resp.StatusCode != http.StatusOK || !resp.Close {
+			t.Errorf("%+v", resp)
+		}
+	})
+}
+
 // gateOf fails t unless it is called.
 func gateOf(t *testing.T) func() {
 	called := false

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -201,4 +202,34 @@ func TestPanic(t *testing.T) {
 	}
 	say(t, other, get("/length"))
 	answerOn(t, bufio.NewReader(other))
+}
+
+// TestWriteCounts: a write that fails tells how much was sent.
+func TestWriteCounts(t *testing.T) {
+	const size = 16 << 10
+	sent := make(chan int, 1)
+	g := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Length"] = []string{strconv.Itoa(size)}
+		n, err := w.Write(make([]byte, size))
+		if err == nil {
+			t.Error("no error")
+		}
+		sent <- n
+	}, nil)
+	c := g.dial(t)
+	say(t, c, get("/a"))
+	r := bufio.NewReaderSize(c, 16)
+	for line := ""; line != "\r\n"; {
+		var err error
+		if line, err = r.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := io.CopyN(io.Discard, r, 4096); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	if n := <-sent; n < 4096 || n > 4096+16 {
+		t.Errorf("%d bytes sent of %d, of which 4096 were taken", n, size)
+	}
 }

@@ -116,29 +116,30 @@ func (w *response) Write(p []byte) (int, error) {
 	case w.late != nil:
 		w.sendLate(false)
 	}
-	if !w.bare {
-		w.append(p)
+	if w.bare {
+		return len(p), w.err
 	}
-	return len(p), w.err
+	n := w.append(p)
+	return n, w.err
 }
 
-// append sends p, or holds it back where it is small.
-func (w *response) append(p []byte) {
+// append sends p, or holds it back where it is small, and returns how much of it.
+func (w *response) append(p []byte) int {
 	if len(p) == 0 || w.err != nil {
-		return
+		return 0
 	}
+	n := len(p)
 	buf := w.buffer()
 	if w.chunked {
 		*buf = strconv.AppendInt(*buf, int64(len(p)), 16)
 		*buf = append(*buf, "\r\n"...)
 	}
 	if len(*buf)+len(p)+2 > bufferSize {
-		w.send()
-		if w.err == nil {
-			_, w.err = w.c.rwc.Write(p)
+		if w.send(); w.err != nil {
+			return 0
 		}
-		if !w.chunked {
-			return
+		if n, w.err = w.c.rwc.Write(p); !w.chunked {
+			return n
 		}
 		buf = w.buffer()
 	} else {
@@ -147,6 +148,7 @@ func (w *response) append(p []byte) {
 	if w.chunked {
 		*buf = append(*buf, "\r\n"...)
 	}
+	return n
 }
 
 // buffer returns what is held back, for more.

@@ -2,6 +2,8 @@ package http1
 
 import (
 	"context"
+	"errors"
+	"os"
 	"sync"
 	"time"
 )
@@ -43,11 +45,29 @@ func (w *waiting) Done() <-chan struct{} {
 // is not seen, as under net/http.
 func (w *waiting) watch(stop context.CancelFunc, done chan struct{}) {
 	defer close(done)
-	n, err := w.c.rwc.Read(w.b[:])
-	w.came = n == 1
-	if n == 0 && err != nil {
-		stop() // the client has left, or the request is over
+	for {
+		n, err := w.c.rwc.Read(w.b[:])
+		w.came = n == 1
+		switch {
+		case n > 0:
+			return
+		case errors.Is(err, os.ErrDeadlineExceeded) && w.goesOn():
+		case err != nil:
+			stop() // the client has left, or the request is over
+			return
+		}
 	}
+}
+
+// goesOn reports whether the request is still being answered, and takes off a
+// deadline: a drain set it that had seen the connection before its request.
+func (w *waiting) goesOn() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.busy { // end sets its deadline after this
+		_ = w.c.rwc.SetReadDeadline(time.Time{})
+	}
+	return w.busy
 }
 
 // begin begins a request.
