@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,12 +49,16 @@ in the configuration.`,
 				return exit(exitUsage, errors.New("a size of 0 makes no room"))
 			}
 		}
+		path, err := filepath.Abs(args[0])
+		if err != nil {
+			return exit(exitUsage, err)
+		}
 		return withDaemon(cmd.Context(), flags, freeWait, func(ctx context.Context, client *admin.Client) error {
-			freed, err := client.FreeDrive(ctx, args[0], room)
+			freed, err := client.FreeDrive(ctx, path, room)
 			if err != nil {
 				return err
 			}
-			return printFreed(cmd.OutOrStdout(), args[0], room, freed)
+			return printFreed(cmd.OutOrStdout(), path, room, freed)
 		})
 	}
 	return cmd

@@ -101,6 +101,8 @@ type drive struct {
 	loading bool
 	// counted tells that its records are counted; it belongs to scan.
 	counted bool
+	// changing is set by who takes the drive, or another one in its place, back.
+	changing atomic.Bool
 	// identified tells that id was read from the drive or written there.
 	identified bool
 	slowness   slowness // belongs to Store.watch

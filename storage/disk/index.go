@@ -197,7 +197,7 @@ func (s *Store) closeChunk(c *Chunk) {
 func (s *Store) giveBack(e *entry) {
 	n := e.bytes.Swap(0)
 	switch {
-	case e.left:
+	case e.left && !e.drive.scanned.Load():
 		e.drive.mu.Lock()
 		e.drive.estimate += n
 		e.drive.mu.Unlock()

@@ -210,15 +210,20 @@ func (d *drive) checkPresent() {
 	d.end(slot)
 	switch {
 	case err == nil && id == d.id:
-		if d.out.Load() == 0 {
+		if d.out.Load() == 0 || d.changing.Swap(true) {
 			return
 		}
+		defer d.changing.Store(false)
 		d.unlock() // of the file system that was there before
 		if err := d.takeLock(); err == nil {
 			d.takeBack(outMissing)
 		}
 	case err == nil:
 		d.takeOut(outMissing, errors.New("another drive is in its place"))
+		if d.changing.Swap(true) {
+			return
+		}
+		defer d.changing.Store(false)
 		if err := d.s.otherDrive(d); err != nil {
 			d.mu.Lock()
 			d.outCause = err
@@ -234,8 +239,13 @@ func (d *drive) checkPresent() {
 // makeDirectory makes a directory that was missing on d, unless all of d is: then
 // another file system is under its path.
 func (d *drive) makeDirectory(op Op, dir string) error {
-	if d.identified {
+	switch {
+	case d.identified:
 		if d.checkPresent(); !d.reachable() {
+			return errOut
+		}
+	case !d.blank: // its id could not be read
+		if _, err := d.readID(); absent(err) {
 			return errOut
 		}
 	}

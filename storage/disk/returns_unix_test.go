@@ -5,6 +5,10 @@ package disk
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -173,6 +177,131 @@ func TestReplaceDriveWithBadBlocks(t *testing.T) {
 		}
 		allThere(t, s, keys)
 		time.Sleep(time.Second)
+		stop()
+		<-done
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A saved index tells for good only of what is there.
+func TestSavedIndexOfWhatIsGone(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, Config{}, dir)
+	scanAll(t, s)
+	keys := spread(t, s, 3)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(chunkPath(dir, keys[1])); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, Config{}, dir)
+	scanAll(t, s)
+	told := 0
+	for key := range s.Keys {
+		if told++; key == keys[1] {
+			t.Error("what is gone is told")
+		}
+	}
+	if told != 2 {
+		t.Errorf("%d chunks are told", told)
+	}
+	if err := auditBooks(s); err != nil {
+		t.Error(err)
+	}
+}
+
+// Nothing is written below the mount point of a drive whose id could not be read
+// at the start, and which went away then.
+func TestDriveUnreadAndUnmounted(t *testing.T) {
+	a, b := filepath.Join(t.TempDir(), "mount"), t.TempDir()
+	s := openStore(t, Config{}, a, b)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f := newFaultFS()
+	f.fail = func(op Op, path string) error {
+		if op == OpIdent && strings.HasPrefix(path, a) {
+			return syscall.EIO
+		}
+		return nil
+	}
+	s = openStore(t, Config{FS: f}, a, b)
+	if err := os.Rename(a, a+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(a, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.fail = nil
+	d := s.driveAt(a)
+	d.recovered(false)
+	_ = d.saveTotals(false)
+	if left, err := os.ReadDir(a); err != nil || len(left) > 0 {
+		t.Errorf("written under the mount point: %v, %v", left, err)
+	}
+	if os.Remove(a) != nil || os.Rename(a+".away", a) != nil {
+		t.Fatal("it does not come back")
+	}
+}
+
+// Two who find another drive in the place of one get along.
+func TestOtherDriveFoundTwice(t *testing.T) {
+	a, b := filepath.Join(t.TempDir(), "mount"), t.TempDir()
+	s := openStore(t, Config{}, a, b)
+	runStore(t, s)
+	<-s.Indexed()
+	d := s.driveAt(a)
+	if err := os.Rename(a, a+".away"); err != nil {
+		t.Fatal(err)
+	}
+	other := openStore(t, Config{}, a)
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(d.checkPresent)
+	}
+	wg.Wait()
+	if now := s.driveAt(a); now == d || !now.reachable() || len(s.drives()) != 2 {
+		t.Errorf("drives %v", s.Stats().Drives)
+	}
+}
+
+// Nobody who asks what is held waits for a drive that hangs.
+func TestKeysOfDriveThatHangs(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		f := newFaultFS()
+		s, err := New(Config{FS: f, Drives: []Drive{{dir, 256 << 20}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.scan(t.Context(), s.drives()[0]); err != nil {
+			t.Fatal(err)
+		}
+		key, v := object("keys", testSize, 0)
+		c := create(t, s, key, v)
+		c.Release()
+		s.closeIdle(false)
+		s.held(key).listed = false
+		f.fail = func(op Op, _ string) error {
+			if op == OpOpen {
+				<-gate
+			}
+			return nil
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = s.Run(ctx) }()
+		for range s.Keys {
+			t.Error("told of a drive that hangs")
+		}
+		close(gate)
 		stop()
 		<-done
 		if err := s.Close(); err != nil {

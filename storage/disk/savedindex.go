@@ -36,6 +36,12 @@ type indexed struct {
 // saveIndex writes down what the index has of d. It fails silently: the next
 // start scans.
 func (d *drive) saveIndex() {
+	d.litter.mu.Lock()
+	left := len(d.litter.files)
+	d.litter.mu.Unlock()
+	if left > 0 {
+		return // a scan is to find it
+	}
 	b := make([]byte, indexHead, indexHead+indexTail+indexEntry*int(max(0, d.chunks.Load())))
 	n := 0
 	for i := range d.s.shards {
@@ -175,6 +181,30 @@ func (e *entry) looked(i Info) {
 	case more < 0:
 		e.grow(more)
 		e.drive.used.Add(more)
+	}
+}
+
+// lookForTold looks for the files of d that a saved index told of and the scan did
+// not find: one that is not there leaves the index.
+func (s *Store) lookForTold(ctx context.Context, d *drive) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		var keys []storage.ChunkKey
+		sh.mu.Lock()
+		for key, e := range sh.index {
+			if e.drive == d && e.told {
+				keys = append(keys, key)
+			}
+		}
+		sh.mu.Unlock()
+		for _, key := range keys {
+			if c, err := s.Lookup(key); err == nil {
+				c.Release()
+			}
+			if ctx.Err() != nil {
+				return
+			}
+		}
 	}
 }
 

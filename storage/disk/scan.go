@@ -47,6 +47,9 @@ func (s *Store) scan(ctx context.Context, d *drive) error {
 			d.chargeFound(records)
 		}
 	}
+	if err == nil {
+		s.lookForTold(ctx, d)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			d.fault(err, true)

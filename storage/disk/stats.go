@@ -132,6 +132,8 @@ func (s *Store) presence(sh *shard, key storage.ChunkKey) (Bitmap, bool) {
 		}
 		present, err := s.readPresence(e)
 		switch {
+		case errors.Is(err, errOut):
+			return Bitmap{}, false
 		case err == nil:
 			sh.mu.Lock()
 			if sh.index[key] == e && e.chunk == nil && !e.listed {
@@ -153,7 +155,8 @@ func (s *Store) presence(sh *shard, key storage.ChunkKey) (Bitmap, bool) {
 	}
 }
 
-// readPresence reads the blocks present of a chunk that is not open.
+// readPresence reads the blocks present of a chunk that is not open; errOut when
+// its drive does not answer.
 func (s *Store) readPresence(e *entry) (Bitmap, error) {
 	if e.drive == nil {
 		return Bitmap{}, fs.ErrNotExist
@@ -161,14 +164,20 @@ func (s *Store) readPresence(e *entry) (Bitmap, error) {
 	if !e.drive.readable() {
 		return Bitmap{}, errUnreadable
 	}
-	f, err := s.fs.Open(OpOpen, chunkPath(e.drive.path, e.key), os.O_RDONLY)
-	if err != nil {
-		return Bitmap{}, err
+	got, ok := await(e.drive, func() opened {
+		f, err := s.fs.Open(OpOpen, chunkPath(e.drive.path, e.key), os.O_RDONLY)
+		if err != nil {
+			return opened{err: err}
+		}
+		defer f.Close()
+		c, _, err := s.load(f, e.key)
+		return opened{c: c, err: err}
+	}, func(opened) {})
+	switch {
+	case !ok:
+		return Bitmap{}, errOut
+	case got.err != nil:
+		return Bitmap{}, got.err
 	}
-	defer f.Close()
-	c, _, err := s.load(f, e.key)
-	if err != nil {
-		return Bitmap{}, err
-	}
-	return c.present.load(), nil
+	return got.c.present.load(), nil
 }
