@@ -28,8 +28,8 @@ func TestPieceOvertakesFlight(t *testing.T) {
 			if _, err := n.read(ctx, c.request(path, piece(0)), "1"); err != nil {
 				t.Fatal(err)
 			}
-			n.paces.perSec[testHost] = 0 // as of an origin that is slow, at any machine
-			c.nodes[0].paces.perSec[testHost] = 0
+			n.takeForSlow()
+			c.nodes[0].takeForSlow()
 			var first sync.WaitGroup
 			first.Go(func() {
 				if _, err := n.read(ctx, c.request(path, storage.Span{Off: 1 << 20, End: 5 << 20}), "1"); err != nil {
@@ -51,6 +51,15 @@ func TestPieceOvertakesFlight(t *testing.T) {
 	}
 }
 
+// takeForSlow lets the node know the origin for a slow one, at any machine.
+func (n *node) takeForSlow() {
+	n.c.t.Helper()
+	eventually(n.c.t, "the flights that measure it end", func() bool { return n.Flights() == 0 })
+	n.paces.mu.Lock()
+	defer n.paces.mu.Unlock()
+	n.paces.perSec[testHost] = 0
+}
+
 // What nobody waits for any more is fetched no further than the request that
 // was sent, wherever the client was.
 func TestFlightEndsWithoutFollowers(t *testing.T) {
@@ -67,7 +76,7 @@ func TestFlightEndsWithoutFollowers(t *testing.T) {
 			if _, err := n.read(within(t, time30), c.request(path, piece(0)), "1"); err != nil {
 				t.Fatal(err)
 			}
-			c.nodes[0].paces.perSec[testHost] = 0
+			c.nodes[0].takeForSlow()
 			ctx, cancel := context.WithCancel(within(t, time30))
 			var reading sync.WaitGroup
 			reading.Go(func() {

@@ -59,13 +59,14 @@ func (f *Filler) arriving(q *question) *storage.Object {
 }
 
 // askOrigin asks the origin for the version and the first wanted bytes; where
-// the bytes are held already, only whether the version is still current.
+// some of the bytes are here or on their way already, only whether the version is
+// still current.
 func (f *Filler) askOrigin(q question) (*storage.Object, error) {
 	req := origin.Request{Ref: q.ref, Rule: q.rule, Span: cut(q.span(), f.paces.request(q.ref.Host))}
 	if q.stale != nil {
 		q.stale = f.judge(q.stale, false) // a condition on what was purged would bring it back
 	}
-	if o := q.stale; o != nil && o.Version.ID() != q.refuted && (q.recordOnly || f.holds(o, q.span())) {
+	if o := q.stale; o != nil && o.Version.ID() != q.refuted && (q.recordOnly || f.holds(o, q.span()) || f.brings(o, req.Span)) {
 		req.Revalidate = &o.Version
 	}
 	resp, err := f.request(req, q.stale)

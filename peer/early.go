@@ -74,7 +74,7 @@ func (e *early) readBlock(r io.Reader, p []byte, off int64) (lent bool, err erro
 		got += n
 		switch {
 		case got == len(p):
-		case err == io.EOF && got > 0: //nolint:errorlint // as io.ReadFull
+		case err == io.EOF && got > 0: // as io.ReadFull
 			return lent, io.ErrUnexpectedEOF
 		case err != nil:
 			return lent, err

@@ -117,6 +117,8 @@ func (x *exchange) take(ref storage.Ref, m *frame) (done bool, err error) {
 		switch {
 		case errors.Is(err, errCorrupt):
 			x.corrupt = err // the other blocks are welcome
+		case errors.Is(err, errBadMessage):
+			return true, fmt.Errorf("%w: %w", errTrouble, err)
 		case err != nil:
 			return true, &localError{err}
 		}

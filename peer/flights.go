@@ -166,6 +166,21 @@ func (t *flights) sentAt(key storage.ChunkKey, off int64) *flight {
 	return nil
 }
 
+// untaken returns what of missing no flight that acts as owner will bring.
+func (t *flights) untaken(key storage.ChunkKey, missing []storage.Span) []storage.Span {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, fl := range t.byKey[key] {
+		if !fl.asOwner {
+			continue
+		}
+		for _, s := range fl.promised(missing) {
+			missing = subtract(missing, s)
+		}
+	}
+	return missing
+}
+
 // onTheirWay returns the blocks of chunk key that flights get from the origin.
 func (t *flights) onTheirWay(key storage.ChunkKey) (blocks disk.Bitmap) {
 	t.mu.Lock()

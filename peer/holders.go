@@ -83,18 +83,30 @@ func (f *Filler) takeFrom(fl *flight, j *job, s *sink, node *ring.Node, have dis
 	return f.takeSpans(fl, j, s, node, left)
 }
 
+// takeSpans takes what have says. A node that ended the call because this one was
+// slow to take it is asked again, as long as that brings bytes.
 func (f *Filler) takeSpans(fl *flight, j *job, s *sink, node *ring.Node, have disk.Bitmap) error {
+	for {
+		stored, err := f.takeOnce(fl, j, s, node, have)
+		if stored == 0 || !errors.Is(err, storage.ErrBusy) || isLocal(err) {
+			return err
+		}
+	}
+}
+
+func (f *Filler) takeOnce(fl *flight, j *job, s *sink, node *ring.Node, have disk.Bitmap) (stored int64, err error) {
 	for _, span := range heldSpans(have, s.missing(fl.span)) {
 		fl.from.Store(uint32(storage.SourcePeer))
 		x := &exchange{f: f, node: node, sink: s, req: f.heldRequest(j, fl.key.Index, span, peerv1.FillRequest_MODE_HELD)}
 		err := x.run(fl.ctx, j.ref, 0) // it has just answered, or is not suspected
 		f.metrics.fillBytes.WithLabelValues("held").Add(float64(x.stored))
+		stored += x.stored
 		if err != nil {
 			f.logger.Debug("holder did not give what it holds", "node", node.ID, "chunk", fl.key.String(), "error", err)
-			return err
+			return stored, err
 		}
 	}
-	return nil
+	return stored, nil
 }
 
 // whomToAsk returns the nodes that are known to hold a chunk, those in this

@@ -322,3 +322,22 @@ func (f *Filler) holds(o *storage.Object, span storage.Span) bool {
 	defer chunk.Release()
 	return len(chunk.Missing(span.Intersect(cs).Shift(-cs.Off))) == 0
 }
+
+// brings reports whether some of span of o, which lies in one chunk, is here or on
+// its way to this node as owner, so that asking the origin for all of it would
+// fetch that twice.
+func (f *Filler) brings(o *storage.Object, span storage.Span) bool {
+	index := storage.ChunkOf(span.Off)
+	cs := storage.ChunkSpan(o.Size(), index)
+	wanted := span.Intersect(cs).Shift(-cs.Off)
+	if o.Whole != "" || wanted.Empty() {
+		return false
+	}
+	missing := []storage.Span{wanted}
+	if chunk, err := f.cfg.Store.Lookup(o.Key(index)); err == nil {
+		missing = chunk.Missing(wanted)
+		chunk.Release()
+	}
+	left := f.flights.untaken(o.Key(index), missing)
+	return len(left) != 1 || left[0] != wanted
+}

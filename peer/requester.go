@@ -107,6 +107,9 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 		}
 		query := *fl.query.Load()
 		stored, err := f.askFor(fl, j, s, r, node, left[0], query)
+		if stored > 0 {
+			deadline = f.cfg.Now().Add(f.cfg.Budget) // it waits anew from here
+		}
 		if err == nil && stored == 0 {
 			// Another writer is at these blocks, or the answer was empty.
 			if idle++; idle > 8 {
