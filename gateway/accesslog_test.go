@@ -104,7 +104,7 @@ func TestAccessLogIsWritten(t *testing.T) {
 		if len(w.get()) != 0 {
 			t.Error("written one by one")
 		}
-		time.Sleep(logDelay)
+		<-time.After(logDelay)
 		synctest.Wait()
 		if got := w.get(); len(got) != 1 || strings.Count(got[0], "\n") != 2 {
 			t.Errorf("written: %q", got)
@@ -124,7 +124,7 @@ func TestAccessLogIsWritten(t *testing.T) {
 			t.Errorf("%d lines", lines)
 		}
 		l.flush()
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		var none *accessLog
 		none.flush()
 	})

@@ -69,8 +69,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// discard makes Close drop what the client has not taken: megabytes of the
-// system's memory that would else wait for it for many minutes.
+// discard makes Close a reset and drops what the client has not taken: megabytes
+// of the system's memory that would else wait for it for many minutes.
 func (c *conn) discard() {
 	if t, ok := c.Conn.(*net.TCPConn); ok {
 		_ = t.SetLinger(0)

@@ -127,6 +127,9 @@ func (x *exchange) sendBytes(p []byte) (int64, error) {
 // is not.
 func (x *exchange) abort(cut string, err error) {
 	x.cut, x.err = cut, err
+	if x.conn != nil && !x.r.ProtoAtLeast(1, 1) {
+		x.conn.discard() // the connection's end may be all that ends the body
+	}
 	if cut != cutClient {
 		x.g.cfg.Logger.Warn("response cut", "url", x.ref.String(), "reason", cut, "sent", x.sent, "error", err)
 	}

@@ -105,26 +105,30 @@ func (b *blocked) Close() error { return nil }
 // TestPassStreams: parts reach the client as they come, and an origin that
 // falls silent is cut.
 func TestPassStreams(t *testing.T) {
-	n := startNode(t, 10, func(c *Config) { c.FirstByte = 50 * time.Millisecond })
-	body := &blocked{first: strings.NewReader("part"), closed: make(chan struct{})}
-	n.source.errs = []error{storage.ErrUncacheable}
-	n.source.pass = func(string, storage.Ref, http.Header) (*http.Response, error) {
-		return &http.Response{StatusCode: 200, ContentLength: -1, Header: http.Header{}, Body: body}, nil
-	}
-	c := dial(t, n)
-	ask(t, c, request("GET", httpHost, "/a"))
-	resp, err := http.ReadResponse(newReader(c), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	buf := make([]byte, 4)
-	if _, err := io.ReadFull(resp.Body, buf); err != nil || string(buf) != "part" {
-		t.Fatalf("%q, %v", buf, err)
-	}
-	close(body.closed)
-	if _, err := io.ReadAll(resp.Body); err == nil {
-		t.Error("a cut body looks whole")
+	for _, proto := range []string{"1.1", "1.0"} { // to the latter, the body ends with the connection
+		t.Run(proto, func(t *testing.T) {
+			n := startNode(t, 10, func(c *Config) { c.FirstByte = 50 * time.Millisecond })
+			body := &blocked{first: strings.NewReader("part"), closed: make(chan struct{})}
+			n.source.errs = []error{storage.ErrUncacheable}
+			n.source.pass = func(string, storage.Ref, http.Header) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, ContentLength: -1, Header: http.Header{}, Body: body}, nil
+			}
+			c := dial(t, n)
+			ask(t, c, strings.Replace(request("GET", httpHost, "/a"), "HTTP/1.1", "HTTP/"+proto, 1))
+			resp, err := http.ReadResponse(newReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			buf := make([]byte, 4)
+			if _, err := io.ReadFull(resp.Body, buf); err != nil || string(buf) != "part" {
+				t.Fatalf("%q, %v", buf, err)
+			}
+			close(body.closed)
+			if _, err := io.ReadAll(resp.Body); err == nil {
+				t.Error("a cut body looks whole")
+			}
+		})
 	}
 }
 
