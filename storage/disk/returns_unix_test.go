@@ -176,7 +176,7 @@ func TestReplaceDriveWithBadBlocks(t *testing.T) {
 			t.Error(err)
 		}
 		allThere(t, s, keys)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // fake time
 		stop()
 		<-done
 		if err := s.Close(); err != nil {

@@ -259,7 +259,7 @@ func (o *ordeal) use(ctx context.Context, s *Store, cfg Config, life int) error 
 	if err != nil {
 		return err
 	}
-	for range s.Keys { //nolint:revive // reads what is on the drives
+	for range s.Keys {
 	}
 	return readers(ctx, s, seed+2, sc.things)
 }

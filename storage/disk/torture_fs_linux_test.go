@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -102,7 +103,7 @@ func (f *sickFS) wasHit() bool {
 // fails all the same.
 func (f *sickFS) whole(op Op, method, path string, run func() error) error {
 	err := f.step(op, method, path)
-	if _, half := err.(torn); err == nil || half {
+	if _, half := errors.AsType[torn](err); err == nil || half {
 		if rerr := run(); rerr != nil {
 			return rerr
 		}
@@ -134,7 +135,7 @@ func (f *sickFS) Memory(op Op, name string) (*os.File, error) {
 
 func (f *sickFS) Write(op Op, file *os.File, off int64, bufs ...[]byte) error {
 	err := f.step(op, "write", file.Name())
-	if _, half := err.(torn); half {
+	if _, half := errors.AsType[torn](err); half {
 		var all []byte
 		for _, b := range bufs {
 			all = append(all, b...)
@@ -152,7 +153,7 @@ func (f *sickFS) Write(op Op, file *os.File, off int64, bufs ...[]byte) error {
 
 func (f *sickFS) Read(op Op, file *os.File, off int64, p []byte) (int, error) {
 	err := f.step(op, "read", file.Name())
-	if _, half := err.(torn); half {
+	if _, half := errors.AsType[torn](err); half {
 		n, _ := f.OS.Read(op, file, off, p[:len(p)/2])
 		return n, io.ErrUnexpectedEOF
 	} else if err != nil {
@@ -179,7 +180,7 @@ func (f *sickFS) Remove(op Op, path string) error {
 
 func (f *sickFS) List(op Op, dir string, yield func(Info) bool) error {
 	err := f.step(op, "list", dir)
-	if _, half := err.(torn); half {
+	if _, half := errors.AsType[torn](err); half {
 		n := 0
 		_ = f.OS.List(op, dir, func(Info) bool { n++; return true })
 		_ = f.OS.List(op, dir, func(i Info) bool { n -= 2; return n >= 0 && yield(i) })
@@ -205,7 +206,7 @@ func (f *sickFS) Touch(op Op, path string, t time.Time) error {
 func (f *sickFS) Space(op Op, path string) (Space, error) {
 	err := f.step(op, "space", path)
 	sp, rerr := f.OS.Space(op, path)
-	if err == syscall.ENOSPC { //nolint:errorlint // step's own
+	if err == syscall.ENOSPC {
 		sp.Free = 0
 		return sp, rerr
 	}
