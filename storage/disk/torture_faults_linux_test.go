@@ -200,14 +200,14 @@ func (o *ordeal) live(ctx context.Context, cfg Config, life int) error {
 	err := o.use(ctx, s, cfg, life)
 	for range 15 { // what could not be removed goes when the drive is tried again
 		if o.fs.wasHit() && err == nil && o.settled(s, cfg) != nil {
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute) //nolint:forbidigo // fake time
 		}
 	}
 	stop()
 	<-done
 	for _, d := range s.drives() {
 		for !d.clock.idle() { // what was not waited for any more
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) //nolint:forbidigo // fake time
 		}
 	}
 	if err == nil {
@@ -271,7 +271,7 @@ func (o *ordeal) again(do func() error) error {
 	if err == nil || !o.fs.wasHit() {
 		return err
 	}
-	time.Sleep(sickTime)
+	time.Sleep(sickTime) //nolint:forbidigo // fake time
 	if err = do(); err != nil {
 		return fmt.Errorf("second try: %w", err)
 	}
