@@ -110,8 +110,11 @@ func (OS) Mkdir(_ Op, path string) error { return os.MkdirAll(path, 0o700) }
 // Open implements FS. Chunk files are opened without read-ahead: what the
 // kernel reads unasked would be in the page cache without being verified.
 func (OS) Open(op Op, path string, flag int) (*os.File, error) {
-	f, err := os.OpenFile(path, flag, 0o600)
-	if err == nil && (op == OpCreate || op == OpOpen) {
+	if op != OpCreate && op != OpOpen {
+		return os.OpenFile(path, flag, 0o600)
+	}
+	f, err := openChunk(path, flag)
+	if err == nil {
 		adviseRandom(f)
 	}
 	return f, err
