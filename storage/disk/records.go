@@ -54,8 +54,13 @@ func (s *Store) putRecord(d *drive, id storage.ObjectID, b []byte) error {
 	}
 	old := s.recordCharge(d, id)
 	if err := d.writeSmall(OpRecord, recordName(id), d.recordPath(recordName(id)), b); err != nil {
-		// What failed at its end may be there all the same.
-		d.credit(n + old - s.recordCharge(d, id))
+		// What failed at its end may be there all the same; where that cannot be
+		// seen the larger of the two counts.
+		now, cerr := s.chargeOfRecord(d, id)
+		if cerr != nil {
+			now = max(n, old)
+		}
+		d.credit(n + old - now)
 		return err
 	}
 	d.credit(old)
@@ -105,18 +110,28 @@ type small struct {
 	err error
 }
 
-// recordCharge returns what the record on d counts against its limit.
+// recordCharge returns what the record on d counts against its limit, 0 where
+// that cannot be seen.
 func (s *Store) recordCharge(d *drive, id storage.ObjectID) int64 {
+	n, _ := s.chargeOfRecord(d, id)
+	return n
+}
+
+// chargeOfRecord is recordCharge with the reason why it cannot be seen.
+func (s *Store) chargeOfRecord(d *drive, id storage.ObjectID) (int64, error) {
 	f, err := s.fs.Open(OpRecord, d.recordPath(recordName(id)), os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	defer f.Close()
 	info, err := s.fs.Stat(OpRecord, f)
 	if err != nil {
-		return 0
+		return 0, err
 	}
-	return charge(info.Size)
+	return charge(info.Size), nil
 }
 
 // removeRecord removes a record from d if it is there. The caller holds the

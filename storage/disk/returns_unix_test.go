@@ -309,3 +309,29 @@ func TestKeysOfDriveThatHangs(t *testing.T) {
 		}
 	})
 }
+
+// A record on a drive that fails while it is replaced goes on counting.
+func TestRecordCountsOnADriveThatFails(t *testing.T) {
+	f := newFaultFS()
+	s := openStore(t, Config{FS: f})
+	scanAll(t, s)
+	key, v := object("record", testSize, 0)
+	o := &storage.Object{ID: key.Object, Host: "cdn.test", Path: "/record", Version: v}
+	if err := s.PutRecord(o); err != nil {
+		t.Fatal(err)
+	}
+	before, sick := s.Stats().Bytes, false
+	f.fail = func(op Op, path string) error {
+		if sick = sick || op == OpRecord && filepath.Base(filepath.Dir(path)) == "tmp"; sick {
+			return syscall.EIO
+		}
+		return nil
+	}
+	if err := s.PutRecord(o); err == nil {
+		t.Fatal("it is stored")
+	}
+	f.fail = nil
+	if got := s.Stats().Bytes; got < before {
+		t.Errorf("%d bytes count, %d are there", got, before)
+	}
+}
