@@ -55,11 +55,11 @@ func (x *exchange) run(ctx context.Context, ref storage.Ref, silence int64) erro
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	x.impatient = silence > 0
-	w := startWatch(link, x.f.limit(silence), cancel)
-	defer w.close()
-
 	way := link.lanes.take()
 	defer way.give()
+	w := startLaneWatch(link, way, x.f.limit(silence), cancel)
+	defer w.close()
+
 	var stream grpc.ServerStreamingClient[peerv1.FillResponse]
 	err = w.receive(func() (err error) {
 		stream, err = way.client.Fill(ctx, x.req, grpc.WaitForReady(false))

@@ -88,7 +88,7 @@ func (l *links) to(node *ring.Node) (*link, error) {
 // connect makes the link to peer. l.mu is held.
 func (l *links) connect(peer peerKey, s *suspicion) (*link, error) {
 	k := &link{peer: peer, suspicion: s}
-	creds := &hearing{TransportCredentials: l.credentials(), link: k}
+	creds := hearing{TransportCredentials: l.credentials(), link: k}
 	var err error
 	if k.lanes, err = newLanes(l.cfg.Connections, peer.addr, creds, l.dialer(peer.node)); err != nil {
 		return nil, err

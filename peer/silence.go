@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
@@ -9,6 +10,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
+
+	"github.com/mccd/mccd/storage"
 )
 
 // connectParams keeps reconnecting quick: nodes of one cluster are near.
@@ -37,6 +40,7 @@ func (l *links) dialer(node string) func(context.Context, string) (net.Conn, err
 type hearing struct {
 	credentials.TransportCredentials
 	link *link
+	lane *lane
 }
 
 // ClientHandshake implements credentials.TransportCredentials.
@@ -45,25 +49,31 @@ func (h *hearing) ClientHandshake(ctx context.Context, authority string, raw net
 	if err != nil {
 		return nil, nil, err
 	}
-	return &heardConn{Conn: c, link: h.link}, info, nil
+	return &heardConn{Conn: c, link: h.link, lane: h.lane}, info, nil
 }
 
 // Clone implements credentials.TransportCredentials.
 func (h *hearing) Clone() credentials.TransportCredentials {
-	return &hearing{TransportCredentials: h.TransportCredentials.Clone(), link: h.link}
+	return &hearing{TransportCredentials: h.TransportCredentials.Clone(), link: h.link, lane: h.lane}
 }
 
-// heardConn notes each read on its link.
+// heardConn notes each read on its link and lane.
 type heardConn struct {
 	net.Conn
 	link *link
+	lane *lane
 }
 
 // Read reads from the peer.
 func (c *heardConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
-		c.link.heard.Store(monotonic())
+		now := monotonic()
+		c.link.heard.Store(now)
+		c.lane.heard.Store(now)
+		if c.lane.out.Load() {
+			c.lane.out.Store(false)
+		}
 	}
 	return n, err
 }
@@ -72,7 +82,9 @@ func (c *heardConn) Read(p []byte) (int, error) {
 // link for limit while this side was waiting for one. A call that is not being
 // read, because its reader is busy writing to a drive, is not silent.
 type watch struct {
-	link    *link
+	link *link
+	// lane is the connection of the call; nil = it is not watched by itself.
+	lane    *lane
 	limit   time.Duration
 	cancel  context.CancelCauseFunc
 	waiting atomic.Int64 // since when a receive is waited for; 0 = none is
@@ -81,10 +93,23 @@ type watch struct {
 
 // startWatch begins to watch; it is stopped by close.
 func startWatch(k *link, limit time.Duration, cancel context.CancelCauseFunc) *watch {
-	w := &watch{link: k, limit: limit, cancel: cancel, stop: make(chan struct{})}
+	return startLaneWatch(k, nil, limit, cancel)
+}
+
+// startLaneWatch is startWatch for a call over way.
+func startLaneWatch(k *link, way *lane, limit time.Duration, cancel context.CancelCauseFunc) *watch {
+	w := &watch{link: k, lane: way, limit: limit, cancel: cancel, stop: make(chan struct{})}
 	go w.run()
 	return w
 }
+
+// laneSilences is how many times longer than a peer one of its connections may
+// be silent, while others are heard.
+const laneSilences = 4
+
+// errLane: the peer lives, and a connection to it is dead: the call is made
+// again over another, as after BUSY.
+var errLane = fmt.Errorf("%w: one connection to the peer is silent", storage.ErrBusy)
 
 func (w *watch) close() { close(w.stop) }
 
@@ -120,6 +145,11 @@ func (w *watch) run() {
 		}
 		if now-max(since, w.link.heard.Load(), pausedUntil) > int64(w.limit) {
 			w.cancel(errSilent)
+			return
+		}
+		if w.lane != nil && now-max(since, w.lane.heard.Load(), pausedUntil) > laneSilences*int64(w.limit) {
+			w.lane.out.Store(true)
+			w.cancel(errLane)
 			return
 		}
 	}
