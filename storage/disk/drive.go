@@ -98,9 +98,8 @@ type drive struct {
 	// cleanStop tells that a former process wrote all down when it stopped.
 	cleanStop bool
 	// loading tells that scan enters a saved index; it belongs to scan.
-	loading bool
-	// counted tells that its records are counted; it belongs to scan.
-	counted bool
+	loading     bool
+	recordCount recordCount
 	// changing is set by who takes the drive, or another one in its place, back.
 	changing atomic.Bool
 	// identified tells that id was read from the drive or written there.

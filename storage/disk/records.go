@@ -53,6 +53,7 @@ func (s *Store) putRecord(d *drive, id storage.ObjectID, b []byte) error {
 		return err
 	}
 	old := s.recordCharge(d, id)
+	d.foundRecord(id, old)
 	if err := d.writeSmall(OpRecord, recordName(id), d.recordPath(recordName(id)), b); err != nil {
 		// What failed at its end may be there all the same; where that cannot be
 		// seen the larger of the two counts.
@@ -141,6 +142,7 @@ func (s *Store) removeRecord(d *drive, id storage.ObjectID) {
 	if n == 0 {
 		return
 	}
+	d.foundRecord(id, n)
 	if err := s.fs.Remove(OpRecord, d.recordPath(recordName(id))); err != nil {
 		d.fault(err, false)
 		return

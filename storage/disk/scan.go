@@ -23,7 +23,7 @@ func (s *Store) scan(ctx context.Context, d *drive) error {
 	d.mu.Unlock()
 	d.scanning.Store(true)
 	defer s.forgetRemoved(d)
-	if !d.counted {
+	if !d.recordCount.counted() {
 		s.loadIndex(ctx, d)
 	}
 	var strays, foreign int64
@@ -36,15 +36,14 @@ func (s *Store) scan(ctx context.Context, d *drive) error {
 		}
 		s.found(ctx, d, key, i)
 	})
-	if err == nil && !d.counted {
-		var records int64
+	if err == nil && !d.recordCount.counted() {
 		err = s.eachFile(ctx, OpScan, filepath.Join(d.path, "records"), func(i Info) {
-			if _, ok := parseRecordName(i.Name); ok {
-				records += charge(i.Size)
+			if id, ok := parseRecordName(i.Name); ok {
+				d.foundRecord(id, charge(i.Size))
 			}
 		})
-		if d.counted = err == nil; d.counted {
-			d.chargeFound(records)
+		if err == nil {
+			d.recordCount.end()
 		}
 	}
 	if err == nil {
