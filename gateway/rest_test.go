@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func TestRest(t *testing.T) {
 	if !hasSendfile {
 		t.Skip("runs are copied on this system")
 	}
-	const size = 32 << 20
+	const size = 12 << 20
 	for _, tt := range []struct {
 		name  string
 		ticks int
@@ -54,6 +55,9 @@ func TestRest(t *testing.T) {
 				}
 			})
 			c := dial(t, n)
+			if err := c.(*net.TCPConn).SetReadBuffer(256 << 10); err != nil {
+				t.Fatal(err)
+			}
 			ask(t, c, request("GET", doHost, "/a"))
 			r := newReader(c)
 			resp, err := http.ReadResponse(r, nil)
