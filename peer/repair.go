@@ -78,12 +78,14 @@ func (f *Filler) repair(ctx context.Context, key storage.ChunkKey, missing disk.
 	if err != nil {
 		return err
 	}
-	version := chunk.Version()
-	chunk.Release()
-	s, err := f.openSink(ctx, key, version)
+	defer chunk.Release()
+	// The file that is there and no new one: what was purged or evicted since does
+	// not come back.
+	writer, err := chunk.BeginWrite()
 	if err != nil {
 		return err
 	}
+	s := &sink{f: f, key: key, version: chunk.Version(), writer: writer}
 	defer s.close()
 	var errs []error
 	base := int64(key.Index) * storage.ChunkSize
