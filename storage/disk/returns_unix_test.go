@@ -335,3 +335,29 @@ func TestRecordCountsOnADriveThatFails(t *testing.T) {
 		t.Errorf("%d bytes count, %d are there", got, before)
 	}
 }
+
+// The scrub waits for a drive out of reach, and counts no round meanwhile.
+func TestScrubWaitsForItsDrive(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{Drives: []Drive{{dir, 256 << 20}}, ScrubRate: 64 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := s.drives()[0]
+		if err := s.scan(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		spread(t, s, 2)
+		d.takeOut(outSlow, errors.New("hangs"))
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		s.scrub(ctx, d)
+		if got := d.stats().Scrub.Rounds; got != 0 {
+			t.Errorf("%d rounds over a drive out of reach", got)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -28,6 +28,11 @@ func (s *Store) scrub(ctx context.Context, d *drive) {
 			if chunkName(key) <= after {
 				continue
 			}
+			for !d.readable() { // what is not read is not scrubbed
+				if !pause(ctx, tick) {
+					return
+				}
+			}
 			s.scrubChunk(ctx, key)
 			if ctx.Err() != nil {
 				return
