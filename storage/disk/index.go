@@ -59,6 +59,8 @@ type entry struct {
 	chunk *Chunk
 	// open is the number of open Chunks of this file, replaced ones included.
 	open int32
+	// peeks is the number of those who read the file without a Chunk.
+	peeks int32
 	// gone tells that the file has no name any more: its bytes are given back
 	// when open is 0.
 	gone bool
@@ -175,6 +177,32 @@ func (s *Store) unpin(sh *shard, c *Chunk) (dead *Chunk) {
 	return dead
 }
 
+// closed reports whether nobody has e's file open: one without a name takes
+// room until then. The shard is locked.
+func (e *entry) closed() bool { return e.open == 0 && e.peeks == 0 }
+
+// peek lets e's file be read without a Chunk, until unpeek; false when it has
+// no name any more.
+func (s *Store) peek(sh *shard, e *entry) bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if !e.gone {
+		e.peeks++
+	}
+	return !e.gone
+}
+
+// unpeek ends what peek began; the file is closed.
+func (s *Store) unpeek(sh *shard, e *entry) {
+	sh.mu.Lock()
+	e.peeks--
+	back := e.gone && e.closed()
+	sh.mu.Unlock()
+	if back {
+		s.giveBack(e)
+	}
+}
+
 // closeChunk closes the file of a chunk that nobody can reach any more.
 func (s *Store) closeChunk(c *Chunk) {
 	if c == nil {
@@ -184,7 +212,7 @@ func (s *Store) closeChunk(c *Chunk) {
 	sh := c.sh
 	sh.mu.Lock()
 	c.e.open--
-	back := c.e.gone && c.e.open == 0
+	back := c.e.gone && c.e.closed()
 	sh.mu.Unlock()
 	if back {
 		s.giveBack(c.e)
@@ -213,7 +241,7 @@ func (s *Store) giveBack(e *entry) {
 func (s *Store) drop(sh *shard, e *entry) {
 	sh.mu.Lock()
 	e.gone = true
-	back := e.open == 0
+	back := e.closed()
 	sh.mu.Unlock()
 	if e.drive != nil {
 		e.drive.policy.Remove(e)

@@ -125,7 +125,7 @@ func (s *Store) pickedUp(d *drive, f litterFile) {
 	sh := s.shard(f.e.key)
 	sh.mu.Lock()
 	f.e.bytes.Add(f.bytes)
-	back := f.e.open == 0
+	back := f.e.closed()
 	sh.mu.Unlock()
 	if back {
 		s.giveBack(f.e)

@@ -164,7 +164,12 @@ func (s *Store) readPresence(e *entry) (Bitmap, error) {
 	if !e.drive.readable() {
 		return Bitmap{}, errUnreadable
 	}
+	sh := s.shard(e.key)
 	got, ok := await(e.drive, func() opened {
+		if !s.peek(sh, e) {
+			return opened{err: fs.ErrNotExist}
+		}
+		defer s.unpeek(sh, e)
 		f, err := s.fs.Open(OpOpen, chunkPath(e.drive.path, e.key), os.O_RDONLY)
 		if err != nil {
 			return opened{err: err}
