@@ -82,7 +82,7 @@ func (f *sickFS) step(op Op, method, path string) error {
 	case !hit:
 		return nil
 	case f.what == failDelay:
-		time.Sleep(sickDelay)
+		time.Sleep(sickDelay) //nolint:forbidigo // fake time
 		return nil
 	case f.what == failENOSPC:
 		return syscall.ENOSPC

@@ -187,7 +187,7 @@ func sameSpace(s *Store, cfg Config) error {
 		if err == nil {
 			return nil
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // between looks at what settles
 	}
 	return err
 }
