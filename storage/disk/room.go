@@ -2,8 +2,10 @@ package disk
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
+	"syscall"
 )
 
 const (
@@ -53,8 +55,11 @@ func (s *Store) reserve(d *drive, n int64) error {
 			return nil
 		}
 		if !s.evictOne(d) {
-			return errNoRoom
+			break
 		}
+	}
+	if d.used.Load()+n <= d.limit && !d.hasRoom(n) {
+		d.fault(fmt.Errorf("file system has no more than is to stay free: %w", syscall.ENOSPC), false)
 	}
 	return errNoRoom
 }

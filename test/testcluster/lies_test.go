@@ -65,7 +65,9 @@ func TestOriginsThatLie(t *testing.T) {
 				}
 				body, err := io.ReadAll(resp.Body)
 				resp.Body.Close()
-				if resp.StatusCode != profile.want {
+				// What came of the first block may have gone out before the fault.
+				early := err != nil && resp.StatusCode == http.StatusPartialContent && tt.b.After > 0
+				if resp.StatusCode != profile.want && !early {
 					t.Errorf("status %d, want %d: %s", resp.StatusCode, profile.want, firstLine(body))
 				}
 				if resp.StatusCode == http.StatusPartialContent {
