@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mccd/mccd/storage"
 )
 
@@ -56,24 +58,32 @@ const (
 	// written, logDelay how long they may wait.
 	logBuffer = 32 << 10
 	logDelay  = 100 * time.Millisecond
+	// logBound is how many bytes wait for a writer that takes none; lines over
+	// it are lost, and counted.
+	logBound = 1 << 20
+	// logEnd is how long the end of Run waits for such a writer.
+	logEnd = time.Second
 )
 
 // accessLog writes one JSON object per response to w. It is safe for concurrent
-// use; a line is put together before the lock is taken.
+// use; whoever makes a response never waits for w.
 type accessLog struct {
 	w     io.Writer
+	lost  prometheus.Counter
 	lines sync.Pool // of *[]byte
 
 	mu      sync.Mutex // guards what follows
 	waiting []byte
-	timer   *time.Timer // runs while lines wait
+	spare   []byte
+	timer   *time.Timer   // runs while lines wait
+	writing chan struct{} // closed when the write in progress has ended; nil = there is none
 }
 
-func newAccessLog(w io.Writer) *accessLog {
+func newAccessLog(w io.Writer, lost prometheus.Counter) *accessLog {
 	if w == nil {
 		return nil
 	}
-	return &accessLog{w: w, lines: sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}}
+	return &accessLog{w: w, lost: lost, lines: sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}}
 }
 
 func (l *accessLog) write(d *delivery, r *http.Request, host, path string, took time.Duration) {
@@ -84,39 +94,76 @@ func (l *accessLog) write(d *delivery, r *http.Request, host, path string, took 
 	l.lines.Put(p)
 }
 
-// add takes a line in, and writes what waits when that is enough.
+// add takes a line in, and has written what waits when that is enough.
 func (l *accessLog) add(line []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.waiting)+len(line) > logBuffer {
-		l.flushLocked()
+	if len(l.waiting)+len(line) > logBound {
+		l.lost.Inc()
+		return
 	}
 	l.waiting = append(l.waiting, line...)
-	if l.timer == nil {
-		l.timer = time.AfterFunc(logDelay, l.flush)
+	switch {
+	case l.writing != nil: // it goes on with these lines
+	case len(l.waiting) >= logBuffer:
+		l.begin()
+	case l.timer == nil:
+		l.timer = time.AfterFunc(logDelay, func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.begin()
+		})
 	}
 }
 
-// flush writes what waits.
+// begin has written what waits, unless that goes on already. mu is held.
+func (l *accessLog) begin() {
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	if l.writing == nil && len(l.waiting) > 0 {
+		l.writing = make(chan struct{})
+		go l.writeAll()
+	}
+}
+
+// writeAll writes until nothing waits. A writer that fails loses lines, never a
+// response.
+func (l *accessLog) writeAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.waiting) > 0 {
+		b := l.waiting
+		l.waiting = l.spare[:0]
+		l.mu.Unlock()
+		_, _ = l.w.Write(b)
+		l.mu.Lock()
+		if l.spare = b; cap(b) > 4*logBuffer {
+			l.spare = nil
+		}
+	}
+	close(l.writing)
+	l.writing = nil
+}
+
+// flush writes what waits, and gives up on a writer that takes nothing.
 func (l *accessLog) flush() {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.flushLocked()
-}
-
-// flushLocked writes under the lock, so that lines stay in order and whole. A
-// full disk loses lines, never a response.
-func (l *accessLog) flushLocked() {
-	if l.timer != nil {
-		l.timer.Stop()
-		l.timer = nil
+	l.begin()
+	writing := l.writing
+	l.mu.Unlock()
+	if writing == nil {
+		return
 	}
-	if len(l.waiting) > 0 {
-		_, _ = l.w.Write(l.waiting)
-		l.waiting = l.waiting[:0]
+	end := time.NewTimer(logEnd)
+	defer end.Stop()
+	select {
+	case <-writing:
+	case <-end.C:
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/mccd/mccd/storage"
 )
@@ -96,7 +97,7 @@ func TestAccessLine(t *testing.T) {
 func TestAccessLogIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w writes
-		l := newAccessLog(&w)
+		l := newAccessLog(&w, prometheus.NewCounter(prometheus.CounterOpts{}))
 		d, r := aDelivery()
 		l.write(d, r, "h", "/1", 0)
 		l.write(d, r, "h", "/2", 0)
@@ -116,7 +117,7 @@ func TestAccessLogIsWritten(t *testing.T) {
 		lines := 0
 		for _, text := range w.get()[1:] {
 			lines += strings.Count(text, "\n")
-			if !strings.HasSuffix(text, "}\n") || len(text) > logBuffer {
+			if !strings.HasSuffix(text, "}\n") || len(text) > logBound {
 				t.Errorf("a write of %d bytes ends %q", len(text), text[len(text)-5:])
 			}
 		}
@@ -129,6 +130,40 @@ func TestAccessLogIsWritten(t *testing.T) {
 		none.flush()
 	})
 }
+
+// TestAccessLogThatHangs: a pipe that nobody reads stops no response, and holds
+// a bounded number of lines.
+func TestAccessLogThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		lost := prometheus.NewCounter(prometheus.CounterOpts{})
+		var w writes
+		l := newAccessLog(writerFunc(func(p []byte) (int, error) { <-gate; return w.Write(p) }), lost)
+		d, r := aDelivery()
+		const lines = 5000
+		for range lines {
+			l.write(d, r, "h", "/"+strings.Repeat("x", 500), 0)
+		}
+		l.flush() // gives up after logEnd
+		gone := testutil.ToFloat64(lost)
+		if gone == 0 || gone == lines {
+			t.Errorf("%v of %d lines lost", gone, lines)
+		}
+		close(gate)
+		l.flush()
+		got := 0
+		for _, text := range w.get() {
+			got += strings.Count(text, "\n")
+		}
+		if got != lines-int(gone) {
+			t.Errorf("%d lines written, %v lost, of %d", got, gone, lines)
+		}
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 type writes struct {
 	mu  sync.Mutex // guards all
@@ -189,7 +224,7 @@ const accessLogPage = `# The access log
 Generated from the program by ` + "`make generate`" + `; a test keeps it fresh.
 
 ` + "`access_log: FILE`" + ` (or ` + "`-`" + ` for standard output) makes a node write one line per response: a JSON object and a
-newline. Lines are collected for at most 100 ms; a node that is killed loses those. The same record feeds the metrics
+newline. Lines are collected for at most 100 ms; a node that is killed loses those, and one whose file or pipe takes nothing drops lines rather than wait (metrics.md says how many). The same record feeds the metrics
 ([metrics.md](metrics.md)), so both tell the same. Keys come in the order of the table; later releases may add keys and
 change the meaning of none. No query is ever written.
 

@@ -184,9 +184,9 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{
 		cfg:     cfg,
 		metrics: newMetrics(cfg.Registerer),
-		access:  newAccessLog(cfg.AccessLog),
 		self:    cacheStatusName(cfg.NodeName),
 	}
+	g.access = newAccessLog(cfg.AccessLog, g.metrics.logLost)
 	for _, name := range append([]string{cfg.NodeName}, cfg.LoopNames...) {
 		g.loopNames = append(g.loopNames, strings.ToLower(name))
 	}

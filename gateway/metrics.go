@@ -20,6 +20,7 @@ type metrics struct {
 	inFlight  prometheus.Gauge
 	conns     prometheus.Gauge
 	refused   prometheus.Counter
+	logLost   prometheus.Counter
 
 	known known
 }
@@ -64,6 +65,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Connections over the limit or during a drain, told 503 or closed.",
 		}),
 	}
+	m.logLost = f.NewCounter(prometheus.CounterOpts{
+		Name: "mccd_gateway_access_log_lost_lines_total",
+		Help: "Lines of the access log that were dropped because its file or pipe took none for too long.",
+	})
 	firstByte := f.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "mccd_gateway_first_byte_seconds",
 		Help:    "Time from a request's head to the first byte of its content, by source.",
