@@ -19,7 +19,6 @@ type books struct {
 	limits map[string]int64
 	files  map[uint64]*booked
 	faults []string
-	most   map[string]int64
 }
 
 // booked is one file.
@@ -34,7 +33,7 @@ type booked struct {
 
 // newBooks begins with what the drives hold now.
 func newBooks(drives []Drive) *books {
-	b := &books{limits: map[string]int64{}, files: map[uint64]*booked{}, most: map[string]int64{}}
+	b := &books{limits: map[string]int64{}, files: map[uint64]*booked{}}
 	for _, d := range drives {
 		b.limits[filepath.Clean(d.Path)] = d.Size
 		_ = eachStored(d.Path, func(path string, fi fs.FileInfo) {
@@ -160,11 +159,30 @@ func (b *books) wrote(file *os.File, off int64, bufs [][]byte) {
 		e.bytes += headCharge
 	}
 	sum := b.sum(e.drive)
-	b.most[e.drive] = max(b.most[e.drive], sum)
-	if limit := b.limits[e.drive]; sum > limit && len(b.faults) < 10 {
+	limit := b.limits[e.drive]
+	if sum > limit {
+		sum = b.measure(e.drive) // the books may be behind what the drive did
+	}
+	if sum > limit && len(b.faults) < 10 {
 		b.faults = append(b.faults, fmt.Sprintf("drive %s holds %d bytes, its limit is %d, at a write of %d to %s",
 			e.drive, sum, limit, n, e.name))
 	}
+}
+
+// measure asks the file system what a drive holds, files without a name that
+// are open included. mu is held.
+func (b *books) measure(drive string) int64 {
+	total := int64(0)
+	_ = eachStored(drive, func(_ string, fi fs.FileInfo) { total += fi.Sys().(*syscall.Stat_t).Blocks * 512 })
+	for _, e := range b.files {
+		if e.drive != drive || e.named || !e.alive() {
+			continue
+		}
+		if fi, err := e.open[0].Stat(); err == nil {
+			total += fi.Sys().(*syscall.Stat_t).Blocks * 512
+		}
+	}
+	return total
 }
 
 // sum returns what a drive holds. mu is held.
