@@ -139,7 +139,7 @@ func TestFlightsOfOneOriginAreBounded(t *testing.T) {
 	want := func(j *job, chunk int64) error {
 		r := &reader{f: n.Filler, j: j}
 		readers = append(readers, r)
-		_, err := r.want(ctx, piece(8*chunk))
+		_, err := r.want(ctx, piece(8*chunk), false)
 		return err
 	}
 	for chunk := int64(1); chunk <= 2; chunk++ {

@@ -140,8 +140,8 @@ func (f *Filler) storeSpan(fl *flight, j *job, resp *origin.Response) error {
 	s.close()
 	_ = resp.Body.Close()
 	f.fromOrigin(j.o.Host, n, time.Since(began))
-	if err == nil || n == 0 || j.o.Whole != "" {
-		return err
+	if err == nil && f.flights.turn(fl) || err != nil && n > 0 && j.o.Whole == "" {
+		return f.flyAsOwner(fl, j, err)
 	}
-	return f.flyAsOwner(fl, j, err)
+	return err
 }

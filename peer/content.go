@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"time"
 
 	"github.com/mccd/mccd/storage"
 )
@@ -17,6 +18,8 @@ type Content struct {
 	// limit is the end of what the client asked for, ahead how far flights
 	// were started, given the end of the last run.
 	limit, ahead, given int64
+	// since is when the reading began; zero before the first byte.
+	since time.Time
 	// step is the range's place in its client's sequence.
 	step step
 }
@@ -24,6 +27,9 @@ type Content struct {
 // firstWindow is how far a range that was asked for explicitly is filled at
 // once, in bytes; a whole-file GET begins with one piece.
 const firstWindow = 4 << 20
+
+// aheadTime is what is read ahead, in time.
+const aheadTime = time.Second
 
 func newContent(f *Filler, req storage.Request, o *storage.Object) *Content {
 	both := &struct {
@@ -70,13 +76,13 @@ func (c *Content) Next(ctx context.Context, span storage.Span) (storage.Run, err
 // client has consumed, and then for what its sequence wants next.
 func (c *Content) fillAhead(ctx context.Context, off int64) error {
 	if off < c.begin || off > c.ahead { // the reader jumped: begin anew
-		c.begin, c.ahead = off, off
+		c.begin, c.ahead, c.since = off, off, time.Time{}
 	}
 	least := int64(firstWindow)
 	if c.whole {
 		least = storage.PieceSize
 	}
-	window := min(max(off-c.begin, least), c.f.cfg.ReadAhead)
+	window := min(max(c.soon(off), least), c.f.cfg.ReadAhead)
 	if c.ahead < c.limit && c.ahead-off <= window/2 {
 		if err := c.fillTo(ctx, off, c.target(off, window)); err != nil {
 			return err
@@ -89,6 +95,21 @@ func (c *Content) fillAhead(ctx context.Context, off int64) error {
 		_ = c.fillTo(ctx, off, next.End) // reading ahead is not needed for this read
 	}
 	return nil
+}
+
+// soon returns how much the client takes within aheadTime, going by what it has
+// taken up to off, which bounds it: who reads slowly, or from a slow origin, has
+// nothing of flights that share the line with the one it waits for.
+func (c *Content) soon(off int64) int64 {
+	taken := off - c.begin
+	if c.since.IsZero() {
+		c.since = time.Now()
+		return taken
+	}
+	if took := time.Since(c.since); took > aheadTime {
+		return int64(float64(taken) * aheadTime.Seconds() / took.Seconds())
+	}
+	return taken
 }
 
 // target returns how far to fill: to the end of the piece where the window
@@ -109,7 +130,7 @@ func (c *Content) fillTo(ctx context.Context, off, target int64) error {
 	for c.ahead < target {
 		cs := storage.ChunkSpan(size, storage.ChunkOf(c.ahead))
 		piece := storage.Span{Off: c.ahead, End: min(target, cs.End)}.Round(storage.PieceSize, size)
-		if _, err := c.r.want(ctx, piece.Intersect(cs)); err != nil {
+		if _, err := c.r.want(ctx, piece.Intersect(cs), c.ahead > off); err != nil {
 			if c.ahead > off {
 				return nil // reading ahead is not needed for this read
 			}

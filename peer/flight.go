@@ -27,7 +27,9 @@ type flight struct {
 	key storage.ChunkKey
 	// host is the origin's, for bounds.
 	host string
-	// span is what it set out to fill, relative to the chunk, whole blocks.
+	// span is what it fills in its present turn, and filled before, relative to
+	// the chunk, whole blocks. Its end moves in the flight's own goroutine, with
+	// flights.mu held: others hold that to read it.
 	span storage.Span
 	// asOwner tells that the flight acts as the chunk's owner: it asks holders
 	// and the origin, never an owner, so that waiting for it cannot go round
@@ -55,6 +57,10 @@ type flight struct {
 
 	// What follows is guarded by flights.mu.
 
+	// reach is how far the flight is to fill by now; what lies behind span's end
+	// is its next turn. grows tells that reach may still be moved.
+	reach int64
+	grows bool
 	// asked is what the last request at the origin asks for.
 	asked storage.Span
 	// taken are the parts that other flights fill before this one comes to them.
@@ -66,7 +72,10 @@ type flight struct {
 }
 
 func newFlight(ctx context.Context, j *job, index uint32, span storage.Span, asOwner bool) *flight {
-	fl := &flight{key: j.o.Key(index), host: j.o.Host, span: span, asOwner: asOwner, done: make(chan struct{})}
+	fl := &flight{
+		key: j.o.Key(index), host: j.o.Host, span: span, reach: span.End, grows: j.o.Whole == "",
+		asOwner: asOwner, done: make(chan struct{}),
+	}
 	fl.ctx, fl.cancel = context.WithCancelCause(ctx)
 	fl.query.Store(&j.ref.Query)
 	source := storage.SourcePeer
@@ -87,7 +96,7 @@ func (fl *flight) abandoned() bool { return fl.ctx.Err() != nil }
 func (fl *flight) bound() storage.Span {
 	switch {
 	case !fl.abandoned():
-		return fl.span
+		return storage.Span{Off: fl.span.Off, End: fl.reach}
 	case fl.asOwner:
 		return fl.asked // the request is read to its end
 	default:
@@ -121,6 +130,31 @@ func (fl *flight) brings(off int64) bool {
 			return false
 		}
 	}
+	return true
+}
+
+// extend lets the flight that ends where span begins bring span too, in a turn
+// of its own, and returns that flight; nil = there is none. Two flights side by
+// side would only share what the origin sends. mu is held.
+func (t *flights) extend(key storage.ChunkKey, span storage.Span, asOwner bool) *flight {
+	for _, fl := range t.byKey[key] {
+		if fl.grows && fl.reach == span.Off && fl.asOwner == asOwner && !fl.abandoned() {
+			fl.reach = span.End
+			return fl
+		}
+	}
+	return nil
+}
+
+// turn begins fl's next turn; false = it has none, and will have none.
+func (t *flights) turn(fl *flight) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if fl.span.End == fl.reach {
+		fl.grows = false
+		return false
+	}
+	fl.span.End = fl.reach
 	return true
 }
 
@@ -215,16 +249,30 @@ func (f *Filler) little(fl *flight) bool {
 		}
 		most = f.paces.request(fl.host)
 	}
+	span := f.flights.whole(fl)
 	chunk, err := f.cfg.Store.Lookup(fl.key)
 	if err != nil {
-		return fl.span.Len() <= most
+		return span.Len() <= most
 	}
 	defer chunk.Release()
 	left := int64(0)
-	for _, s := range f.flights.left(fl, chunk.Missing(fl.span)) {
+	for _, s := range f.flights.left(fl, chunk.Missing(span)) {
 		left += s.Len()
 	}
 	return left <= most
+}
+
+// whole returns what fl is to fill by now.
+func (t *flights) whole(fl *flight) storage.Span {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return storage.Span{Off: fl.span.Off, End: fl.reach}
+}
+
+// fills reports whether the byte off is among those that fl fills or filled.
+func (t *flights) fills(fl *flight, off int64) bool {
+	span := t.whole(fl)
+	return span.Off <= off && off < span.End
 }
 
 // asking reports whether a request of fl at the origin is on its way.

@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/mccd/mccd/peer/holders"
@@ -40,8 +41,9 @@ var errFlights = fmt.Errorf("%w: too many flights", storage.ErrBusy)
 // cover returns the flights in progress that fill a part of span, and new ones,
 // not yet running, for what is neither present in chunk nor in a flight. All of
 // them are followed by the caller, who is to leave them. For asOwner only
-// flights that act as owner count as in progress.
-func (t *flights) cover(ctx context.Context, j *job, chunk *disk.Chunk, span storage.Span, asOwner bool) (joined, started []*flight, err error) {
+// flights that act as owner count as in progress. What is read ahead goes to the
+// flight that comes to it anyway, if there is one.
+func (t *flights) cover(ctx context.Context, j *job, chunk *disk.Chunk, span storage.Span, asOwner, ahead bool) (joined, started []*flight, err error) {
 	key := chunk.Key()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -59,6 +61,14 @@ func (t *flights) cover(ctx context.Context, j *job, chunk *disk.Chunk, span sto
 		joined = append(joined, fl)
 		for _, c := range covered {
 			open = subtract(open, c)
+		}
+	}
+	if len(open) > 0 && ahead {
+		if fl := t.extend(key, open[0], asOwner); fl != nil {
+			open = open[1:]
+			if !slices.Contains(joined, fl) {
+				joined = append(joined, fl)
+			}
 		}
 	}
 	if len(open) > 0 && !t.room(j.o.Host, asOwner, len(open)) {

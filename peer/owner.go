@@ -24,12 +24,16 @@ func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 	}
 	defer s.close()
 	s.early = &fl.early
-	for range originTries {
+	for tries := 0; tries < originTries; {
 		fl.sent.Store(false) // it may wait for others' flights now
+		j = f.registered(j)
 		f.takeHeld(fl, j, s)
 		if len(f.flights.left(fl, s.missing(fl.span))) == 0 && !fl.abandoned() {
 			if last != nil {
 				fl.from.Store(uint32(storage.SourceOrigin)) // most of it
+			}
+			if f.flights.turn(fl) {
+				continue
 			}
 			return nil
 		}
@@ -45,10 +49,15 @@ func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 			return f.fillWhole(fl, j, s)
 		}
 		more, err := f.fetchAll(fl, j, s)
-		if !more {
+		switch {
+		case more:
+			last = err
+			tries++
+		case err != nil || !f.flights.turn(fl):
 			return err
+		default:
+			last, tries = nil, 0
 		}
-		last = err
 	}
 	return last
 }
@@ -78,6 +87,21 @@ func (f *Filler) fetchAll(fl *flight, j *job, s *sink) (more bool, err error) {
 		}
 		got = append(got, span)
 	}
+}
+
+// registered returns j with the object's record as the home has registered it by
+// now, if j's is from before: a newer version is told from it by its number.
+func (f *Filler) registered(j *job) *job {
+	if j.o.Registration != 0 {
+		return j
+	}
+	now := f.cache.Record(j.o.ID)
+	if now == nil || now.Registration == 0 || now.Version.ID() != j.o.Version.ID() {
+		return j
+	}
+	own := *j
+	own.o = now
+	return &own
 }
 
 // superseded reports whether this node knows a newer version than o: the

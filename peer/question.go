@@ -232,6 +232,7 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 	}}
 	asked := f.detach(func() {
 		var fl *flight
+		var j *job
 		var s *sink
 		var sole bool
 		ctx, cancel := context.WithCancelCause(f.ctx)
@@ -261,7 +262,8 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 				return nil, err
 			}
 			sole = f.solely(o.Key(index), node)
-			fl = newFlight(f.ctx, &job{o: o, ref: q.ref}, index, wanted.Shift(-int64(index)*storage.ChunkSize), false)
+			j = &job{o: o, ref: q.ref, rule: q.rule}
+			fl = newFlight(f.ctx, j, index, wanted.Shift(-int64(index)*storage.ChunkSize), false)
 			context.AfterFunc(fl.ctx, func() { cancel(context.Cause(fl.ctx)) })
 			f.flights.add(fl)
 			q.bring(fl)
@@ -277,8 +279,12 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 		if fl != nil {
 			// Those who wait for the rest start a flight of their own, which
 			// knows the version and goes through all candidates.
-			f.flights.end(fl, handedOn(err))
 			f.gotFrom(node, fl.key, x.stored, sole)
+			if err == nil && f.flights.turn(fl) {
+				f.flights.end(fl, f.flyAsRequester(fl, j))
+			} else {
+				f.flights.end(fl, handedOn(err))
+			}
 		}
 		ended <- err
 	})

@@ -109,8 +109,8 @@ func (r *reader) note(fl *flight, started, followed bool) {
 }
 
 // want starts flights for what is missing of span (the object's offsets, in
-// one chunk) without waiting.
-func (r *reader) want(ctx context.Context, span storage.Span) ([]*flight, error) {
+// one chunk) without waiting; ahead tells that nobody waits for it either.
+func (r *reader) want(ctx context.Context, span storage.Span, ahead bool) ([]*flight, error) {
 	index := storage.ChunkOf(span.Off)
 	rel := span.Shift(-r.j.chunkSpan(index).Off)
 	chunk := r.chunk
@@ -125,7 +125,7 @@ func (r *reader) want(ctx context.Context, span storage.Span) ([]*flight, error)
 		return nil, nil
 	}
 	asOwner := r.asOwner || chunk == r.chunk && r.acts() || chunk != r.chunk && r.f.actsAsOwner(r.j.o, index)
-	joined, started, err := r.f.ensure(r.j, chunk, rel, asOwner)
+	joined, started, err := r.f.ensure(r.j, chunk, rel, asOwner, ahead)
 	for _, fl := range joined {
 		r.note(fl, false, true)
 	}
@@ -191,7 +191,7 @@ func (r *reader) next(ctx context.Context, span storage.Span) (storage.Run, erro
 				return storage.Run{}, fmt.Errorf("fill chunk %s: %w", r.chunk.Key(), storage.ErrBusy)
 			}
 			piece := storage.Span{Off: span.Off, End: min(span.End, cs.End)}.Round(storage.PieceSize, r.j.o.Size())
-			if _, err := r.want(ctx, piece.Intersect(cs)); err != nil {
+			if _, err := r.want(ctx, piece.Intersect(cs), false); err != nil {
 				return storage.Run{}, err
 			}
 			continue
@@ -239,7 +239,7 @@ func (r *reader) run(rel, n int64, waited bool) storage.Run {
 	file, base := r.chunk.File()
 	out := storage.Run{File: file, Off: base + rel, Len: n, From: storage.SourceDisk}
 	for _, m := range r.mine {
-		if (m.started || waited) && m.fl.key == r.chunk.Key() && m.fl.span.Off <= rel && rel < m.fl.span.End {
+		if (m.started || waited) && m.fl.key == r.chunk.Key() && r.f.flights.fills(m.fl, rel) {
 			out.From = m.fl.source()
 			out.Collapsed = !m.started
 			break

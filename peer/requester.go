@@ -36,9 +36,10 @@ func (f *Filler) limit(silence int64) time.Duration {
 
 // ensure starts flights for what of span (relative to the chunk) is neither
 // present nor on its way, and returns them with those that were joined. The
-// caller follows all of them. It does not wait.
-func (f *Filler) ensure(j *job, chunk *disk.Chunk, span storage.Span, asOwner bool) (joined, started []*flight, err error) {
-	joined, started, err = f.flights.cover(f.ctx, j, chunk, span, asOwner)
+// caller follows all of them. It does not wait. ahead tells that nobody waits for
+// them either.
+func (f *Filler) ensure(j *job, chunk *disk.Chunk, span storage.Span, asOwner, ahead bool) (joined, started []*flight, err error) {
+	joined, started, err = f.flights.cover(f.ctx, j, chunk, span, asOwner, ahead)
 	f.metrics.joined.Add(float64(len(joined)))
 	if err != nil {
 		f.metrics.busy.WithLabelValues("flights").Inc()
@@ -99,11 +100,17 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 			return context.Cause(fl.ctx)
 		}
 		if len(left) == 0 {
+			if f.flights.turn(fl) {
+				continue
+			}
 			return nil
 		}
 		node := r.next()
 		if node == nil {
-			return f.ownAfter(fl, j, r.passed)
+			if err := f.ownAfter(fl, j, r.passed); err != nil || !f.flights.turn(fl) {
+				return err
+			}
+			continue
 		}
 		query := *fl.query.Load()
 		stored, err := f.askFor(fl, j, s, r, node, left[0], query)
@@ -229,7 +236,7 @@ func (f *Filler) ownAfter(fl *flight, j *job, passed []*peerv1.PassedOver) error
 		return err
 	}
 	defer chunk.Release()
-	joined, started, err := f.ensure(&own, chunk, fl.span, true)
+	joined, started, err := f.ensure(&own, chunk, fl.span, true, false)
 	for _, owned := range append(joined, started...) {
 		select {
 		case <-owned.done:

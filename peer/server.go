@@ -269,7 +269,7 @@ func (c *fillCall) streamSpan(ctx context.Context, span storage.Span) error {
 	r := reader{f: c.f, j: j, asOwner: true}
 	defer r.end()
 	rounded := storage.Span{Off: span.Off / storage.BlockSize * storage.BlockSize, End: span.End}
-	flights, err := r.want(ctx, rounded)
+	flights, err := r.want(ctx, rounded, false)
 	if err != nil {
 		return err
 	}
