@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"net/netip"
 	"path"
 	"strings"
 	"time"
@@ -67,6 +68,17 @@ type Rule struct {
 	// MaxRequests bounds the requests at this origin at one time; 0 = the
 	// node's default.
 	MaxRequests int
+	// Upstream is what is asked in place of the origin, in the form of
+	// ParseUpstream. Empty: as the node's own setting says, which is directly
+	// unless it names something.
+	Upstream string
+	// UpstreamOnly tells that the origin is not asked directly when a parent
+	// cache fails. A proxy is never passed over.
+	UpstreamOnly bool
+	// AllowLiterals are the addresses that clients may name in place of an
+	// origin's name; nil for all rules but the one for addresses
+	// (catalogue.Config.Literals).
+	AllowLiterals []netip.Prefix
 }
 
 // Immutable reports whether objects at the raw path p never change.

@@ -66,6 +66,10 @@ func nodeConfig(c *config.Loaded, log *slog.Logger, access io.Writer) node.Confi
 		CertLife:         time.Duration(c.CertLife),
 		BuiltinCatalogue: c.BuiltinCatalogue,
 		Origins:          c.Rules(),
+		IPOrigins:        c.IPPrefixes(),
+		Upstream: node.Upstream{
+			Default: c.Upstream, Bypass: c.UpstreamBypass, Only: !c.UpstreamFallback, CredentialsFile: c.UpstreamCredentials,
+		},
 		Limits: node.Limits{
 			MaxConnections:    c.Limits.MaxConnections,
 			MemoryBytes:       int64(c.Limits.Memory),
@@ -80,6 +84,7 @@ func nodeConfig(c *config.Loaded, log *slog.Logger, access io.Writer) node.Confi
 			IdleAfter:         orNone(time.Duration(c.Limits.IdleAfter)),
 			ScrubRate:         int64(c.Limits.ScrubRate),
 			MoveRate:          orNone(int64(c.Limits.MoveRate)),
+			SpoolBytes:        orNone(int64(c.Limits.Spool)),
 		},
 		Timeouts: node.Timeouts{
 			Connect:         time.Duration(c.Timeouts.Connect),

@@ -3,6 +3,7 @@ package catalogue
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -20,6 +21,10 @@ type Config struct {
 	// Complete tells that Rules were made from Defaults: nothing is filled in,
 	// so that false means false.
 	Complete bool
+	// Literals are the addresses that clients may name in place of an origin's
+	// name, served by profile do under a rule named "ip"; to list one allows it
+	// whether it is private or not. nil: none.
+	Literals []netip.Prefix
 }
 
 // Catalogue is an immutable set of rules. It is safe for concurrent use.
@@ -27,6 +32,8 @@ type Catalogue struct {
 	rules []*storage.Rule
 	// exact holds whole names, suffix the x of each "*.x".
 	exact, suffix map[string]*storage.Rule
+	// literals is the rule for addresses that are in no other; nil: none.
+	literals *storage.Rule
 }
 
 // New returns the catalogue of cfg, or every fault of its rules at once, each
@@ -58,7 +65,19 @@ func New(cfg Config) (*Catalogue, error) {
 	for _, r := range configured {
 		c.add(r)
 	}
+	if len(cfg.Literals) > 0 {
+		c.literals = literals(cfg.Literals)
+		c.rules = append(c.rules, c.literals)
+	}
 	return c, nil
+}
+
+// literals returns the rule for origins that are named by their address.
+func literals(prefixes []netip.Prefix) *storage.Rule {
+	r := Defaults(storage.ProfileDO)
+	r.Name, r.Product, r.AllowPrivate = "ip", "ip", true
+	r.AllowLiterals = slices.Clone(prefixes)
+	return &r
 }
 
 func (c *Catalogue) add(r *storage.Rule) {
@@ -73,7 +92,7 @@ func (c *Catalogue) add(r *storage.Rule) {
 }
 
 // Lookup returns the rule for host, a name in lower case without port and
-// trailing dot. A whole name goes before a "*.x", a longer x before a shorter
+// trailing dot, or an address without brackets. A whole name goes before a "*.x", a longer x before a shorter
 // one, and a configured rule before a built-in one for the same pattern. The
 // rule must not be changed. It takes no lock and allocates nothing.
 func (c *Catalogue) Lookup(host string) (*storage.Rule, bool) {
@@ -85,6 +104,11 @@ func (c *Catalogue) Lookup(host string) (*storage.Rule, bool) {
 			return r, true
 		}
 		_, x, _ = strings.Cut(x, ".")
+	}
+	if c.literals != nil {
+		if addr, err := netip.ParseAddr(host); err == nil && storage.Holds(c.literals.AllowLiterals, addr) {
+			return c.literals, true
+		}
 	}
 	return nil, false
 }

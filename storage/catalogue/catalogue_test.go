@@ -1,6 +1,7 @@
 package catalogue_test
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -247,4 +248,40 @@ func FuzzNew(f *testing.F) {
 			t.Errorf("the bare name of %q is not served: %v", host, r)
 		}
 	})
+}
+
+func TestLiteralsAreAnExplicitPolicy(t *testing.T) {
+	none, err := catalogue.New(catalogue.Config{Builtin: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	some, err := catalogue.New(catalogue.Config{Builtin: true, Literals: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]bool{"10.1.2.3": true, "::ffff:10.1.2.3": true, "10.2.0.1": false, "2001:db8::1": false, "name.example": false} {
+		if _, ok := none.Lookup(host); ok {
+			t.Errorf("%s is served though nothing says so", host)
+		}
+		r, ok := some.Lookup(host)
+		if ok != want || ok && (r.Name != "ip" || !r.AllowPrivate || r.Profile != storage.ProfileDO) {
+			t.Errorf("%s: %+v, %t", host, r, ok)
+		}
+	}
+}
+
+func TestUpstreamIsJudged(t *testing.T) {
+	for _, bad := range []storage.Rule{
+		{Upstream: "proxy:3128"}, {Upstream: "http://u:p@proxy:3128"}, {Upstream: "cache://x/path"},
+		{Upstream: "http://proxy:3128", Connect: "192.0.2.1:80"}, {Upstream: "cache://parent", Connect: "192.0.2.1:80"},
+	} {
+		bad.Profile, bad.Hosts = storage.ProfileHTTP, []string{"origin.example"}
+		if _, err := catalogue.New(catalogue.Config{Rules: []storage.Rule{bad}}); err == nil {
+			t.Errorf("upstream %q beside connect %q is taken", bad.Upstream, bad.Connect)
+		}
+	}
+	good := storage.Rule{Profile: storage.ProfileHTTP, Hosts: []string{"origin.example"}, Upstream: "direct", Connect: "192.0.2.1:80"}
+	if _, err := catalogue.New(catalogue.Config{Rules: []storage.Rule{good}}); err != nil {
+		t.Error(err)
+	}
 }

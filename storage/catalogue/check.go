@@ -32,6 +32,7 @@ func normal(r storage.Rule) storage.Rule {
 	}
 	r.KeyHost = strings.TrimSuffix(strings.ToLower(r.KeyHost), ".")
 	r.AlwaysRevalidate, r.PassNotFound = lower(r.AlwaysRevalidate), lower(r.PassNotFound)
+	r.AllowLiterals = slices.Clone(r.AllowLiterals)
 	r.ImmutablePrefixes, r.Ports = slices.Clone(r.ImmutablePrefixes), slices.Clone(r.Ports)
 	if r.Name == "" && len(r.Hosts) > 0 {
 		r.Name = strings.TrimPrefix(r.Hosts[0], "*.")
@@ -83,6 +84,12 @@ func check(r *storage.Rule) (faults []error) {
 		if err := checkConnect(r.Connect, r.AllowPrivate); err != nil {
 			fault("connect %q: %w", r.Connect, err)
 		}
+	}
+	switch up, err := storage.ParseUpstream(r.Upstream); {
+	case err != nil:
+		fault("upstream: %w", err)
+	case r.Connect != "" && (up.Way == storage.WayProxy || up.Way == storage.WayCache):
+		fault("connect and upstream both say whom to ask: give one of them")
 	}
 	for _, p := range r.ImmutablePrefixes {
 		if !strings.HasPrefix(p, "/") {

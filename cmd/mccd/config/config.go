@@ -24,10 +24,16 @@ type Config struct {
 	CertLife         Duration `yaml:"cert_life"`
 	BuiltinCatalogue bool     `yaml:"builtin_catalogue"`
 	Origins          []Origin `yaml:"origins"`
-	Limits           Limits   `yaml:"limits"`
-	Timeouts         Timeouts `yaml:"timeouts"`
-	Log              Log      `yaml:"log"`
-	AccessLog        string   `yaml:"access_log"`
+	IPOrigins        []string `yaml:"ip_origins"`
+	Upstream         string   `yaml:"upstream"`
+	UpstreamBypass   []string `yaml:"upstream_bypass"`
+	UpstreamFallback bool     `yaml:"upstream_fallback"`
+	// UpstreamCredentials names a file, so that no secret is in a Config.
+	UpstreamCredentials string   `yaml:"upstream_credentials"`
+	Limits              Limits   `yaml:"limits"`
+	Timeouts            Timeouts `yaml:"timeouts"`
+	Log                 Log      `yaml:"log"`
+	AccessLog           string   `yaml:"access_log"`
 }
 
 // Drive is one directory that holds content, and its limit.
@@ -55,6 +61,8 @@ type Origin struct {
 	PassNotFound       []string `yaml:"pass_not_found"`
 	FreshFor           Duration `yaml:"fresh_for"`
 	MaxRequests        int      `yaml:"max_requests"`
+	Upstream           string   `yaml:"upstream"`
+	UpstreamFallback   *bool    `yaml:"upstream_fallback"`
 }
 
 // Limits bound what the node takes on; 0 leaves the choice to the node.
@@ -72,6 +80,7 @@ type Limits struct {
 	IdleAfter         Duration `yaml:"idle_after"`
 	ScrubRate         Size     `yaml:"scrub_rate"`
 	MoveRate          Size     `yaml:"move_rate"`
+	Spool             Size     `yaml:"spool"`
 }
 
 // Timeouts are the times that the node waits.
@@ -107,6 +116,7 @@ func Default() *Config {
 		GossipListen:     ":7946",
 		CertLife:         Duration(90 * 24 * time.Hour),
 		BuiltinCatalogue: true,
+		UpstreamFallback: true,
 		Limits: Limits{
 			Memory:            512 << 20,
 			RequestsPerOrigin: 64,
@@ -119,6 +129,7 @@ func Default() *Config {
 			IdleAfter:         Duration(30 * 24 * time.Hour),
 			ScrubRate:         4 << 20,
 			MoveRate:          64 << 20,
+			Spool:             256 << 20,
 		},
 		Timeouts: Timeouts{
 			Connect:         Duration(3 * time.Second),

@@ -83,13 +83,13 @@ func WriteExample(w io.Writer) error {
 		}
 		section = s
 		comment(b, indent, k.Doc)
-		switch k.Path {
-		case "drives":
+		switch {
+		case k.Path == "drives":
 			b.WriteString(exampleDrives)
-		case "origins":
+		case k.Path == "origins":
 			b.WriteString(exampleOrigins)
-		case "join":
-			b.WriteString("#join: []\n")
+		case k.Kind == "list":
+			fmt.Fprintf(b, "#%s%s: []\n", indent, leaf)
 		default:
 			fmt.Fprintf(b, "#%s%s: %s\n", indent, leaf, yamlText(k))
 		}

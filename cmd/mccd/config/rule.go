@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/mccd/mccd/storage"
@@ -17,6 +18,17 @@ func (c *Config) Rules() []storage.Rule {
 	return rules
 }
 
+// IPPrefixes returns what ip_origins lists, without what cannot be read.
+func (c *Config) IPPrefixes() []netip.Prefix {
+	var prefixes []netip.Prefix
+	for _, text := range c.IPOrigins {
+		if p, err := storage.ParsePrefix(text); err == nil {
+			prefixes = append(prefixes, p)
+		}
+	}
+	return prefixes
+}
+
 func (o *Origin) rule() storage.Rule {
 	profile := storage.ProfileDO
 	if o.Profile == storage.ProfileHTTP.String() {
@@ -26,6 +38,10 @@ func (o *Origin) rule() storage.Rule {
 	r.Name, r.Product, r.Hosts, r.KeyHost = o.Name, o.Product, o.Hosts, o.KeyHost
 	r.JoinSchemes, r.Ports, r.Connect, r.AllowPrivate = o.JoinSchemes, o.Ports, o.Connect, o.AllowPrivate
 	r.FreshFor, r.MaxRequests = time.Duration(o.FreshFor), o.MaxRequests
+	r.Upstream = o.Upstream
+	if o.UpstreamFallback != nil {
+		r.UpstreamOnly = !*o.UpstreamFallback
+	}
 	if o.QueryInKey != nil {
 		r.QueryInKey = *o.QueryInKey
 	}

@@ -12,6 +12,7 @@ import (
 // origins judges all entries by the catalogue's own rules, so that what passes
 // here starts a node: each value by itself, for its line, then together.
 func (v *validator) origins() {
+	v.upstream()
 	before := len(*v.faults)
 	for i := range v.cfg.Origins {
 		v.origin(i)
@@ -28,8 +29,32 @@ func (v *validator) origins() {
 			}
 		}
 	}
-	if !v.cfg.BuiltinCatalogue && len(rules) == 0 {
+	if !v.cfg.BuiltinCatalogue && len(rules) == 0 && len(v.cfg.IPOrigins) == 0 {
 		v.fault("builtin_catalogue", "is false and origins lists none, so nothing would be served")
+	}
+}
+
+// upstream judges what all origins share.
+func (v *validator) upstream() {
+	up, err := storage.ParseUpstream(v.cfg.Upstream)
+	if err != nil {
+		v.fault("upstream", "%v", err)
+	}
+	for i, entry := range v.cfg.UpstreamBypass {
+		if _, err := storage.ParseBypass([]string{entry}); err != nil {
+			v.fault(fmt.Sprintf("upstream_bypass[%d]", i), "%v", err)
+		}
+	}
+	if len(v.cfg.UpstreamBypass) > 0 && (up.Way == storage.WayDefault || up.Way == storage.WayDirect) {
+		v.fault("upstream_bypass", "lists what goes past upstream, which names nothing")
+	}
+	for i, text := range v.cfg.IPOrigins {
+		switch p, err := storage.ParsePrefix(text); {
+		case err != nil:
+			v.fault(fmt.Sprintf("ip_origins[%d]", i), "%v", err)
+		case p.Bits() == 0:
+			v.fault(fmt.Sprintf("ip_origins[%d]", i), "%q would make an open proxy; list the caches' own prefixes", text)
+		}
 	}
 }
 
@@ -58,6 +83,7 @@ func (v *validator) origin(i int) {
 	list("hosts", o.Hosts, func(r *storage.Rule) *[]string { return &r.Hosts })
 	try("key_host", func(r *storage.Rule) { r.KeyHost = o.KeyHost })
 	try("connect", func(r *storage.Rule) { r.Connect, r.AllowPrivate = o.Connect, o.AllowPrivate })
+	try("upstream", func(r *storage.Rule) { r.Upstream = o.Upstream })
 	for j, port := range o.Ports {
 		try(fmt.Sprintf("ports[%d]", j), func(r *storage.Rule) { r.Ports = []int{port} })
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 
@@ -62,6 +63,9 @@ type Config struct {
 	// (catalogue.Defaults gives a profile's own).
 	BuiltinCatalogue bool
 	Origins          []storage.Rule
+	// IPOrigins are addresses that clients may name in place of an origin.
+	IPOrigins []netip.Prefix
+	Upstream  Upstream
 
 	Limits   Limits
 	Timeouts Timeouts
@@ -90,6 +94,18 @@ type Drive struct {
 	Size int64
 }
 
+// Upstream says what is asked in place of origins whose rules do not.
+type Upstream struct {
+	// Default is in the form of storage.ParseUpstream; empty = nothing.
+	Default string
+	// Bypass are the origins asked directly, as storage.ParseBypass reads them.
+	Bypass []string
+	// Only tells that origins are not asked when a parent cache fails.
+	Only bool
+	// CredentialsFile holds lines "host:port user:password" for proxies.
+	CredentialsFile string
+}
+
 // Limits bound what a node takes on; 0 = the default in brackets.
 type Limits struct {
 	// MaxConnections of clients [from RLIMIT_NOFILE].
@@ -116,6 +132,9 @@ type Limits struct {
 	// MoveRate is the pace in bytes per second at which a drive's content moves
 	// to the others [64 MiB].
 	MoveRate int64
+	// SpoolBytes on disk hold answers of unknown length until their length is
+	// known [256 MiB]; negative = none.
+	SpoolBytes int64
 	// BorrowedShare is the part of each drive, in percent, in which borrowed
 	// copies are safe from owned content [20]; negative = none.
 	BorrowedShare int

@@ -111,7 +111,7 @@ func (n *Node) listen(what, addr string) (net.Listener, error) {
 }
 
 func (n *Node) buildCatalogue() (err error) {
-	n.catalogue, err = catalogue.New(catalogue.Config{Builtin: n.cfg.BuiltinCatalogue, Rules: n.cfg.Origins, Complete: true})
+	n.catalogue, err = catalogue.New(catalogue.Config{Builtin: n.cfg.BuiltinCatalogue, Rules: n.cfg.Origins, Complete: true, Literals: n.cfg.IPOrigins})
 	if err != nil {
 		return fmt.Errorf("origins: %w", err)
 	}
