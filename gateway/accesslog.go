@@ -48,7 +48,7 @@ func AccessFields() []AccessField {
 		{"first_byte_ms", "number", true, "Milliseconds from the head to the first byte of content; 0 where none was sent."},
 		{"duration_ms", "number", true, "Milliseconds from the head to the end of the answer."},
 		{"user_agent", "text", true, "The client's User-Agent, cut after 256 bytes."},
-		{"cut", "text", false, "Why the answer ended early: client (it went away or took too little), upstream (no bytes came), storage (a drive gave none)."},
+		{"cut", "text", false, "Why the answer ended early: client (it went away or took too little), upstream (no bytes came), storage (a drive gave none), version (a resume of a version that is held nowhere any more)."},
 		{"error", "text", false, "What went wrong, for a person."},
 	}
 }

@@ -26,14 +26,14 @@ const (
 // fixedValues are header values that do not depend on the request. Responses
 // share them, and nobody changes them.
 type fixedValues struct {
-	cid, via, acceptRanges, octets, close []string
+	cid, ccc, via, acceptRanges, octets, close []string
 	// status is Cache-Status by source, and whether the bytes were collapsed.
 	status [storage.SourceOrigin + 1][2][]string
 }
 
 func newFixedValues(cfg Config, self string) fixedValues {
 	v := fixedValues{
-		cid: []string{cfg.NodeID}, via: []string{"1.1 " + cfg.NodeName},
+		cid: []string{cfg.NodeID}, ccc: []string{cfg.Zone}, via: []string{"1.1 " + cfg.NodeName},
 		acceptRanges: []string{"bytes"}, octets: []string{"application/octet-stream"}, close: []string{"close"},
 	}
 	for from, end := range [...]string{storage.SourceDisk: statusHit, storage.SourcePeer: statusPeer, storage.SourceOrigin: statusOrigin} {

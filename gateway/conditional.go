@@ -14,8 +14,11 @@ import (
 type decision struct {
 	// status is 200, 206, 304, 412, 416 or 503.
 	status int
-	// span are the object's bytes that the answer holds.
+	// span are the object's bytes that the answer holds, or the first of its
+	// parts.
 	span storage.Span
+	// parts are the parts of a multipart answer, at least two; else nil.
+	parts []storage.Span
 	// widened tells that the whole object is sent although a range was asked.
 	widened bool
 }
@@ -36,36 +39,51 @@ func decide(r *http.Request, profile storage.Profile, obj *storage.Object, want 
 	}
 	size := obj.Size()
 	all := decision{status: http.StatusOK, span: storage.Span{End: size}}
-	switch want.kind {
-	case rangeTooMany:
-		return decision{status: unsatisfiable}
-	case rangeMany, rangeUnreadable:
-		if profile == storage.ProfileDO {
-			return decision{status: unsatisfiable}
-		}
-		return all // RFC 9110 section 14.2: a server may ignore Range
-	case rangeNone:
+	whole := profile == storage.ProfileHTTP && (size == 0 || !ifRange(r.Header, obj))
+	switch {
+	case want.kind == rangeNone:
 		return all
-	case rangeOne:
-	}
-	if profile == storage.ProfileHTTP && (size == 0 || !ifRange(r.Header, obj)) {
+	case want.kind == rangeUnreadable && profile == storage.ProfileHTTP:
+		return all // RFC 9110 section 14.2: as if there were none
+	case whole:
 		all.widened = true
 		return all
-	}
-	if !ifRange(r.Header, obj) {
+	case !ifRange(r.Header, obj):
 		// Profile do: neither 200 nor another version's bytes may answer it.
 		return decision{status: failed}
 	}
-	span, ok := resolve(want.span, size)
-	if !ok {
-		return decision{status: unsatisfiable}
+	switch want.kind {
+	case rangeOne:
+		if span, ok := resolve(want.span, size); ok {
+			return decision{status: http.StatusPartialContent, span: span}
+		}
+	case rangeMany:
+		parts, ok := resolveAll(want.spans, size)
+		switch {
+		case !ok || len(parts) == 0 || profile == storage.ProfileDO:
+		case len(parts) == 1:
+			return decision{status: http.StatusPartialContent, span: parts[0]}
+		default:
+			return decision{status: http.StatusPartialContent, span: parts[0], parts: parts}
+		}
+	case rangeNone, rangeTooMany, rangeUnreadable:
 	}
-	return decision{status: http.StatusPartialContent, span: span}
+	return decision{status: unsatisfiable}
+}
+
+// conditional reports whether r carries a precondition.
+func conditional(h http.Header) bool {
+	for _, name := range [...]string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range"} {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // precondition returns 412, 304, or 0 to go on.
 func precondition(h http.Header, obj *storage.Object) int {
-	if len(h["If-Match"]) > 0 {
+	if h.Get("If-Match") != "" || len(h["If-Match"]) > 1 {
 		if !matches(h["If-Match"], etagOf(obj), strongEqual) {
 			return http.StatusPreconditionFailed
 		}
@@ -74,7 +92,7 @@ func precondition(h http.Header, obj *storage.Object) int {
 			return http.StatusPreconditionFailed
 		}
 	}
-	if len(h["If-None-Match"]) > 0 {
+	if h.Get("If-None-Match") != "" || len(h["If-None-Match"]) > 1 {
 		if matches(h["If-None-Match"], etagOf(obj), weakEqual) {
 			return http.StatusNotModified
 		}

@@ -35,8 +35,10 @@ func (x *exchange) deliver(content Content, d decision, run storage.Run) {
 	if body && zeroCopy && run.File != nil {
 		x.conn.corked = true // the head leaves with the first bytes
 	}
+	m := newByteRanges(content.Object(), d)
 	if !x.writeReady(content.Object(), d) {
 		x.g.objectHead(x.w.Header(), content.Object(), d)
+		m.head(x.w.Header())
 		x.g.nodeHead(x.w.Header(), x.g.cacheStatus(run.From, run.Collapsed))
 		x.w.WriteHeader(d.status)
 	}
@@ -44,25 +46,42 @@ func (x *exchange) deliver(content Content, d decision, run storage.Run) {
 		return
 	}
 	x.wait.rest()
+	if m != nil {
+		x.deliverParts(content, m, run, zeroCopy)
+		return
+	}
 	if err := x.flush(); err != nil {
 		x.abort(cutClient, err)
 	}
+	x.deliverSpan(content, d.span, run, zeroCopy)
+}
+
+// deliverSpan sends the object's bytes of span, of which run is the first, run
+// by run as they come.
+func (x *exchange) deliverSpan(content Content, span storage.Span, run storage.Run, zeroCopy bool) {
 	for {
-		d.span.Off += x.send(content, run, zeroCopy)
-		if d.span.Empty() {
+		span.Off += x.send(content, run, zeroCopy)
+		if span.Empty() {
 			return
 		}
-		var err error
-		x.wait.renew()
-		if run, err = x.next(content, d.span); err != nil {
-			cut := cutUpstream
-			if x.r.Context().Err() != nil {
-				cut = cutClient
-			}
-			x.abort(cut, x.wait.explain(err))
-		}
-		x.wait.rest()
+		run = x.nextOrCut(content, span)
 	}
+}
+
+// nextOrCut waits for the run at span.Off of a response that has begun, which
+// ends when there is none.
+func (x *exchange) nextOrCut(content Content, span storage.Span) storage.Run {
+	x.wait.renew()
+	run, err := x.next(content, span)
+	if err != nil {
+		cut := cutUpstream
+		if x.r.Context().Err() != nil {
+			cut = cutClient
+		}
+		x.abort(cut, x.wait.explain(err))
+	}
+	x.wait.rest()
+	return run
 }
 
 func (x *exchange) flush() error {

@@ -62,6 +62,9 @@ type Config struct {
 	// NodeName is this node's name in Cache-Status and Via: letters, digits,
 	// "-", "." and "_". NodeID goes out as X-CID; empty: NodeName.
 	NodeName, NodeID string
+	// Zone is where the node stands, and goes out as X-CCC, where Microsoft's
+	// node tells its country. Default "none".
+	Zone string
 	// LoopNames are further names that, seen in a request's Via, prove a loop
 	// (what storage/origin sends upstream). NodeName is always one.
 	LoopNames []string
@@ -115,6 +118,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.MaxConns, 8192)
 	setDefault(&c.SlowBytes, 16<<10)
 	setDefault(&c.NodeID, c.NodeName)
+	setDefault(&c.Zone, "none")
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -144,6 +148,7 @@ func (c *Config) validate() error {
 	fault(c.Source == nil, "no source")
 	fault(!nodeName(c.NodeName), "node name %q: letters, digits, \"-\", \".\" and \"_\" only", c.NodeName)
 	fault(!nodeName(c.NodeID), "node id %q: letters, digits, \"-\", \".\" and \"_\" only", c.NodeID)
+	fault(!nodeName(c.Zone), "zone %q: letters, digits, \"-\", \".\" and \"_\" only", c.Zone)
 	fault(len(c.Listeners)+len(c.TLSListeners) == 0, "no listener")
 	fault(len(c.TLSListeners) > 0 && c.TLS == nil, "TLS listeners without a TLS configuration")
 	for name, d := range map[string]time.Duration{"first byte": c.FirstByte, "read header": c.ReadHeader,

@@ -3,6 +3,7 @@ package gateway
 import (
 	"maps"
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,12 +24,25 @@ func hopByHop(name string) bool {
 	return false
 }
 
+// wireName returns name as it goes out. Delivery Optimization Lite matches
+// names by case (docs/clients.md section 4), so all are canonical, whatever the
+// origin sent.
+func wireName(name string) string {
+	switch name = textproto.CanonicalMIMEHeaderKey(name); name {
+	case "Etag":
+		return "ETag"
+	case "Www-Authenticate":
+		return "WWW-Authenticate"
+	}
+	return name
+}
+
 // objectHead puts an object's headers into h. Values are shared with the
 // object and never changed. Content-Length is always there, in canonical form:
 // Delivery Optimization Lite reads nothing else (docs/clients.md section 4).
 func (g *Gateway) objectHead(h http.Header, obj *storage.Object, d decision) {
 	for name, values := range obj.Header {
-		if !hopByHop(name) {
+		if name = wireName(name); !hopByHop(name) {
 			h[name] = values
 		}
 	}
@@ -48,6 +62,9 @@ func (g *Gateway) objectHead(h http.Header, obj *storage.Object, d decision) {
 		h["Content-Type"] = g.values.octets
 	}
 	h["Accept-Ranges"] = g.values.acceptRanges
+	if d.parts != nil {
+		return // byteRanges.head tells the rest
+	}
 	h["Content-Length"] = []string{strconv.FormatInt(d.span.Len(), 10)}
 	if d.status == http.StatusPartialContent {
 		h["Content-Range"] = []string{contentRange(d.span, obj.Size())}
@@ -110,7 +127,7 @@ func (r *ready) of(g *Gateway, obj *storage.Object) {
 // where the connection can; false: it is to be made.
 func (x *exchange) writeReady(obj *storage.Object, d decision) bool {
 	w, ok := x.w.(http1.FieldWriter)
-	if !ok || x.conn == nil || d.status == http.StatusNotModified || obj.ValidatedAt.IsZero() || x.g.cfg.Draining() {
+	if !ok || x.conn == nil || d.status == http.StatusNotModified || d.parts != nil || obj.ValidatedAt.IsZero() || x.g.cfg.Draining() {
 		return false
 	}
 	r := &x.conn.ready
@@ -136,7 +153,8 @@ func (x *exchange) writeReady(obj *storage.Object, d decision) bool {
 // append to.
 func (g *Gateway) nodeHead(h http.Header, cacheStatus []string) {
 	delete(h, "X-Cid")
-	h["X-CID"] = g.values.cid
+	delete(h, "X-Ccc")
+	h["X-CID"], h["X-CCC"] = g.values.cid, g.values.ccc
 	h["Via"] = joined(h["Via"], g.values.via)
 	h["Cache-Status"] = joined(h["Cache-Status"], cacheStatus)
 	if g.cfg.Draining() {
@@ -155,7 +173,7 @@ func joined(before, last []string) []string {
 func (g *Gateway) respond(w http.ResponseWriter, no *refusal, cacheStatus string) {
 	h := w.Header()
 	for name, values := range no.header {
-		if !hopByHop(name) && !describesBody(name) {
+		if name = wireName(name); !hopByHop(name) && !describesBody(name) {
 			h[name] = values
 		}
 	}
@@ -178,7 +196,7 @@ func (g *Gateway) respond(w http.ResponseWriter, no *refusal, cacheStatus string
 // describesBody reports headers of an origin's body, which is not sent on.
 func describesBody(name string) bool {
 	switch name {
-	case "Etag", "Last-Modified", "Accept-Ranges", "Expires", "Cache-Control", "Vary":
+	case "ETag", "Last-Modified", "Accept-Ranges", "Expires", "Cache-Control", "Vary":
 		return true
 	}
 	return strings.HasPrefix(name, "Content-")

@@ -42,7 +42,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"origin", "product"}),
 		ends: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_gateway_cut_responses_total",
-			Help: "Responses that ended before their last byte, by reason: client, upstream or storage.",
+			Help: "Responses that ended before their last byte, by reason: client, upstream, storage or version.",
 		}, []string{"reason"}),
 		sendfile: f.NewCounter(prometheus.CounterOpts{
 			Name: "mccd_gateway_sendfile_bytes_total",

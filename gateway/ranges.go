@@ -3,6 +3,7 @@ package gateway
 import (
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/mccd/mccd/storage"
@@ -30,6 +31,8 @@ type wanted struct {
 	// from the end, End = MaxInt64 is the end. An empty span can be satisfied
 	// by no object.
 	span storage.Span
+	// spans are all of them, of rangeMany; span is the first.
+	spans []storage.Span
 	// total is the object's length as the client's resume tells it, 0 = it does
 	// not: Lite asks for bytes=<received>-<total-1> and for nothing else.
 	total int64
@@ -99,13 +102,13 @@ func parseRange(value string, lastOnly bool) wanted {
 	case overlap(spans[:n]):
 		return wanted{kind: rangeTooMany}
 	default:
-		return wanted{kind: rangeMany, span: storage.Span{End: math.MaxInt64}}
+		return wanted{kind: rangeMany, span: spans[0], spans: slices.Clone(spans[:n])}
 	}
 }
 
 // overlap reports whether any two of spans certainly share a byte. Ranges from
-// the end overlap each other; against others that depends on the size, which
-// is of no consequence for an answer that ignores the ranges.
+// the end overlap each other; against others that depends on the size, and is
+// judged when that is known (resolveAll).
 func overlap(spans []storage.Span) bool {
 	for i, a := range spans {
 		for _, b := range spans[:i] {
@@ -185,4 +188,17 @@ func resolve(span storage.Span, size int64) (storage.Span, bool) {
 	}
 	span.End = min(span.End, size)
 	return span, !span.Empty()
+}
+
+// resolveAll returns the parts of an object of the given size that spans ask
+// for, in their order, without those that ask for none of its bytes; false if
+// two of them overlap.
+func resolveAll(spans []storage.Span, size int64) ([]storage.Span, bool) {
+	parts := make([]storage.Span, 0, len(spans))
+	for _, span := range spans {
+		if part, ok := resolve(span, size); ok {
+			parts = append(parts, part)
+		}
+	}
+	return parts, !overlap(parts)
 }

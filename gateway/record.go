@@ -12,6 +12,7 @@ const (
 	cutClient   = "client"   // it went away, or took too little
 	cutUpstream = "upstream" // the fill failed or gave nothing in time
 	cutStorage  = "storage"  // a chunk file could not be sent
+	cutVersion  = "version"  // the version that a client resumes is held nowhere any more
 )
 
 // delivery is the record of one response. Metrics and the access log are made

@@ -67,7 +67,7 @@ func (x *exchange) admit() (no *refusal) {
 	switch do := x.rule.Profile == storage.ProfileDO; {
 	case do && x.want.kind != rangeNone && x.want.kind != rangeOne:
 		return refusalOfDecision(http.StatusServiceUnavailable)
-	case x.want.kind == rangeTooMany:
+	case x.want.kind == rangeTooMany && !conditional(x.r.Header):
 		return refusalOfDecision(http.StatusRequestedRangeNotSatisfiable)
 	default:
 		return nil
@@ -161,6 +161,12 @@ func (x *exchange) open() (Content, decision, storage.Run, error) {
 		if d.span.Empty() || x.r.Method == http.MethodHead {
 			return content, d, storage.Run{}, nil
 		}
+		if req.HeadOnly {
+			// The size was needed to know which of several ranges have bytes.
+			content.Close()
+			req.HeadOnly, req.First, req.Whole = false, d.span, false
+			continue
+		}
 		var run storage.Run
 		if run, err = x.next(content, d.span); err == nil {
 			return content, d, run, nil
@@ -178,6 +184,12 @@ func (x *exchange) fail(err error) {
 	x.err = err
 	if x.r.Context().Err() != nil {
 		x.cut = cutClient
+		panic(http.ErrAbortHandler)
+	}
+	if x.rule.Profile == storage.ProfileDO && x.want.kind == rangeOne && errors.Is(err, storage.ErrVersionGone) {
+		// A resume of what is held nowhere any more: no answer may be taken for
+		// its rest (docs/clients.md section 8).
+		x.cut = cutVersion
 		panic(http.ErrAbortHandler)
 	}
 	no := refusalOf(err, x.rule, x.ref.Path)

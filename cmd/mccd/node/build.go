@@ -59,7 +59,7 @@ func (n *Node) buildGatewayAndFill() error {
 	}
 	n.gateway, err = gateway.New(gateway.Config{
 		Catalogue: n.catalogue, Source: source{n.filler, n.purges}, Pass: n.origin,
-		NodeName: viaName(n.cfg.Name), NodeID: n.cluster.ID(), Listeners: []net.Listener{l},
+		NodeName: viaName(n.cfg.Name), NodeID: n.cluster.ID(), Zone: viaName(n.cfg.Zone), Listeners: []net.Listener{l},
 		FirstByte: n.cfg.Timeouts.ClientFirstByte, MaxConns: n.cfg.Limits.MaxConnections,
 		Grace: n.cfg.Timeouts.ShutdownGrace, Draining: n.draining.Load,
 		Logger: n.log.With("part", "gateway"), AccessLog: n.cfg.AccessLog, Registerer: n.registry,
