@@ -54,12 +54,18 @@ func readRange(r *http.Request) wanted {
 	if len(lines) == 0 || r.Method != http.MethodGet {
 		return whole // RFC 9110 section 14.2: Range is defined for GET only
 	}
-	lite := strings.HasPrefix(r.Header.Get("User-Agent"), "Microsoft-Delivery-Optimization-Lite/")
-	want := parseRange(lines[len(lines)-1], lite)
-	if lite && want.kind == rangeOne && want.span.Off >= 0 && want.span.End != math.MaxInt64 {
+	resumes := lite(r)
+	want := parseRange(lines[len(lines)-1], resumes)
+	if resumes && want.kind == rangeOne && want.span.Off >= 0 && want.span.End != math.MaxInt64 {
 		want.total = want.span.End
 	}
 	return want
+}
+
+// lite reports whether r is of Delivery Optimization Lite.
+func lite(r *http.Request) bool {
+	agent := r.Header["User-Agent"]
+	return len(agent) > 0 && strings.HasPrefix(agent[0], "Microsoft-Delivery-Optimization-Lite/")
 }
 
 // parseRange reads one Range header value by RFC 9110 section 14.1.2. With

@@ -131,6 +131,7 @@ func (x *exchange) open() (Content, decision, storage.Run, error) {
 	if addr, err := netip.ParseAddrPort(x.r.RemoteAddr); err == nil {
 		req.Client = addr.Addr()
 	}
+	req.Resumes = x.rule.Profile == storage.ProfileDO && lite(x.r)
 	var err error
 	for range versionTries {
 		var content Content
@@ -139,7 +140,7 @@ func (x *exchange) open() (Content, decision, storage.Run, error) {
 				req.HeadOnly = true // a 416 tells the size
 				continue
 			}
-			if errors.Is(err, storage.ErrVersionGone) {
+			if errors.Is(err, storage.ErrVersionGone) && req.Total == 0 {
 				continue
 			}
 			break
@@ -172,8 +173,8 @@ func (x *exchange) open() (Content, decision, storage.Run, error) {
 			return content, d, run, nil
 		}
 		content.Close()
-		if !errors.Is(err, storage.ErrVersionGone) {
-			break
+		if !errors.Is(err, storage.ErrVersionGone) || req.Total > 0 {
+			break // who resumes wants the version that it began with, and no other
 		}
 	}
 	return nil, decision{}, storage.Run{}, x.wait.explain(err)

@@ -65,6 +65,10 @@ type Request struct {
 	// resume; 0 = it did not tell. An object of another length is never sent
 	// for it (docs/clients.md section 8).
 	Total int64
+	// Resumes tells that the client comes back after a break with nothing but
+	// Total and its address (Delivery Optimization Lite): which version it has
+	// is remembered for Client, so that it gets no other one then.
+	Resumes bool
 	// Client is who asks: by it ranges are known to continue each other, so that
 	// they are read ahead. The zero Addr = not known.
 	Client netip.Addr
