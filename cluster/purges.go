@@ -18,7 +18,7 @@ const purgeWait = 5 * time.Second
 // hears of the mark, which is before it serves anything after a start.
 func (c *Cluster) Purge(ctx context.Context, spec state.PurgeSpec) (uint64, error) {
 	m := c.current.Load()
-	mark := state.PurgeMark{ID: randomHex(8), Host: spec.Host, Path: spec.Path, Prefix: spec.Prefix}
+	mark := state.PurgeMark{ID: randomHex(8), Host: spec.Host, Path: spec.Path, Prefix: spec.Prefix, Product: spec.Product}
 	res, err := m.submit(ctx, state.Purge{Mark: mark})
 	if err != nil {
 		return 0, fmt.Errorf("purge: %w", err)
@@ -37,6 +37,28 @@ func (c *Cluster) Purge(ctx context.Context, spec state.PurgeSpec) (uint64, erro
 		}
 		pause(ctx, 10*time.Millisecond)
 	}
+}
+
+// Purges returns the purges that are kept, the newest first, and the index of
+// the newest one that is kept no more (0 = none), as far as this node knows.
+func (c *Cluster) Purges(context.Context) (all []state.PurgeStatus, dropped uint64, err error) {
+	m := c.current.Load()
+	st := m.state()
+	for _, mark := range slices.Backward(st.Purge.Marks) {
+		s := state.PurgeStatus{Mark: mark}
+		for _, n := range st.Members() {
+			switch {
+			case slices.Contains(mark.Acked, n.ID):
+				s.Done = append(s.Done, n.Name)
+			case m.alive(n.ID):
+				s.Waiting = append(s.Waiting, n.Name)
+			default:
+				s.Away = append(s.Away, n.Name)
+			}
+		}
+		all = append(all, s)
+	}
+	return all, st.Purge.Dropped, nil
 }
 
 // unacknowledged returns the living members that have not acknowledged a mark, which

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
@@ -35,7 +34,7 @@ func (f *Filler) purges() *storage.Purges {
 	if k := f.keyed.Load(); k != nil && k.src == src {
 		return k.keyed
 	}
-	k := &keyedPurges{src: src, keyed: src.Keyed(f.keyHost)}
+	k := &keyedPurges{src: src, keyed: src.Keyed(f.cfg.Catalogue.Lookup)}
 	if src != nil && f.sweeper != nil {
 		// New drives held nothing before: what they come to hold is judged as
 		// it comes.
@@ -48,18 +47,10 @@ func (f *Filler) purges() *storage.Purges {
 
 // keyHost returns the canonical alias of host, empty for none.
 func (f *Filler) keyHost(host string) string {
-	if rule, ok := f.cfg.Catalogue.Lookup(hostOnly(host)); ok {
+	if rule, ok := f.cfg.Catalogue.Lookup(storage.HostName(host)); ok {
 		return rule.KeyHost
 	}
 	return ""
-}
-
-// hostOnly returns host without a port.
-func hostOnly(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		return h
-	}
-	return host
 }
 
 // scope returns what names o for a purge.

@@ -78,7 +78,7 @@ type purge struct {
 
 func (s *purge) add(m storage.PurgeMark) {
 	s.marks = append(s.marks, m)
-	rule, ok := s.f.cfg.Catalogue.Lookup(hostOnly(m.Host))
+	rule, ok := s.f.cfg.Catalogue.Lookup(storage.HostName(m.Host))
 	if m.Prefix || m.Host == "" || !ok || rule.QueryInKey {
 		s.wide = true
 		return

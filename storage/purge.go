@@ -19,6 +19,9 @@ type PurgeMark struct {
 	// schemes and every query.
 	Host, Path string
 	Prefix     bool
+	// Product, when set, hits every host whose rule is of that product
+	// (Rule.Product) when the mark is judged; Host is empty then.
+	Product string
 }
 
 // Stamp tells by which purges something was judged. The zero Stamp is older
@@ -49,6 +52,9 @@ type Purges struct {
 	// byHost has the marks by host, by the canonical alias of a host too; ""
 	// are those of every host.
 	byHost map[string]*scopes
+	// byProduct has those of a product; rules says of which one a host is.
+	byProduct map[string]*scopes
+	rules     func(host string) (*Rule, bool)
 }
 
 // scopes are the marks of one host; of equal ones the newest.
@@ -69,36 +75,45 @@ func NewPurges(cluster string, generation uint32, index, dropped uint64, marks [
 		marks[i].Host = strings.TrimSuffix(strings.ToLower(marks[i].Host), ".")
 	}
 	p := &Purges{stamp: Stamp{Cluster: cluster, Generation: generation, Index: max(index, dropped)}, dropped: dropped, marks: marks}
-	return p.Keyed(func(string) string { return "" })
+	return p.Keyed(func(string) (*Rule, bool) { return nil, false })
 }
 
-// Keyed returns p such that a mark of a host also hits what is kept under
-// keyHost(host), the canonical alias of that host's mirrors (Rule.KeyHost);
-// empty = the host has none.
-func (p *Purges) Keyed(keyHost func(host string) string) *Purges {
+// Keyed returns p as the rules of a catalogue have it: a mark of a host also hits
+// what is kept under the canonical alias of that host's mirrors (Rule.KeyHost), a
+// mark of a product hits what is of its hosts. rules gives the rule of a host
+// without a port; it does not block.
+func (p *Purges) Keyed(rules func(host string) (*Rule, bool)) *Purges {
 	if p == nil {
 		return nil
 	}
 	out := *p
-	out.byHost = make(map[string]*scopes)
+	out.byHost, out.byProduct, out.rules = make(map[string]*scopes), nil, rules
 	for i := range p.marks {
 		m := &p.marks[i]
-		out.enter(m.Host, i)
+		if m.Product != "" {
+			if out.byProduct == nil {
+				out.byProduct = make(map[string]*scopes)
+			}
+			out.enter(out.byProduct, m.Product, i)
+			continue
+		}
+		out.enter(out.byHost, m.Host, i)
 		if m.Host == "" {
 			continue
 		}
-		if key := keyHost(m.Host); key != "" && key != m.Host {
-			out.enter(key, i)
+		if r, ok := rules(HostName(m.Host)); ok && r.KeyHost != "" && r.KeyHost != m.Host {
+			out.enter(out.byHost, r.KeyHost, i)
 		}
 	}
 	return &out
 }
 
-func (p *Purges) enter(host string, i int) {
-	s := p.byHost[host]
+// enter adds mark i to those of name.
+func (p *Purges) enter(to map[string]*scopes, name string, i int) {
+	s := to[name]
 	if s == nil {
 		s = &scopes{exact: make(map[string]int), prefix: make(map[string]int)}
-		p.byHost[host] = s
+		to[name] = s
 	}
 	m := &p.marks[i]
 	into := s.exact
@@ -159,10 +174,15 @@ func (p *Purges) Latest(r Ref) (PurgeMark, bool) {
 	if p == nil || len(p.marks) == 0 {
 		return PurgeMark{}, false
 	}
-	best := p.latest("", r.Path, -1)
-	best = p.latest(r.Host, r.Path, best)
+	best := p.latest(p.byHost[""], r.Path, -1)
+	best = p.latest(p.byHost[r.Host], r.Path, best)
 	if r.KeyHost != "" && r.KeyHost != r.Host {
-		best = p.latest(r.KeyHost, r.Path, best)
+		best = p.latest(p.byHost[r.KeyHost], r.Path, best)
+	}
+	if len(p.byProduct) > 0 {
+		if rule, ok := p.rules(HostName(r.Host)); ok {
+			best = p.latest(p.byProduct[rule.Product], r.Path, best)
+		}
 	}
 	if best < 0 {
 		return PurgeMark{}, false
@@ -170,8 +190,7 @@ func (p *Purges) Latest(r Ref) (PurgeMark, bool) {
 	return p.marks[best], true
 }
 
-func (p *Purges) latest(host, path string, best int) int {
-	s := p.byHost[host]
+func (p *Purges) latest(s *scopes, path string, best int) int {
 	if s == nil {
 		return best
 	}

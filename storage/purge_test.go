@@ -21,8 +21,12 @@ func marks() []PurgeMark {
 }
 
 func TestPurgesLatest(t *testing.T) {
-	p := NewPurges("c", 1, 13, 0, marks()).Keyed(func(host string) string {
-		return map[string]string{"a.test": "alias.test"}[host]
+	rules := map[string]*Rule{
+		"a.test": {KeyHost: "alias.test"},
+	}
+	p := NewPurges("c", 1, 13, 0, marks()).Keyed(func(host string) (*Rule, bool) {
+		r, ok := rules[host]
+		return r, ok
 	})
 	for _, tt := range []struct {
 		name string
@@ -49,6 +53,57 @@ func TestPurgesLatest(t *testing.T) {
 		m, ok := p.Latest(tt.ref)
 		if ok != (tt.want != 0) || m.Index != tt.want {
 			t.Errorf("%s: %+v, %v, want %d", tt.name, m, ok, tt.want)
+		}
+	}
+}
+
+// A mark of a product hits the hosts whose rule has it now, with any port and
+// alias, and nothing where no catalogue says of which product a host is.
+func TestPurgesOfAProduct(t *testing.T) {
+	all := NewPurges("c", 1, 13, 0, []PurgeMark{
+		{Index: 6, ID: "0000000000000006", Product: "Games", Path: "/", Prefix: true},
+		{Index: 9, ID: "0000000000000009", Host: "a.test", Path: "/dir/", Prefix: true},
+		{Index: 12, ID: "000000000000000c", Product: "Games", Path: "/shop"},
+	})
+	rules := map[string]*Rule{
+		"a.test": {Product: "Games", KeyHost: "alias.test"}, "b.test": {Product: "Games"}, "c.test": {Product: "Films"}, "d.test": {},
+	}
+	lookup := func(host string) (*Rule, bool) {
+		r, ok := rules[host]
+		return r, ok
+	}
+	p := all.Keyed(lookup)
+	for _, tt := range []struct {
+		ref  Ref
+		want uint64
+	}{
+		{Ref{Host: "a.test", Path: "/f"}, 6}, {Ref{Host: "b.test:8080", Path: "/f"}, 6},
+		{Ref{Host: "a.test", KeyHost: "alias.test", Path: "/dir/x"}, 9}, {Ref{Host: "b.test", Path: "/shop"}, 12},
+		{Ref{Host: "c.test", Path: "/shop"}, 0}, {Ref{Host: "d.test", Path: "/"}, 0}, {Ref{Host: "x.test", Path: "/"}, 0},
+	} {
+		if m, ok := p.Latest(tt.ref); ok != (tt.want != 0) || m.Index != tt.want {
+			t.Errorf("%v: %+v, want %d", tt.ref, m, tt.want)
+		}
+	}
+	rules["x.test"] = &Rule{Product: "Games"}
+	if !p.Dead(Ref{Host: "x.test", Path: "/"}, Stamp{"c", 1, 5}) || p.Dead(Ref{Host: "x.test", Path: "/"}, Stamp{"c", 1, 6}) {
+		t.Error("a host that came to the product is not of it")
+	}
+	if m, ok := all.Latest(Ref{Host: "b.test", Path: "/"}); ok {
+		t.Errorf("without a catalogue %+v hits", m)
+	}
+	ref, old := Ref{Host: "b.test", Path: "/f"}, Stamp{"c", 1, 1}
+	if n := testing.AllocsPerRun(100, func() { p.Dead(ref, old) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestHostName(t *testing.T) {
+	for host, want := range map[string]string{
+		"a.test": "a.test", "a.test:80": "a.test", "": "", "[::1]": "[::1]", "[::1]:80": "[::1]",
+	} {
+		if got := HostName(host); got != want {
+			t.Errorf("%q: %q", host, got)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package storage
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 )
 
 // ObjectID tells one object from all others, on every node alike: the first
@@ -59,6 +60,14 @@ func (r Ref) ID() ObjectID {
 	}
 	sum := sha256.Sum256(append(b, kept))
 	return ObjectID(sum[:16])
+}
+
+// HostName returns a Ref's Host without its port.
+func HostName(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.IndexByte(host[i:], ']') < 0 {
+		return host[:i]
+	}
+	return host
 }
 
 // String returns scheme, host and path, without the query: it is safe to log.

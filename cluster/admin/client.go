@@ -175,15 +175,6 @@ func (c *Client) Restore(ctx context.Context, backup []byte, passphrase string) 
 	return ended(err)
 }
 
-// Purge makes all nodes forget content, and returns the purge index.
-func (c *Client) Purge(ctx context.Context, spec state.PurgeSpec) (uint64, error) {
-	resp, err := c.rpc.Purge(ctx, &adminv1.PurgeRequest{Host: spec.Host, Path: spec.Path, Prefix: spec.Prefix})
-	if err != nil {
-		return 0, plain(err)
-	}
-	return resp.GetIndex(), nil
-}
-
 // ended is plain of an error that may be nil.
 func ended(err error) error {
 	if err == nil {

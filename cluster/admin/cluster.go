@@ -68,4 +68,7 @@ type Rescue interface {
 // Purger makes all nodes forget content.
 type Purger interface {
 	Purge(ctx context.Context, spec state.PurgeSpec) (index uint64, err error)
+	// Purges returns those that are kept, the newest first, and the index of the
+	// newest one that is not, 0 = none.
+	Purges(ctx context.Context) (all []state.PurgeStatus, dropped uint64, err error)
 }

@@ -117,6 +117,20 @@ func (f *fake) Purge(_ context.Context, spec state.PurgeSpec) (uint64, error) {
 	return 42, f.ask("Purge", spec)
 }
 
+func (f *fake) Purges(context.Context) ([]state.PurgeStatus, uint64, error) {
+	return []state.PurgeStatus{
+		{Mark: state.PurgeMark{Index: 9, ID: "00000000000000a9", Product: "Xbox", Path: "/", Prefix: true, CreatedUnix: 1000}, Done: []string{"a"}, Waiting: []string{"b"}, Away: []string{"c"}},
+		{Mark: state.PurgeMark{Index: 7, ID: "00000000000000a7", Host: "h", Path: "/p"}, Done: []string{"a", "b"}},
+	}, 5, f.ask("Purges")
+}
+
+func (f *fake) Product(name string) (string, []string, error) {
+	if name != "xbox" {
+		return "", nil, errors.New("there is no product of that name; there are Office, Xbox")
+	}
+	return "Xbox", []string{"*.xboxlive.com"}, nil
+}
+
 func (f *fake) AddDrive(_ context.Context, path string, size int64) error {
 	return f.ask("AddDrive", path, size)
 }

@@ -88,8 +88,18 @@ func operations() []operation {
 		},
 			nil, "Restore", []any{[]byte("sealed"), "passphrase"}},
 		{"purge", func(ctx context.Context, c *Client) (any, error) {
-			return c.Purge(ctx, state.PurgeSpec{Host: "h", Path: "/p", Prefix: true})
-		}, uint64(42), "Purge", []any{state.PurgeSpec{Host: "h", Path: "/p", Prefix: true}}},
+			return c.Purge(ctx, state.PurgeSpec{Host: "h", Path: "/p", Prefix: true}, false)
+		}, Purged{Index: 42}, "Purge", []any{state.PurgeSpec{Host: "h", Path: "/p", Prefix: true}}},
+		{"purge a product", func(ctx context.Context, c *Client) (any, error) {
+			return c.Purge(ctx, state.PurgeSpec{Product: "xbox", Path: "/", Prefix: true}, false)
+		}, Purged{Index: 42, Product: "Xbox", Hosts: []string{"*.xboxlive.com"}}, "Purge", []any{state.PurgeSpec{Product: "Xbox", Path: "/", Prefix: true}}},
+		{"purges", func(ctx context.Context, c *Client) (any, error) { return c.Purges(ctx) }, PurgeList{Dropped: 5, Marks: []PurgeMark{
+			{
+				Index: 9, ID: "00000000000000a9", Product: "Xbox", Path: "/", Prefix: true, Created: time.Unix(1000, 0).UTC(),
+				Done: []string{"a"}, Waiting: []string{"b"}, Away: []string{"c"},
+			},
+			{Index: 7, ID: "00000000000000a7", Host: "h", Path: "/p", Done: []string{"a", "b"}},
+		}}, "Purges", nil},
 	}
 }
 
@@ -199,8 +209,20 @@ func TestRefusedBeforeTheNode(t *testing.T) {
 		"no such key":       func(ctx context.Context) error { return c.Rotate(ctx, "all") },
 		"no passphrase":     func(ctx context.Context) error { _, err := c.Backup(ctx, ""); return err },
 		"no backup":         func(ctx context.Context) error { return c.Restore(ctx, nil, "passphrase") },
-		"no path":           func(ctx context.Context) error { _, err := c.Purge(ctx, state.PurgeSpec{Host: "h"}); return err },
-		"everything":        func(ctx context.Context) error { _, err := c.Purge(ctx, state.PurgeSpec{Prefix: true}); return err },
+		"no path":           func(ctx context.Context) error { return second(c.Purge(ctx, state.PurgeSpec{Host: "h"}, false)) },
+		"everything":        func(ctx context.Context) error { return second(c.Purge(ctx, state.PurgeSpec{Prefix: true}, false)) },
+		"host and product": func(ctx context.Context) error {
+			return second(c.Purge(ctx, state.PurgeSpec{Host: "h", Product: "xbox", Path: "/"}, false))
+		},
+		"no such product": func(ctx context.Context) error {
+			return second(c.Purge(ctx, state.PurgeSpec{Product: "x", Path: "/"}, false))
+		},
+		"only told": func(ctx context.Context) error {
+			if err := second(c.Purge(ctx, state.PurgeSpec{Product: "xbox", Path: "/"}, true)); err != nil {
+				return err
+			}
+			return ErrUnreachable // nobody was asked
+		},
 		"too many superseded": func(ctx context.Context) error {
 			_, err := c.Recover(ctx, state.RecoverSpec{Supersede: make([]string, maxSupersede+1)})
 			return err

@@ -40,6 +40,8 @@ type Config struct {
 	Freer Freer
 	// Drives may be nil: they cannot be changed then.
 	Drives Drives
+	// Products may be nil: nothing is purged by product then.
+	Products Products
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -107,7 +109,7 @@ func (s *Server) record(ctx context.Context, req any, info *grpc.UnaryServerInfo
 	begun := time.Now()
 	resp, err := handler(ctx, req)
 	switch info.FullMethod {
-	case adminv1.Admin_Status_FullMethodName, adminv1.Admin_ListTokens_FullMethodName, adminv1.Admin_GetConfig_FullMethodName,
+	case adminv1.Admin_Status_FullMethodName, adminv1.Admin_ListTokens_FullMethodName, adminv1.Admin_GetConfig_FullMethodName, adminv1.Admin_ListPurges_FullMethodName,
 		grpc_health_v1.Health_Check_FullMethodName, grpc_health_v1.Health_List_FullMethodName:
 	default:
 		s.log.Info("operator asked", "call", info.FullMethod, "code", status.Code(err).String(),

@@ -163,15 +163,3 @@ func (s *service) Restore(ctx context.Context, req *adminv1.RestoreRequest) (*ad
 	}
 	return &adminv1.RestoreResponse{}, wireError(ctx, s.cfg.Cluster.Restore(ctx, req.GetBackup(), req.GetPassphrase()))
 }
-
-func (s *service) Purge(ctx context.Context, req *adminv1.PurgeRequest) (*adminv1.PurgeResponse, error) {
-	spec := state.PurgeSpec{Host: req.GetHost(), Path: req.GetPath(), Prefix: req.GetPrefix()}
-	if spec.Path == "" && (spec.Host == "" || !spec.Prefix) {
-		return nil, status.Error(codes.InvalidArgument, "purge: name a path, or a host with prefix for all of it")
-	}
-	index, err := s.cfg.Cluster.Purge(ctx, spec)
-	if err != nil {
-		return nil, wireError(ctx, err)
-	}
-	return &adminv1.PurgeResponse{Index: index}, nil
-}

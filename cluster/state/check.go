@@ -133,6 +133,17 @@ func checkToken(t Token) error {
 	return nil
 }
 
+// checkMark checks what a mark names.
+func checkMark(m PurgeMark) error {
+	switch {
+	case !isLine(m.Product, maxText):
+		return invalid("product %.80q", m.Product)
+	case m.Product != "" && m.Host != "":
+		return invalid("a purge of product %.80q and of a host", m.Product)
+	}
+	return checkScope(m.Host, m.Path, m.Prefix)
+}
+
 // checkScope checks what a mark or a pin names.
 func checkScope(host, path string, prefix bool) error {
 	switch {

@@ -12,7 +12,7 @@ func (t *change) purge(c Purge) error {
 	if !isHex(m.ID, 16) {
 		return invalid("mark %.80q: 16 lower-case hexadecimal digits", m.ID)
 	}
-	if err := checkScope(m.Host, m.Path, m.Prefix); err != nil {
+	if err := checkMark(m); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(t.Purge.Marks, func(old PurgeMark) bool { return old.ID == m.ID }) {
@@ -26,7 +26,7 @@ func (t *change) purge(c Purge) error {
 	m.Index, m.CreatedUnix, m.Acked = purgeIndex(t.Generation, t.index), t.now, nil
 	// One of the same scope has nothing to say any more.
 	marks := slices.DeleteFunc(slices.Clone(t.Purge.Marks), func(old PurgeMark) bool {
-		return old.Host == m.Host && old.Path == m.Path && old.Prefix == m.Prefix
+		return old.Host == m.Host && old.Path == m.Path && old.Prefix == m.Prefix && old.Product == m.Product
 	})
 	t.Purge.Marks = append(marks, m)
 	t.Purge.Index, t.changed = m.Index, true

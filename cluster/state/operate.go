@@ -72,6 +72,18 @@ type PurgeSpec struct {
 	// where Prefix is set.
 	Host, Path string
 	Prefix     bool
+	// Product is a product's name: every host whose rule has it, in place of
+	// Host.
+	Product string
+}
+
+// PurgeStatus is a purge and how far it is.
+type PurgeStatus struct {
+	Mark PurgeMark
+	// Done are the names of the members that hold nothing of it any more,
+	// Waiting and Away of those that have not said so: they live, or do not
+	// answer. All of them serve nothing of it from when they hear of it.
+	Done, Waiting, Away []string
 }
 
 // Role is a node's part in Raft.

@@ -144,12 +144,14 @@ func purgesFrom(p *clusterv1.PurgeRecord) Purges {
 func markTo(m PurgeMark) *clusterv1.PurgeMarkRecord {
 	return &clusterv1.PurgeMarkRecord{
 		Index: m.Index, Id: m.ID, Host: m.Host, Path: m.Path, Prefix: m.Prefix, CreatedUnix: m.CreatedUnix, Acked: own(m.Acked),
+		Product: m.Product,
 	}
 }
 
 func markFrom(p *clusterv1.PurgeMarkRecord) PurgeMark {
 	return PurgeMark{
 		Index: p.GetIndex(), ID: p.GetId(), Host: p.GetHost(), Path: p.GetPath(), Prefix: p.GetPrefix(), CreatedUnix: p.GetCreatedUnix(), Acked: own(p.GetAcked()),
+		Product: p.GetProduct(),
 	}
 }
 

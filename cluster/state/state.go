@@ -203,6 +203,9 @@ type PurgeMark struct {
 	Host   string
 	Path   string
 	Prefix bool
+	// Product is a product's name: every host whose rule has it, in place of
+	// Host.
+	Product string
 	// CreatedUnix is by the leader's clock. Acked are the nodes that hold
 	// nothing older any more.
 	CreatedUnix int64

@@ -119,7 +119,25 @@ func (f *fakeNode) FreeDrive(_ context.Context, path string, room int64) (admin.
 }
 
 func (f *fakeNode) Purge(_ context.Context, s state.PurgeSpec) (uint64, error) {
-	return 42, f.ask("purge %q %q %v", s.Host, s.Path, s.Prefix)
+	return 42, f.ask("purge %q %q %q %v", s.Product, s.Host, s.Path, s.Prefix)
+}
+
+func (f *fakeNode) Purges(context.Context) ([]state.PurgeStatus, uint64, error) {
+	return []state.PurgeStatus{
+		{
+			Mark: state.PurgeMark{Index: 9, ID: "00000000000000a9", Product: "Xbox", Path: "/", Prefix: true, CreatedUnix: 90000},
+			Done: []string{"alpha"}, Waiting: []string{"beta"}, Away: []string{"gamma", "delta"},
+		},
+		{Mark: state.PurgeMark{Index: 7, ID: "00000000000000a7", Host: "deb.debian.org", Path: "/debian/dists/stable/InRelease", CreatedUnix: 80000}, Done: []string{"alpha", "beta", "gamma", "delta"}},
+		{Mark: state.PurgeMark{Index: 6, ID: "00000000000000a6", Path: "/x", Prefix: true, CreatedUnix: 70000}, Done: []string{"alpha", "beta", "gamma"}, Away: []string{"delta"}},
+	}, 3, f.ask("purges")
+}
+
+func (f *fakeNode) Product(name string) (string, []string, error) {
+	if name != "xbox" {
+		return "", nil, errors.New("there is no product of that name; there are: Office, Xbox")
+	}
+	return "Xbox", []string{"*.assets1.xboxlive.com", "xvc-origin.xboxlive.com"}, nil
 }
 
 func (f *fakeNode) Status(context.Context) (admin.Status, error) {
@@ -174,7 +192,7 @@ func daemonSocket(t *testing.T, f *fakeNode) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := admin.New(admin.Config{Listener: ln, Cluster: f, Status: f, Freer: f})
+	server, err := admin.New(admin.Config{Listener: ln, Cluster: f, Status: f, Freer: f, Products: f})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,11 +40,19 @@ func operations() []operation {
 			"alpha (00112233) becomes the only voter, in recovery generation 2", "loses its vote: beta (ffeeddcc)",
 			"3 changes in between", "! Changes that only beta had are lost.", "is rebuilt",
 		}},
-		{"purge http://Deb.Debian.org:80/a%20b?x=secret", `purge "deb.debian.org" "/a%20b" false`, []string{"purge index 42"}},
-		{"purge --prefix https://[2001:db8::1]:8443", `purge "[2001:db8::1]:8443" "/" true`, nil},
+		{"purge http://Deb.Debian.org:80/a%20b?x=secret", `purge "" "deb.debian.org" "/a%20b" false`, []string{"purge index 42"}},
+		{"purge --prefix https://[2001:db8::1]:8443", `purge "" "[2001:db8::1]:8443" "/" true`, []string{"all of [2001:db8::1]:8443 (purge"}},
 		{"drive free /srv/cache 1GiB", "free /srv/cache 1073741824", []string{"Freed 24 MiB of /srv/cache (3 chunks); 1.0 GiB are free"}},
 		{"drive free /srv/cache --all", "free /srv/cache 9223372036854775807", []string{"1 chunks stay because they are in use, 2 because they are pinned"}},
-		{"purge --prefix /x//y/", `purge "" "/x//y/" true`, []string{"every host's /x//y/ and all below it"}},
+		{"purge --prefix /x//y/", `purge "" "" "/x//y/" true`, []string{"every host's /x//y/ and all that begins so"}},
+		{"purge --host Deb.Debian.org.", `purge "" "deb.debian.org" "/" true`, []string{"Purged all of deb.debian.org (purge index 42)"}},
+		{"purge --host h:8080 /x", `purge "" "h:8080" "/x" false`, []string{"Purged h:8080/x (purge index 42)"}},
+		{"purge --host h:443 --prefix /x", `purge "" "h" "/x" true`, []string{"Purged h/x and all that begins so"}},
+		{"purge --product xbox", `purge "Xbox" "" "/" true`, []string{"Purged all of product Xbox (", "  xvc-origin.xboxlive.com\n"}},
+		{"purge list", "purges", []string{
+			"INDEX", "9", "all of product Xbox", "1 of 4; at it: beta; away: gamma, delta", "all 4", "3 of 4; away: delta", "up to index 3",
+		}},
+		{"purge list -o json", "purges", []string{`"waiting": [`, `"index": 9`, `"dropped": 3`}},
 	}
 }
 
@@ -182,6 +190,31 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 		code, stdout, stderr := mccdWith(t, "", []string{"MCCD_PASSPHRASE=hidden hidden"}, append(strings.Fields(args), "--admin-socket", socket)...)
 		if code == 0 || strings.Contains(stdout+stderr, "hidden") {
 			t.Errorf("%s: code %d, says %q%q", args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestPurgeThatIsNotDone(t *testing.T) {
+	f := &fakeNode{}
+	socket := daemonSocket(t, f)
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"purge --product xbox --dry-run", 0, "Would purge all of product Xbox; nothing is done"},
+		{"purge --host h /x --dry-run", 0, "Would purge h/x; nothing is done"},
+		{"purge", exitUsage, "name a URL"},
+		{"purge --product xbx", exitFailure, "there are: Office, Xbox"},
+		{"purge --host h --product xbox", exitUsage, "exclude each other"},
+		{"purge --host h http://h/x", exitUsage, "/PATH alone"},
+		{"purge --host http://h", exitUsage, "is not a host"},
+		{"purge --host *.h", exitUsage, "is not a host"},
+		{"purge --host h/x", exitUsage, "is not a host"},
+	} {
+		code, stdout, stderr := mccd(t, append(strings.Fields(c.args), "--admin-socket", socket)...)
+		if code != c.code || !strings.Contains(stdout+stderr, c.says) || f.take() != "" {
+			t.Errorf("%s: code %d, %q %q", c.args, code, stdout, stderr)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (p *purges) now() *storage.Purges {
 	}
 	marks := make([]storage.PurgeMark, len(st.Purge.Marks))
 	for i, m := range st.Purge.Marks {
-		marks[i] = storage.PurgeMark{Index: m.Index, ID: m.ID, Host: m.Host, Path: m.Path, Prefix: m.Prefix}
+		marks[i] = storage.PurgeMark{Index: m.Index, ID: m.ID, Host: m.Host, Path: m.Path, Prefix: m.Prefix, Product: m.Product}
 	}
 	next := &purgesOf{
 		cluster: st.ClusterID, generation: st.Generation, index: st.Purge.Index,

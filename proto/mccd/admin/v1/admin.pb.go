@@ -3322,7 +3322,12 @@ type PurgeRequest struct {
 	// A raw path: whatever query comes with it.
 	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	// Path is a prefix.
-	Prefix        bool `protobuf:"varint,3,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Prefix bool `protobuf:"varint,3,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// A product of the catalogue, or the name of one of its rules: all hosts of
+	// that product, in place of host.
+	Product string `protobuf:"bytes,4,opt,name=product,proto3" json:"product,omitempty"`
+	// Only tell what would be purged.
+	DryRun        bool `protobuf:"varint,5,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3378,11 +3383,29 @@ func (x *PurgeRequest) GetPrefix() bool {
 	return false
 }
 
+func (x *PurgeRequest) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *PurgeRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
 // PurgeResponse tells the mark.
 type PurgeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The purge index: what was resolved before it is dead.
-	Index         uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// The purge index: what was resolved before it is dead; 0 after a dry run.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// The product's name, where one was named.
+	Product string `protobuf:"bytes,2,opt,name=product,proto3" json:"product,omitempty"`
+	// The hosts that it has at this node, as its rules write them.
+	Hosts         []string `protobuf:"bytes,3,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3424,6 +3447,240 @@ func (x *PurgeResponse) GetIndex() uint64 {
 	return 0
 }
 
+func (x *PurgeResponse) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *PurgeResponse) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+// ListPurgesRequest is empty.
+type ListPurgesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPurgesRequest) Reset() {
+	*x = ListPurgesRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPurgesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPurgesRequest) ProtoMessage() {}
+
+func (x *ListPurgesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPurgesRequest.ProtoReflect.Descriptor instead.
+func (*ListPurgesRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+}
+
+// ListPurgesResponse lists purges, as far as this node knows of them.
+type ListPurgesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that are kept, the newest first.
+	Marks []*PurgeMark `protobuf:"bytes,1,rep,name=marks,proto3" json:"marks,omitempty"`
+	// The index of the newest one that is kept no more; 0 = none. A node that was
+	// away since before it drops all that it holds.
+	Dropped       uint64 `protobuf:"varint,2,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPurgesResponse) Reset() {
+	*x = ListPurgesResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPurgesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPurgesResponse) ProtoMessage() {}
+
+func (x *ListPurgesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPurgesResponse.ProtoReflect.Descriptor instead.
+func (*ListPurgesResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ListPurgesResponse) GetMarks() []*PurgeMark {
+	if x != nil {
+		return x.Marks
+	}
+	return nil
+}
+
+func (x *ListPurgesResponse) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+// PurgeMark is one purge.
+type PurgeMark struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The purge index, which orders them.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// 16 hexadecimal digits, for ever.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// The origin's host; empty for every host, or where there is a product.
+	Host string `protobuf:"bytes,3,opt,name=host,proto3" json:"host,omitempty"`
+	// A raw path.
+	Path string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	// Path is a prefix.
+	Prefix bool `protobuf:"varint,5,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// The product's name, where it is of one.
+	Product string `protobuf:"bytes,6,opt,name=product,proto3" json:"product,omitempty"`
+	// When it was made, by the leader's clock.
+	Created *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created,proto3" json:"created,omitempty"`
+	// The names of the nodes that hold nothing of it any more.
+	Done []string `protobuf:"bytes,8,rep,name=done,proto3" json:"done,omitempty"`
+	// The names of those that live and have not said so yet.
+	Waiting []string `protobuf:"bytes,9,rep,name=waiting,proto3" json:"waiting,omitempty"`
+	// The names of those that do not answer and have not said so.
+	Away          []string `protobuf:"bytes,10,rep,name=away,proto3" json:"away,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeMark) Reset() {
+	*x = PurgeMark{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeMark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeMark) ProtoMessage() {}
+
+func (x *PurgeMark) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeMark.ProtoReflect.Descriptor instead.
+func (*PurgeMark) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *PurgeMark) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *PurgeMark) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PurgeMark) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *PurgeMark) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *PurgeMark) GetPrefix() bool {
+	if x != nil {
+		return x.Prefix
+	}
+	return false
+}
+
+func (x *PurgeMark) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *PurgeMark) GetCreated() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Created
+	}
+	return nil
+}
+
+func (x *PurgeMark) GetDone() []string {
+	if x != nil {
+		return x.Done
+	}
+	return nil
+}
+
+func (x *PurgeMark) GetWaiting() []string {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+func (x *PurgeMark) GetAway() []string {
+	if x != nil {
+		return x.Away
+	}
+	return nil
+}
+
 // FreeDriveRequest says on which drive, and how much.
 type FreeDriveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3439,7 +3696,7 @@ type FreeDriveRequest struct {
 
 func (x *FreeDriveRequest) Reset() {
 	*x = FreeDriveRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3451,7 +3708,7 @@ func (x *FreeDriveRequest) String() string {
 func (*FreeDriveRequest) ProtoMessage() {}
 
 func (x *FreeDriveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3464,7 +3721,7 @@ func (x *FreeDriveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreeDriveRequest.ProtoReflect.Descriptor instead.
 func (*FreeDriveRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *FreeDriveRequest) GetPath() string {
@@ -3509,7 +3766,7 @@ type FreeDriveResponse struct {
 
 func (x *FreeDriveResponse) Reset() {
 	*x = FreeDriveResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3521,7 +3778,7 @@ func (x *FreeDriveResponse) String() string {
 func (*FreeDriveResponse) ProtoMessage() {}
 
 func (x *FreeDriveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3534,7 +3791,7 @@ func (x *FreeDriveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreeDriveResponse.ProtoReflect.Descriptor instead.
 func (*FreeDriveResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *FreeDriveResponse) GetChunks() int64 {
@@ -3794,13 +4051,33 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"passphrase\x18\x02 \x01(\tR\n" +
 	"passphrase\"\x11\n" +
-	"\x0fRestoreResponse\"N\n" +
+	"\x0fRestoreResponse\"\x81\x01\n" +
 	"\fPurgeRequest\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n" +
-	"\x06prefix\x18\x03 \x01(\bR\x06prefix\"%\n" +
+	"\x06prefix\x18\x03 \x01(\bR\x06prefix\x12\x18\n" +
+	"\aproduct\x18\x04 \x01(\tR\aproduct\x12\x17\n" +
+	"\adry_run\x18\x05 \x01(\bR\x06dryRun\"U\n" +
 	"\rPurgeResponse\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\x04R\x05index\"W\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x18\n" +
+	"\aproduct\x18\x02 \x01(\tR\aproduct\x12\x14\n" +
+	"\x05hosts\x18\x03 \x03(\tR\x05hosts\"\x13\n" +
+	"\x11ListPurgesRequest\"^\n" +
+	"\x12ListPurgesResponse\x12.\n" +
+	"\x05marks\x18\x01 \x03(\v2\x18.mccd.admin.v1.PurgeMarkR\x05marks\x12\x18\n" +
+	"\adropped\x18\x02 \x01(\x04R\adropped\"\x83\x02\n" +
+	"\tPurgeMark\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
+	"\x04host\x18\x03 \x01(\tR\x04host\x12\x12\n" +
+	"\x04path\x18\x04 \x01(\tR\x04path\x12\x16\n" +
+	"\x06prefix\x18\x05 \x01(\bR\x06prefix\x12\x18\n" +
+	"\aproduct\x18\x06 \x01(\tR\aproduct\x124\n" +
+	"\acreated\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12\x12\n" +
+	"\x04done\x18\b \x03(\tR\x04done\x12\x18\n" +
+	"\awaiting\x18\t \x03(\tR\awaiting\x12\x12\n" +
+	"\x04away\x18\n" +
+	" \x03(\tR\x04away\"W\n" +
 	"\x10FreeDriveRequest\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1d\n" +
 	"\n" +
@@ -3852,7 +4129,7 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"KEY_GOSSIP\x10\x01\x12\x0f\n" +
 	"\vKEY_SEALING\x10\x02\x12\n" +
 	"\n" +
-	"\x06KEY_CA\x10\x032\x98\f\n" +
+	"\x06KEY_CA\x10\x032\xeb\f\n" +
 	"\x05Admin\x12E\n" +
 	"\x06Status\x12\x1c.mccd.admin.v1.StatusRequest\x1a\x1d.mccd.admin.v1.StatusResponse\x12?\n" +
 	"\x04Join\x12\x1a.mccd.admin.v1.JoinRequest\x1a\x1b.mccd.admin.v1.JoinResponse\x12B\n" +
@@ -3872,7 +4149,9 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\aRecover\x12\x1d.mccd.admin.v1.RecoverRequest\x1a\x1e.mccd.admin.v1.RecoverResponse\x12E\n" +
 	"\x06Backup\x12\x1c.mccd.admin.v1.BackupRequest\x1a\x1d.mccd.admin.v1.BackupResponse\x12H\n" +
 	"\aRestore\x12\x1d.mccd.admin.v1.RestoreRequest\x1a\x1e.mccd.admin.v1.RestoreResponse\x12B\n" +
-	"\x05Purge\x12\x1b.mccd.admin.v1.PurgeRequest\x1a\x1c.mccd.admin.v1.PurgeResponse\x12N\n" +
+	"\x05Purge\x12\x1b.mccd.admin.v1.PurgeRequest\x1a\x1c.mccd.admin.v1.PurgeResponse\x12Q\n" +
+	"\n" +
+	"ListPurges\x12 .mccd.admin.v1.ListPurgesRequest\x1a!.mccd.admin.v1.ListPurgesResponse\x12N\n" +
 	"\tFreeDrive\x12\x1f.mccd.admin.v1.FreeDriveRequest\x1a .mccd.admin.v1.FreeDriveResponse\x12K\n" +
 	"\bAddDrive\x12\x1e.mccd.admin.v1.AddDriveRequest\x1a\x1f.mccd.admin.v1.AddDriveResponse\x12V\n" +
 	"\vRemoveDrive\x12!.mccd.admin.v1.RemoveDriveRequest\x1a\".mccd.admin.v1.RemoveDriveResponse0\x01\x12Y\n" +
@@ -3891,7 +4170,7 @@ func file_mccd_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_mccd_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_mccd_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_mccd_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_mccd_admin_v1_admin_proto_goTypes = []any{
 	(Role)(0),                     // 0: mccd.admin.v1.Role
 	(State)(0),                    // 1: mccd.admin.v1.State
@@ -3948,13 +4227,16 @@ var file_mccd_admin_v1_admin_proto_goTypes = []any{
 	(*RestoreResponse)(nil),       // 52: mccd.admin.v1.RestoreResponse
 	(*PurgeRequest)(nil),          // 53: mccd.admin.v1.PurgeRequest
 	(*PurgeResponse)(nil),         // 54: mccd.admin.v1.PurgeResponse
-	(*FreeDriveRequest)(nil),      // 55: mccd.admin.v1.FreeDriveRequest
-	(*FreeDriveResponse)(nil),     // 56: mccd.admin.v1.FreeDriveResponse
-	(*timestamppb.Timestamp)(nil), // 57: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 58: google.protobuf.Duration
+	(*ListPurgesRequest)(nil),     // 55: mccd.admin.v1.ListPurgesRequest
+	(*ListPurgesResponse)(nil),    // 56: mccd.admin.v1.ListPurgesResponse
+	(*PurgeMark)(nil),             // 57: mccd.admin.v1.PurgeMark
+	(*FreeDriveRequest)(nil),      // 58: mccd.admin.v1.FreeDriveRequest
+	(*FreeDriveResponse)(nil),     // 59: mccd.admin.v1.FreeDriveResponse
+	(*timestamppb.Timestamp)(nil), // 60: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 61: google.protobuf.Duration
 }
 var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
-	57, // 0: mccd.admin.v1.StatusResponse.start_time:type_name -> google.protobuf.Timestamp
+	60, // 0: mccd.admin.v1.StatusResponse.start_time:type_name -> google.protobuf.Timestamp
 	10, // 1: mccd.admin.v1.StatusResponse.addresses:type_name -> mccd.admin.v1.Address
 	11, // 2: mccd.admin.v1.StatusResponse.nodes:type_name -> mccd.admin.v1.Node
 	12, // 3: mccd.admin.v1.StatusResponse.drives:type_name -> mccd.admin.v1.Drive
@@ -3963,18 +4245,18 @@ var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
 	0,  // 6: mccd.admin.v1.Cluster.role:type_name -> mccd.admin.v1.Role
 	8,  // 7: mccd.admin.v1.Cluster.quorum:type_name -> mccd.admin.v1.Quorum
 	9,  // 8: mccd.admin.v1.Cluster.join:type_name -> mccd.admin.v1.JoinProgress
-	58, // 9: mccd.admin.v1.Quorum.lasted:type_name -> google.protobuf.Duration
-	58, // 10: mccd.admin.v1.JoinProgress.lasted:type_name -> google.protobuf.Duration
+	61, // 9: mccd.admin.v1.Quorum.lasted:type_name -> google.protobuf.Duration
+	61, // 10: mccd.admin.v1.JoinProgress.lasted:type_name -> google.protobuf.Duration
 	1,  // 11: mccd.admin.v1.Node.state:type_name -> mccd.admin.v1.State
 	2,  // 12: mccd.admin.v1.Node.stage:type_name -> mccd.admin.v1.NodeStage
-	57, // 13: mccd.admin.v1.Node.certificate_end:type_name -> google.protobuf.Timestamp
+	60, // 13: mccd.admin.v1.Node.certificate_end:type_name -> google.protobuf.Timestamp
 	3,  // 14: mccd.admin.v1.Drive.state:type_name -> mccd.admin.v1.DriveState
-	57, // 15: mccd.admin.v1.Drive.scrub_time:type_name -> google.protobuf.Timestamp
+	60, // 15: mccd.admin.v1.Drive.scrub_time:type_name -> google.protobuf.Timestamp
 	11, // 16: mccd.admin.v1.JoinResponse.nodes:type_name -> mccd.admin.v1.Node
-	58, // 17: mccd.admin.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	61, // 17: mccd.admin.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
 	26, // 18: mccd.admin.v1.CreateTokenResponse.info:type_name -> mccd.admin.v1.Token
-	57, // 19: mccd.admin.v1.Token.created:type_name -> google.protobuf.Timestamp
-	57, // 20: mccd.admin.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	60, // 19: mccd.admin.v1.Token.created:type_name -> google.protobuf.Timestamp
+	60, // 20: mccd.admin.v1.Token.expires:type_name -> google.protobuf.Timestamp
 	26, // 21: mccd.admin.v1.ListTokensResponse.tokens:type_name -> mccd.admin.v1.Token
 	33, // 22: mccd.admin.v1.SetNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
 	33, // 23: mccd.admin.v1.CreateNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
@@ -3983,51 +4265,55 @@ var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
 	42, // 26: mccd.admin.v1.Config.limits:type_name -> mccd.admin.v1.Limits
 	40, // 27: mccd.admin.v1.GetConfigResponse.config:type_name -> mccd.admin.v1.Config
 	40, // 28: mccd.admin.v1.SetConfigRequest.config:type_name -> mccd.admin.v1.Config
-	5,  // 29: mccd.admin.v1.Admin.Status:input_type -> mccd.admin.v1.StatusRequest
-	20, // 30: mccd.admin.v1.Admin.Join:input_type -> mccd.admin.v1.JoinRequest
-	22, // 31: mccd.admin.v1.Admin.Leave:input_type -> mccd.admin.v1.LeaveRequest
-	24, // 32: mccd.admin.v1.Admin.CreateToken:input_type -> mccd.admin.v1.CreateTokenRequest
-	27, // 33: mccd.admin.v1.Admin.ListTokens:input_type -> mccd.admin.v1.ListTokensRequest
-	29, // 34: mccd.admin.v1.Admin.RevokeToken:input_type -> mccd.admin.v1.RevokeTokenRequest
-	31, // 35: mccd.admin.v1.Admin.RemoveNode:input_type -> mccd.admin.v1.RemoveNodeRequest
-	34, // 36: mccd.admin.v1.Admin.SetNode:input_type -> mccd.admin.v1.SetNodeRequest
-	36, // 37: mccd.admin.v1.Admin.CreateNode:input_type -> mccd.admin.v1.CreateNodeRequest
-	38, // 38: mccd.admin.v1.Admin.Rotate:input_type -> mccd.admin.v1.RotateRequest
-	43, // 39: mccd.admin.v1.Admin.GetConfig:input_type -> mccd.admin.v1.GetConfigRequest
-	45, // 40: mccd.admin.v1.Admin.SetConfig:input_type -> mccd.admin.v1.SetConfigRequest
-	47, // 41: mccd.admin.v1.Admin.Recover:input_type -> mccd.admin.v1.RecoverRequest
-	49, // 42: mccd.admin.v1.Admin.Backup:input_type -> mccd.admin.v1.BackupRequest
-	51, // 43: mccd.admin.v1.Admin.Restore:input_type -> mccd.admin.v1.RestoreRequest
-	53, // 44: mccd.admin.v1.Admin.Purge:input_type -> mccd.admin.v1.PurgeRequest
-	55, // 45: mccd.admin.v1.Admin.FreeDrive:input_type -> mccd.admin.v1.FreeDriveRequest
-	13, // 46: mccd.admin.v1.Admin.AddDrive:input_type -> mccd.admin.v1.AddDriveRequest
-	15, // 47: mccd.admin.v1.Admin.RemoveDrive:input_type -> mccd.admin.v1.RemoveDriveRequest
-	17, // 48: mccd.admin.v1.Admin.ReplaceDrive:input_type -> mccd.admin.v1.ReplaceDriveRequest
-	6,  // 49: mccd.admin.v1.Admin.Status:output_type -> mccd.admin.v1.StatusResponse
-	21, // 50: mccd.admin.v1.Admin.Join:output_type -> mccd.admin.v1.JoinResponse
-	23, // 51: mccd.admin.v1.Admin.Leave:output_type -> mccd.admin.v1.LeaveResponse
-	25, // 52: mccd.admin.v1.Admin.CreateToken:output_type -> mccd.admin.v1.CreateTokenResponse
-	28, // 53: mccd.admin.v1.Admin.ListTokens:output_type -> mccd.admin.v1.ListTokensResponse
-	30, // 54: mccd.admin.v1.Admin.RevokeToken:output_type -> mccd.admin.v1.RevokeTokenResponse
-	32, // 55: mccd.admin.v1.Admin.RemoveNode:output_type -> mccd.admin.v1.RemoveNodeResponse
-	35, // 56: mccd.admin.v1.Admin.SetNode:output_type -> mccd.admin.v1.SetNodeResponse
-	37, // 57: mccd.admin.v1.Admin.CreateNode:output_type -> mccd.admin.v1.CreateNodeResponse
-	39, // 58: mccd.admin.v1.Admin.Rotate:output_type -> mccd.admin.v1.RotateResponse
-	44, // 59: mccd.admin.v1.Admin.GetConfig:output_type -> mccd.admin.v1.GetConfigResponse
-	46, // 60: mccd.admin.v1.Admin.SetConfig:output_type -> mccd.admin.v1.SetConfigResponse
-	48, // 61: mccd.admin.v1.Admin.Recover:output_type -> mccd.admin.v1.RecoverResponse
-	50, // 62: mccd.admin.v1.Admin.Backup:output_type -> mccd.admin.v1.BackupResponse
-	52, // 63: mccd.admin.v1.Admin.Restore:output_type -> mccd.admin.v1.RestoreResponse
-	54, // 64: mccd.admin.v1.Admin.Purge:output_type -> mccd.admin.v1.PurgeResponse
-	56, // 65: mccd.admin.v1.Admin.FreeDrive:output_type -> mccd.admin.v1.FreeDriveResponse
-	14, // 66: mccd.admin.v1.Admin.AddDrive:output_type -> mccd.admin.v1.AddDriveResponse
-	16, // 67: mccd.admin.v1.Admin.RemoveDrive:output_type -> mccd.admin.v1.RemoveDriveResponse
-	18, // 68: mccd.admin.v1.Admin.ReplaceDrive:output_type -> mccd.admin.v1.ReplaceDriveResponse
-	49, // [49:69] is the sub-list for method output_type
-	29, // [29:49] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	57, // 29: mccd.admin.v1.ListPurgesResponse.marks:type_name -> mccd.admin.v1.PurgeMark
+	60, // 30: mccd.admin.v1.PurgeMark.created:type_name -> google.protobuf.Timestamp
+	5,  // 31: mccd.admin.v1.Admin.Status:input_type -> mccd.admin.v1.StatusRequest
+	20, // 32: mccd.admin.v1.Admin.Join:input_type -> mccd.admin.v1.JoinRequest
+	22, // 33: mccd.admin.v1.Admin.Leave:input_type -> mccd.admin.v1.LeaveRequest
+	24, // 34: mccd.admin.v1.Admin.CreateToken:input_type -> mccd.admin.v1.CreateTokenRequest
+	27, // 35: mccd.admin.v1.Admin.ListTokens:input_type -> mccd.admin.v1.ListTokensRequest
+	29, // 36: mccd.admin.v1.Admin.RevokeToken:input_type -> mccd.admin.v1.RevokeTokenRequest
+	31, // 37: mccd.admin.v1.Admin.RemoveNode:input_type -> mccd.admin.v1.RemoveNodeRequest
+	34, // 38: mccd.admin.v1.Admin.SetNode:input_type -> mccd.admin.v1.SetNodeRequest
+	36, // 39: mccd.admin.v1.Admin.CreateNode:input_type -> mccd.admin.v1.CreateNodeRequest
+	38, // 40: mccd.admin.v1.Admin.Rotate:input_type -> mccd.admin.v1.RotateRequest
+	43, // 41: mccd.admin.v1.Admin.GetConfig:input_type -> mccd.admin.v1.GetConfigRequest
+	45, // 42: mccd.admin.v1.Admin.SetConfig:input_type -> mccd.admin.v1.SetConfigRequest
+	47, // 43: mccd.admin.v1.Admin.Recover:input_type -> mccd.admin.v1.RecoverRequest
+	49, // 44: mccd.admin.v1.Admin.Backup:input_type -> mccd.admin.v1.BackupRequest
+	51, // 45: mccd.admin.v1.Admin.Restore:input_type -> mccd.admin.v1.RestoreRequest
+	53, // 46: mccd.admin.v1.Admin.Purge:input_type -> mccd.admin.v1.PurgeRequest
+	55, // 47: mccd.admin.v1.Admin.ListPurges:input_type -> mccd.admin.v1.ListPurgesRequest
+	58, // 48: mccd.admin.v1.Admin.FreeDrive:input_type -> mccd.admin.v1.FreeDriveRequest
+	13, // 49: mccd.admin.v1.Admin.AddDrive:input_type -> mccd.admin.v1.AddDriveRequest
+	15, // 50: mccd.admin.v1.Admin.RemoveDrive:input_type -> mccd.admin.v1.RemoveDriveRequest
+	17, // 51: mccd.admin.v1.Admin.ReplaceDrive:input_type -> mccd.admin.v1.ReplaceDriveRequest
+	6,  // 52: mccd.admin.v1.Admin.Status:output_type -> mccd.admin.v1.StatusResponse
+	21, // 53: mccd.admin.v1.Admin.Join:output_type -> mccd.admin.v1.JoinResponse
+	23, // 54: mccd.admin.v1.Admin.Leave:output_type -> mccd.admin.v1.LeaveResponse
+	25, // 55: mccd.admin.v1.Admin.CreateToken:output_type -> mccd.admin.v1.CreateTokenResponse
+	28, // 56: mccd.admin.v1.Admin.ListTokens:output_type -> mccd.admin.v1.ListTokensResponse
+	30, // 57: mccd.admin.v1.Admin.RevokeToken:output_type -> mccd.admin.v1.RevokeTokenResponse
+	32, // 58: mccd.admin.v1.Admin.RemoveNode:output_type -> mccd.admin.v1.RemoveNodeResponse
+	35, // 59: mccd.admin.v1.Admin.SetNode:output_type -> mccd.admin.v1.SetNodeResponse
+	37, // 60: mccd.admin.v1.Admin.CreateNode:output_type -> mccd.admin.v1.CreateNodeResponse
+	39, // 61: mccd.admin.v1.Admin.Rotate:output_type -> mccd.admin.v1.RotateResponse
+	44, // 62: mccd.admin.v1.Admin.GetConfig:output_type -> mccd.admin.v1.GetConfigResponse
+	46, // 63: mccd.admin.v1.Admin.SetConfig:output_type -> mccd.admin.v1.SetConfigResponse
+	48, // 64: mccd.admin.v1.Admin.Recover:output_type -> mccd.admin.v1.RecoverResponse
+	50, // 65: mccd.admin.v1.Admin.Backup:output_type -> mccd.admin.v1.BackupResponse
+	52, // 66: mccd.admin.v1.Admin.Restore:output_type -> mccd.admin.v1.RestoreResponse
+	54, // 67: mccd.admin.v1.Admin.Purge:output_type -> mccd.admin.v1.PurgeResponse
+	56, // 68: mccd.admin.v1.Admin.ListPurges:output_type -> mccd.admin.v1.ListPurgesResponse
+	59, // 69: mccd.admin.v1.Admin.FreeDrive:output_type -> mccd.admin.v1.FreeDriveResponse
+	14, // 70: mccd.admin.v1.Admin.AddDrive:output_type -> mccd.admin.v1.AddDriveResponse
+	16, // 71: mccd.admin.v1.Admin.RemoveDrive:output_type -> mccd.admin.v1.RemoveDriveResponse
+	18, // 72: mccd.admin.v1.Admin.ReplaceDrive:output_type -> mccd.admin.v1.ReplaceDriveResponse
+	52, // [52:73] is the sub-list for method output_type
+	31, // [31:52] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_mccd_admin_v1_admin_proto_init() }
@@ -4042,7 +4328,7 @@ func file_mccd_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mccd_admin_v1_admin_proto_rawDesc), len(file_mccd_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   52,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,6 +37,7 @@ const (
 	Admin_Backup_FullMethodName       = "/mccd.admin.v1.Admin/Backup"
 	Admin_Restore_FullMethodName      = "/mccd.admin.v1.Admin/Restore"
 	Admin_Purge_FullMethodName        = "/mccd.admin.v1.Admin/Purge"
+	Admin_ListPurges_FullMethodName   = "/mccd.admin.v1.Admin/ListPurges"
 	Admin_FreeDrive_FullMethodName    = "/mccd.admin.v1.Admin/FreeDrive"
 	Admin_AddDrive_FullMethodName     = "/mccd.admin.v1.Admin/AddDrive"
 	Admin_RemoveDrive_FullMethodName  = "/mccd.admin.v1.Admin/RemoveDrive"
@@ -84,6 +85,9 @@ type AdminClient interface {
 	Restore(ctx context.Context, in *RestoreRequest, opts ...grpc.CallOption) (*RestoreResponse, error)
 	// Purge makes all nodes forget content.
 	Purge(ctx context.Context, in *PurgeRequest, opts ...grpc.CallOption) (*PurgeResponse, error)
+	// ListPurges tells of the purges that are kept, and which nodes have removed
+	// what they killed. Nothing of it is served anywhere before.
+	ListPurges(ctx context.Context, in *ListPurgesRequest, opts ...grpc.CallOption) (*ListPurgesResponse, error)
 	// FreeDrive makes room on one of the node's drives, by what is worth least.
 	FreeDrive(ctx context.Context, in *FreeDriveRequest, opts ...grpc.CallOption) (*FreeDriveResponse, error)
 	// AddDrive takes a drive in while the node runs, until its next start.
@@ -263,6 +267,16 @@ func (c *adminClient) Purge(ctx context.Context, in *PurgeRequest, opts ...grpc.
 	return out, nil
 }
 
+func (c *adminClient) ListPurges(ctx context.Context, in *ListPurgesRequest, opts ...grpc.CallOption) (*ListPurgesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPurgesResponse)
+	err := c.cc.Invoke(ctx, Admin_ListPurges_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminClient) FreeDrive(ctx context.Context, in *FreeDriveRequest, opts ...grpc.CallOption) (*FreeDriveResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(FreeDriveResponse)
@@ -362,6 +376,9 @@ type AdminServer interface {
 	Restore(context.Context, *RestoreRequest) (*RestoreResponse, error)
 	// Purge makes all nodes forget content.
 	Purge(context.Context, *PurgeRequest) (*PurgeResponse, error)
+	// ListPurges tells of the purges that are kept, and which nodes have removed
+	// what they killed. Nothing of it is served anywhere before.
+	ListPurges(context.Context, *ListPurgesRequest) (*ListPurgesResponse, error)
 	// FreeDrive makes room on one of the node's drives, by what is worth least.
 	FreeDrive(context.Context, *FreeDriveRequest) (*FreeDriveResponse, error)
 	// AddDrive takes a drive in while the node runs, until its next start.
@@ -428,6 +445,9 @@ func (UnimplementedAdminServer) Restore(context.Context, *RestoreRequest) (*Rest
 }
 func (UnimplementedAdminServer) Purge(context.Context, *PurgeRequest) (*PurgeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Purge not implemented")
+}
+func (UnimplementedAdminServer) ListPurges(context.Context, *ListPurgesRequest) (*ListPurgesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPurges not implemented")
 }
 func (UnimplementedAdminServer) FreeDrive(context.Context, *FreeDriveRequest) (*FreeDriveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FreeDrive not implemented")
@@ -750,6 +770,24 @@ func _Admin_Purge_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_ListPurges_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPurgesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ListPurges(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ListPurges_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ListPurges(ctx, req.(*ListPurgesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Admin_FreeDrive_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(FreeDriveRequest)
 	if err := dec(in); err != nil {
@@ -878,6 +916,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Purge",
 			Handler:    _Admin_Purge_Handler,
+		},
+		{
+			MethodName: "ListPurges",
+			Handler:    _Admin_ListPurges_Handler,
 		},
 		{
 			MethodName: "FreeDrive",

@@ -1160,7 +1160,9 @@ type PurgeMarkRecord struct {
 	// When it was made, in seconds since 1970, UTC.
 	CreatedUnix int64 `protobuf:"varint,6,opt,name=created_unix,json=createdUnix,proto3" json:"created_unix,omitempty"`
 	// The ids of the nodes that hold nothing older.
-	Acked         []string `protobuf:"bytes,7,rep,name=acked,proto3" json:"acked,omitempty"`
+	Acked []string `protobuf:"bytes,7,rep,name=acked,proto3" json:"acked,omitempty"`
+	// A product's name: every host whose rule has it, in place of host.
+	Product       string `protobuf:"bytes,8,opt,name=product,proto3" json:"product,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1242,6 +1244,13 @@ func (x *PurgeMarkRecord) GetAcked() []string {
 		return x.Acked
 	}
 	return nil
+}
+
+func (x *PurgeMarkRecord) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
 }
 
 // PinRecord keeps content.
@@ -1524,7 +1533,7 @@ const file_mccd_cluster_v1_state_proto_rawDesc = "" +
 	"\vPurgeRecord\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x126\n" +
 	"\x05marks\x18\x02 \x03(\v2 .mccd.cluster.v1.PurgeMarkRecordR\x05marks\x12\x18\n" +
-	"\adropped\x18\x03 \x01(\x04R\adropped\"\xb0\x01\n" +
+	"\adropped\x18\x03 \x01(\x04R\adropped\"\xca\x01\n" +
 	"\x0fPurgeMarkRecord\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -1532,7 +1541,8 @@ const file_mccd_cluster_v1_state_proto_rawDesc = "" +
 	"\x04path\x18\x04 \x01(\tR\x04path\x12\x16\n" +
 	"\x06prefix\x18\x05 \x01(\bR\x06prefix\x12!\n" +
 	"\fcreated_unix\x18\x06 \x01(\x03R\vcreatedUnix\x12\x14\n" +
-	"\x05acked\x18\a \x03(\tR\x05acked\"j\n" +
+	"\x05acked\x18\a \x03(\tR\x05acked\x12\x18\n" +
+	"\aproduct\x18\b \x01(\tR\aproduct\"j\n" +
 	"\tPinRecord\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n" +
