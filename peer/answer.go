@@ -124,8 +124,7 @@ func (f *Filler) startFlight(j *job, resp *origin.Response) *flight {
 	return fl
 }
 
-// storeSpan writes resp into the flight's chunk; where it breaks off on the
-// way, the rest is filled as any other flight.
+// storeSpan writes resp into the flight's chunk; where it breaks off, the rest is filled as any other flight.
 func (f *Filler) storeSpan(fl *flight, j *job, resp *origin.Response) error {
 	s, err := f.openSink(f.ctx, fl.key, j.o.Version)
 	if err != nil {
@@ -140,7 +139,7 @@ func (f *Filler) storeSpan(fl *flight, j *job, resp *origin.Response) error {
 	s.close()
 	_ = resp.Body.Close()
 	f.fromOrigin(j.o.Host, n, time.Since(began))
-	if err == nil && f.flights.turn(fl) || err != nil && n > 0 && j.o.Whole == "" {
+	if err == nil && f.flights.turn(fl) || err != nil && (n > 0 || passing(err)) && j.o.Whole == "" {
 		return f.flyAsOwner(fl, j, err)
 	}
 	return err

@@ -40,6 +40,7 @@ type Filler struct {
 	resolving *resolving
 	wholes    *wholes
 	paces     *paces
+	troubles  *troubles
 	sequences *sequences
 	requested *requested
 	// server is the Filler's own; nil = another's, or none.
@@ -104,7 +105,7 @@ func New(cfg Config) (*Filler, error) {
 		ctx: ctx, cancel: cancel, work: work, admitted: newAdmitted(), pacer: newPacer(outPerPeer, outInAll),
 		links:   newLinks(ctx, cfg),
 		wholes:  newWholes(),
-		flights: newFlights(cfg.Flights, cfg.FlightsPerOrigin), paces: newPaces(), sequences: newSequences(), requested: newRequested(), book: holders.New(cfg.Holders), acquiring: newAcquiring(),
+		flights: newFlights(cfg.Flights, cfg.FlightsPerOrigin), paces: newPaces(), troubles: newTroubles(), sequences: newSequences(), requested: newRequested(), book: holders.New(cfg.Holders), acquiring: newAcquiring(),
 	}
 	f.metrics.register(cfg.Registerer, f)
 	f.cache = resolve.NewCache(cfg.Records, cfg.RecordsInMemory, f.judge, f.detach, cfg.Logger)

@@ -10,6 +10,7 @@ type metrics struct {
 	busy      *prometheus.CounterVec // by cause
 	joined    prometheus.Counter
 	overtakes prometheus.Counter
+	again     prometheus.Counter
 	abandoned prometheus.Counter
 	fillBytes *prometheus.CounterVec // by source: peer, held, origin
 	served    *prometheus.CounterVec // by mode: fill, held
@@ -41,6 +42,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		overtakes: f.NewCounter(prometheus.CounterOpts{
 			Name: "mccd_fill_overtakes_total", Help: "Pieces fetched ahead of the fill that would have brought them late.",
+		}),
+		again: f.NewCounter(prometheus.CounterOpts{
+			Name: "mccd_fill_asked_again_total", Help: "Requests at origins that were made again after a trouble that may pass: a failed connection, silence, 500, 502, 503, 504.",
 		}),
 		abandoned: f.NewCounter(prometheus.CounterOpts{
 			Name: "mccd_fill_abandoned_total", Help: "Fills ended before their time because nobody waited for them any more.",

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,9 +11,9 @@ import (
 	"github.com/mccd/mccd/storage/origin"
 )
 
-// originTries bounds the requests of one flight at the origin: another is sent
-// only after the last one brought bytes, or with another token.
-const originTries = 4
+// originTries bounds how often an answer of the origin to one flight may break
+// off, barrenTries how often in a row it may without having brought a block.
+const originTries, barrenTries = 16, 3
 
 // flyAsOwner fills fl as the chunk's acting owner: from other nodes that hold
 // the bytes, then from the origin. last is the error with which an answer of the
@@ -24,7 +25,7 @@ func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 	}
 	defer s.close()
 	s.early = &fl.early
-	for tries := 0; tries < originTries; {
+	for tries, barren := 0, 0; tries < originTries && barren < barrenTries; {
 		fl.sent.Store(false) // it may wait for others' flights now
 		j = f.registered(j)
 		f.takeHeld(fl, j, s)
@@ -48,15 +49,18 @@ func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 		if j.o.Whole != "" {
 			return f.fillWhole(fl, j, s)
 		}
-		more, err := f.fetchAll(fl, j, s)
+		n, more, err := f.fetchAll(fl, j, s)
 		switch {
+		case more && n > 0:
+			last, tries, barren = err, tries+1, 0
 		case more:
-			last = err
-			tries++
+			if last, tries, barren = err, tries+1, barren+1; !pause(fl.ctx, firstAgain/2) {
+				return context.Cause(fl.ctx)
+			}
 		case err != nil || !f.flights.turn(fl):
 			return err
 		default:
-			last, tries = nil, 0
+			last, tries, barren = nil, 0, 0
 		}
 	}
 	return last
@@ -64,11 +68,10 @@ func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 
 // fetchAll gets what is missing of fl from the origin, by requests for what
 // comes within about a second, so that bytes that are wanted before can be asked
-// for before, and little comes that nobody wants any more. more tells that it
-// broke off on the way and another try is worth it: what broke off here others
-// may have by then.
-func (f *Filler) fetchAll(fl *flight, j *job, s *sink) (more bool, err error) {
-	total := int64(0)
+// for before, and little comes that nobody wants any more. It returns how many
+// bytes came; more tells that it broke off on the way and another try is worth
+// it: what broke off here others may have by then.
+func (f *Filler) fetchAll(fl *flight, j *job, s *sink) (total int64, more bool, err error) {
 	var got []storage.Span
 	for {
 		missing := s.missing(fl.span)
@@ -77,13 +80,14 @@ func (f *Filler) fetchAll(fl *flight, j *job, s *sink) (more bool, err error) {
 		}
 		span, err := f.flights.claim(fl, missing, f.paces.request(fl.host))
 		if err != nil || span.Empty() {
-			return false, err
+			return total, false, err
 		}
-		n, err := f.fetch(fl, j, s, span)
+		n, answered, err := f.fetch(fl, j, s, span)
 		total += n
 		if err != nil {
 			_, refusal := errors.AsType[*storage.StatusError](err)
-			return total > 0 && !refusal && !errors.Is(err, storage.ErrVersionGone) && f.ctx.Err() == nil, err
+			worth := (total > 0 || answered && passing(err)) && !refusal && !errors.Is(err, storage.ErrVersionGone)
+			return total, worth && f.ctx.Err() == nil, err
 		}
 		got = append(got, span)
 	}
@@ -112,8 +116,9 @@ func (f *Filler) superseded(o *storage.Object) bool {
 }
 
 // fetch gets span of fl's chunk from the origin, and returns how many bytes
-// came. A refused token is tried again with another that a joiner brought.
-func (f *Filler) fetch(fl *flight, j *job, s *sink, span storage.Span) (int64, error) {
+// came; answered tells that there was an answer. A refused token is tried again
+// with another that a joiner brought.
+func (f *Filler) fetch(fl *flight, j *job, s *sink, span storage.Span) (n int64, answered bool, err error) {
 	cs := j.chunkSpan(fl.key.Index)
 	for {
 		query := *fl.query.Load()
@@ -124,21 +129,23 @@ func (f *Filler) fetch(fl *flight, j *job, s *sink, span storage.Span) (int64, e
 			continue
 		}
 		if errors.Is(err, origin.ErrUnwanted) {
-			return 0, errAbandoned
+			return 0, false, errAbandoned
 		}
 		if err != nil {
-			return 0, f.fetchFailed(j, err)
+			return 0, false, f.fetchFailed(j, err)
 		}
-		return f.takeAnswer(j, s, resp, span.Shift(cs.Off))
+		n, err := f.takeAnswer(j, s, resp, span.Shift(cs.Off))
+		return n, true, err
 	}
 }
 
-// request asks the origin. It asks once more where a kept connection was closed
-// under the request, or where the origin confirmed a version that was not asked
+// request asks the origin. It asks again where a trouble may have passed
+// (askAgain), and once where the origin confirmed a version that was not asked
 // about. An answer with bytes bears the stamp of the purges in force when it was
 // asked for; was is the record that the asker goes by, nil for none.
 func (f *Filler) request(req origin.Request, was *storage.Object) (*origin.Response, error) {
-	for again := false; ; again = true {
+	began := time.Now()
+	for try := 1; ; try++ {
 		purges := f.purges()
 		resp, err := f.cfg.Origin.Fetch(f.ctx, req)
 		if err == nil && !resp.NotModified {
@@ -148,12 +155,9 @@ func (f *Filler) request(req origin.Request, was *storage.Object) (*origin.Respo
 		case errors.Is(err, storage.ErrBusy):
 			f.metrics.busy.WithLabelValues("origin").Inc()
 			return nil, fmt.Errorf("%w: %w", errFull, err)
-		case again:
-			return resp, err
-		case errors.Is(err, origin.ErrNoAnswer):
-		case errors.Is(err, origin.ErrMismatch):
+		case errors.Is(err, origin.ErrMismatch) && req.Revalidate != nil:
 			req.Revalidate = nil
-		default:
+		case !f.askAgain(&req, try, began, err):
 			return resp, err
 		}
 	}
