@@ -107,7 +107,7 @@ fresh: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## Is the commi
 CI_STEPS := deps-test deps-bench build rules windows fresh lint unit e2e fuzz
 
 .PHONY: ci
-ci: ## What a change must pass: every step above, fuzzing for 10s each
+ci: ## What a change must pass: every step above, fuzzing for 10s each, some for more
 	@failed=; for step in $(CI_STEPS); do \
 		echo "== $$step"; begin=$$SECONDS; \
 		if $(MAKE) $$step FUZZTIME=10s; then echo "== $$step: passed in $$((SECONDS - begin)) s"; \

@@ -151,12 +151,15 @@ func matches(lines []string, etag string, equal func(a, b string) bool) bool {
 	for _, line := range lines {
 		for {
 			line = textproto.TrimString(strings.TrimLeft(line, ", \t"))
-			if line == "*" {
+			if line == "" {
+				break
+			}
+			if line[0] == '*' {
 				return true
 			}
 			tag, rest, ok := readETag(line)
 			if !ok {
-				break
+				return false
 			}
 			if etag != "" && equal(tag, etag) {
 				return true

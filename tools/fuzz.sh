@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every fuzz target of the tree, one after the other, for a time each
-# (default 60s). Findings land in testdata/fuzz beside the test.
+# (default 60s), or for the seconds that a comment //fuzz:least above it asks
+# for. Findings land in testdata/fuzz beside the test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,18 +10,26 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 ran=0 failed=0
 
-fuzz() { # NAME PACKAGE
-	go test -run '^$' -fuzz "^$1\$" -fuzztime "$time" "$2" 2>&1 | tee "$log"
+fuzz() { # NAME PACKAGE TIME
+	go test -run '^$' -fuzz "^$1\$" -fuzztime "$3" "$2" 2>&1 | tee "$log"
+}
+
+least() { # NAME FILE
+	grep -B1 "^func $1(" "$2" | sed -n 's|^//fuzz:least \([0-9]*s\)$|\1|p'
 }
 
 while IFS=: read -r file name; do
 	package=./$(dirname "$file")
-	echo "-- $name in $package for $time"
+	span=$(least "$name" "$file")
+	if ! [[ $span && $time =~ ^[0-9]+s$ ]] || ((${time%s} >= ${span%s})); then
+		span=$time
+	fi
+	echo "-- $name in $package for $span"
 	ran=$((ran + 1))
 	# Go's fuzzer may take its own deadline for a failure when time is up
 	# (golang/go issue 75804, open in Go 1.26); a finding names a file.
 	for _ in 1 2 3; do
-		fuzz "$name" "$package" && continue 2
+		fuzz "$name" "$package" "$span" && continue 2
 		if grep -q 'testdata/fuzz' "$log" || ! grep -q 'context deadline exceeded' "$log"; then
 			break
 		fi
