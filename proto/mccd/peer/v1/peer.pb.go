@@ -345,6 +345,67 @@ func (OfferResponse_Result) EnumDescriptor() ([]byte, []int) {
 	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{29, 0}
 }
 
+// What a copy is worth to its node's drive.
+type Holding_Worth int32
+
+const (
+	// Nothing is held.
+	Holding_WORTH_UNSPECIFIED Holding_Worth = 0
+	// A newer version is known.
+	Holding_WORTH_OLD Holding_Worth = 1
+	// The chunk's acting owner has it too.
+	Holding_WORTH_BORROWED Holding_Worth = 2
+	// Nobody else is known to have it, or the node acts as its owner.
+	Holding_WORTH_OWNED Holding_Worth = 3
+	// An operator wants it kept.
+	Holding_WORTH_PINNED Holding_Worth = 4
+)
+
+// Enum value maps for Holding_Worth.
+var (
+	Holding_Worth_name = map[int32]string{
+		0: "WORTH_UNSPECIFIED",
+		1: "WORTH_OLD",
+		2: "WORTH_BORROWED",
+		3: "WORTH_OWNED",
+		4: "WORTH_PINNED",
+	}
+	Holding_Worth_value = map[string]int32{
+		"WORTH_UNSPECIFIED": 0,
+		"WORTH_OLD":         1,
+		"WORTH_BORROWED":    2,
+		"WORTH_OWNED":       3,
+		"WORTH_PINNED":      4,
+	}
+)
+
+func (x Holding_Worth) Enum() *Holding_Worth {
+	p := new(Holding_Worth)
+	*p = x
+	return p
+}
+
+func (x Holding_Worth) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Holding_Worth) Descriptor() protoreflect.EnumDescriptor {
+	return file_mccd_peer_v1_peer_proto_enumTypes[5].Descriptor()
+}
+
+func (Holding_Worth) Type() protoreflect.EnumType {
+	return &file_mccd_peer_v1_peer_proto_enumTypes[5]
+}
+
+func (x Holding_Worth) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Holding_Worth.Descriptor instead.
+func (Holding_Worth) EnumDescriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{32, 0}
+}
+
 // Epoch names one placement of one cluster. Epochs of two clusters do not
 // compare.
 type Epoch struct {
@@ -2550,6 +2611,299 @@ func (x *OfferResponse) GetResult() OfferResponse_Result {
 	return OfferResponse_RESULT_UNSPECIFIED
 }
 
+// HoldingsRequest names chunks of one version of an object.
+type HoldingsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id.
+	Caller string `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	// The epoch of the caller's ring.
+	Epoch *Epoch `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The object's id, 16 bytes.
+	Object []byte `protobuf:"bytes,3,opt,name=object,proto3" json:"object,omitempty"`
+	// The version's id, 8 bytes.
+	Version []byte `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	// The number of the first chunk.
+	First uint32 `protobuf:"varint,5,opt,name=first,proto3" json:"first,omitempty"`
+	// How many chunks, 1024 at most.
+	Count         uint32 `protobuf:"varint,6,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldingsRequest) Reset() {
+	*x = HoldingsRequest{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldingsRequest) ProtoMessage() {}
+
+func (x *HoldingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldingsRequest.ProtoReflect.Descriptor instead.
+func (*HoldingsRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *HoldingsRequest) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *HoldingsRequest) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *HoldingsRequest) GetObject() []byte {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *HoldingsRequest) GetVersion() []byte {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *HoldingsRequest) GetFirst() uint32 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *HoldingsRequest) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// HoldingsResponse tells of those chunks of which there is something to tell.
+type HoldingsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of their numbers.
+	Chunks        []*Holding `protobuf:"bytes,1,rep,name=chunks,proto3" json:"chunks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldingsResponse) Reset() {
+	*x = HoldingsResponse{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldingsResponse) ProtoMessage() {}
+
+func (x *HoldingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldingsResponse.ProtoReflect.Descriptor instead.
+func (*HoldingsResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *HoldingsResponse) GetChunks() []*Holding {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+// Holding is what a node has of one chunk and knows of it.
+type Holding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The chunk's number.
+	Index uint32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// The blocks that are held.
+	Presence *Presence `protobuf:"bytes,2,opt,name=presence,proto3" json:"presence,omitempty"`
+	// The blocks that flights in progress bring.
+	Coming *Presence `protobuf:"bytes,3,opt,name=coming,proto3" json:"coming,omitempty"`
+	// How many flights these are.
+	Flights uint32 `protobuf:"varint,4,opt,name=flights,proto3" json:"flights,omitempty"`
+	// What the copy is worth.
+	Worth Holding_Worth `protobuf:"varint,5,opt,name=worth,proto3,enum=mccd.peer.v1.Holding_Worth" json:"worth,omitempty"`
+	// Who holds it by what the callee knows, as acting owner.
+	Known []*KnownHolder `protobuf:"bytes,6,rep,name=known,proto3" json:"known,omitempty"`
+	// At a miss the callee would ask others too: not all have told it what they
+	// hold.
+	Asks          bool `protobuf:"varint,7,opt,name=asks,proto3" json:"asks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Holding) Reset() {
+	*x = Holding{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Holding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Holding) ProtoMessage() {}
+
+func (x *Holding) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Holding.ProtoReflect.Descriptor instead.
+func (*Holding) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Holding) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Holding) GetPresence() *Presence {
+	if x != nil {
+		return x.Presence
+	}
+	return nil
+}
+
+func (x *Holding) GetComing() *Presence {
+	if x != nil {
+		return x.Coming
+	}
+	return nil
+}
+
+func (x *Holding) GetFlights() uint32 {
+	if x != nil {
+		return x.Flights
+	}
+	return 0
+}
+
+func (x *Holding) GetWorth() Holding_Worth {
+	if x != nil {
+		return x.Worth
+	}
+	return Holding_WORTH_UNSPECIFIED
+}
+
+func (x *Holding) GetKnown() []*KnownHolder {
+	if x != nil {
+		return x.Known
+	}
+	return nil
+}
+
+func (x *Holding) GetAsks() bool {
+	if x != nil {
+		return x.Asks
+	}
+	return false
+}
+
+// KnownHolder is another node that holds blocks of a chunk.
+type KnownHolder struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// The blocks.
+	Presence      *Presence `protobuf:"bytes,2,opt,name=presence,proto3" json:"presence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KnownHolder) Reset() {
+	*x = KnownHolder{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KnownHolder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KnownHolder) ProtoMessage() {}
+
+func (x *KnownHolder) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KnownHolder.ProtoReflect.Descriptor instead.
+func (*KnownHolder) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *KnownHolder) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *KnownHolder) GetPresence() *Presence {
+	if x != nil {
+		return x.Presence
+	}
+	return nil
+}
+
 var File_mccd_peer_v1_peer_proto protoreflect.FileDescriptor
 
 const file_mccd_peer_v1_peer_proto_rawDesc = "" +
@@ -2761,7 +3115,33 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x06Result\x12\x16\n" +
 	"\x12RESULT_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fRESULT_TAKEN\x10\x01\x12\x12\n" +
-	"\x0eRESULT_REFUSED\x10\x022\xf6\x03\n" +
+	"\x0eRESULT_REFUSED\x10\x02\"\xb2\x01\n" +
+	"\x0fHoldingsRequest\x12\x16\n" +
+	"\x06caller\x18\x01 \x01(\tR\x06caller\x12)\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12\x16\n" +
+	"\x06object\x18\x03 \x01(\fR\x06object\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\fR\aversion\x12\x14\n" +
+	"\x05first\x18\x05 \x01(\rR\x05first\x12\x14\n" +
+	"\x05count\x18\x06 \x01(\rR\x05count\"A\n" +
+	"\x10HoldingsResponse\x12-\n" +
+	"\x06chunks\x18\x01 \x03(\v2\x15.mccd.peer.v1.HoldingR\x06chunks\"\xfb\x02\n" +
+	"\aHolding\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\rR\x05index\x122\n" +
+	"\bpresence\x18\x02 \x01(\v2\x16.mccd.peer.v1.PresenceR\bpresence\x12.\n" +
+	"\x06coming\x18\x03 \x01(\v2\x16.mccd.peer.v1.PresenceR\x06coming\x12\x18\n" +
+	"\aflights\x18\x04 \x01(\rR\aflights\x121\n" +
+	"\x05worth\x18\x05 \x01(\x0e2\x1b.mccd.peer.v1.Holding.WorthR\x05worth\x12/\n" +
+	"\x05known\x18\x06 \x03(\v2\x19.mccd.peer.v1.KnownHolderR\x05known\x12\x12\n" +
+	"\x04asks\x18\a \x01(\bR\x04asks\"d\n" +
+	"\x05Worth\x12\x15\n" +
+	"\x11WORTH_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tWORTH_OLD\x10\x01\x12\x12\n" +
+	"\x0eWORTH_BORROWED\x10\x02\x12\x0f\n" +
+	"\vWORTH_OWNED\x10\x03\x12\x10\n" +
+	"\fWORTH_PINNED\x10\x04\"U\n" +
+	"\vKnownHolder\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x122\n" +
+	"\bpresence\x18\x02 \x01(\v2\x16.mccd.peer.v1.PresenceR\bpresence2\xc1\x04\n" +
 	"\x04Peer\x12?\n" +
 	"\x04Fill\x12\x19.mccd.peer.v1.FillRequest\x1a\x1a.mccd.peer.v1.FillResponse0\x01\x12J\n" +
 	"\aResolve\x12\x1c.mccd.peer.v1.ResolveRequest\x1a\x1d.mccd.peer.v1.ResolveResponse(\x010\x01\x12C\n" +
@@ -2769,7 +3149,8 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x04Ping\x12\x19.mccd.peer.v1.PingRequest\x1a\x1a.mccd.peer.v1.PingResponse\x12N\n" +
 	"\tInventory\x12\x1e.mccd.peer.v1.InventoryRequest\x1a\x1f.mccd.peer.v1.InventoryResponse0\x01\x12I\n" +
 	"\bAnnounce\x12\x1d.mccd.peer.v1.AnnounceRequest\x1a\x1e.mccd.peer.v1.AnnounceResponse\x12B\n" +
-	"\x05Offer\x12\x1a.mccd.peer.v1.OfferRequest\x1a\x1b.mccd.peer.v1.OfferResponse0\x01B0Z.github.com/mccd/mccd/proto/mccd/peer/v1;peerv1b\x06proto3"
+	"\x05Offer\x12\x1a.mccd.peer.v1.OfferRequest\x1a\x1b.mccd.peer.v1.OfferResponse0\x01\x12I\n" +
+	"\bHoldings\x12\x1d.mccd.peer.v1.HoldingsRequest\x1a\x1e.mccd.peer.v1.HoldingsResponseB0Z.github.com/mccd/mccd/proto/mccd/peer/v1;peerv1b\x06proto3"
 
 var (
 	file_mccd_peer_v1_peer_proto_rawDescOnce sync.Once
@@ -2783,111 +3164,125 @@ func file_mccd_peer_v1_peer_proto_rawDescGZIP() []byte {
 	return file_mccd_peer_v1_peer_proto_rawDescData
 }
 
-var file_mccd_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_mccd_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_mccd_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_mccd_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_mccd_peer_v1_peer_proto_goTypes = []any{
 	(PassedOver_Reason)(0),    // 0: mccd.peer.v1.PassedOver.Reason
 	(FillRequest_Mode)(0),     // 1: mccd.peer.v1.FillRequest.Mode
 	(FillResponse_State)(0),   // 2: mccd.peer.v1.FillResponse.State
 	(Failure_Kind)(0),         // 3: mccd.peer.v1.Failure.Kind
 	(OfferResponse_Result)(0), // 4: mccd.peer.v1.OfferResponse.Result
-	(*Epoch)(nil),             // 5: mccd.peer.v1.Epoch
-	(*Member)(nil),            // 6: mccd.peer.v1.Member
-	(*ChunkKey)(nil),          // 7: mccd.peer.v1.ChunkKey
-	(*Ref)(nil),               // 8: mccd.peer.v1.Ref
-	(*Version)(nil),           // 9: mccd.peer.v1.Version
-	(*Header)(nil),            // 10: mccd.peer.v1.Header
-	(*Record)(nil),            // 11: mccd.peer.v1.Record
-	(*PassedOver)(nil),        // 12: mccd.peer.v1.PassedOver
-	(*FillRequest)(nil),       // 13: mccd.peer.v1.FillRequest
-	(*FillResponse)(nil),      // 14: mccd.peer.v1.FillResponse
-	(*Presence)(nil),          // 15: mccd.peer.v1.Presence
-	(*NotOwner)(nil),          // 16: mccd.peer.v1.NotOwner
-	(*Failure)(nil),           // 17: mccd.peer.v1.Failure
-	(*ResolveRequest)(nil),    // 18: mccd.peer.v1.ResolveRequest
-	(*ResolveOpen)(nil),       // 19: mccd.peer.v1.ResolveOpen
-	(*Register)(nil),          // 20: mccd.peer.v1.Register
-	(*ResolveResponse)(nil),   // 21: mccd.peer.v1.ResolveResponse
-	(*LookupRequest)(nil),     // 22: mccd.peer.v1.LookupRequest
-	(*LookupResponse)(nil),    // 23: mccd.peer.v1.LookupResponse
-	(*PingRequest)(nil),       // 24: mccd.peer.v1.PingRequest
-	(*PingResponse)(nil),      // 25: mccd.peer.v1.PingResponse
-	(*Held)(nil),              // 26: mccd.peer.v1.Held
-	(*Kept)(nil),              // 27: mccd.peer.v1.Kept
-	(*InventoryRequest)(nil),  // 28: mccd.peer.v1.InventoryRequest
-	(*InventoryResponse)(nil), // 29: mccd.peer.v1.InventoryResponse
-	(*AnnounceRequest)(nil),   // 30: mccd.peer.v1.AnnounceRequest
-	(*AnnounceResponse)(nil),  // 31: mccd.peer.v1.AnnounceResponse
-	(*Offered)(nil),           // 32: mccd.peer.v1.Offered
-	(*OfferRequest)(nil),      // 33: mccd.peer.v1.OfferRequest
-	(*OfferResponse)(nil),     // 34: mccd.peer.v1.OfferResponse
+	(Holding_Worth)(0),        // 5: mccd.peer.v1.Holding.Worth
+	(*Epoch)(nil),             // 6: mccd.peer.v1.Epoch
+	(*Member)(nil),            // 7: mccd.peer.v1.Member
+	(*ChunkKey)(nil),          // 8: mccd.peer.v1.ChunkKey
+	(*Ref)(nil),               // 9: mccd.peer.v1.Ref
+	(*Version)(nil),           // 10: mccd.peer.v1.Version
+	(*Header)(nil),            // 11: mccd.peer.v1.Header
+	(*Record)(nil),            // 12: mccd.peer.v1.Record
+	(*PassedOver)(nil),        // 13: mccd.peer.v1.PassedOver
+	(*FillRequest)(nil),       // 14: mccd.peer.v1.FillRequest
+	(*FillResponse)(nil),      // 15: mccd.peer.v1.FillResponse
+	(*Presence)(nil),          // 16: mccd.peer.v1.Presence
+	(*NotOwner)(nil),          // 17: mccd.peer.v1.NotOwner
+	(*Failure)(nil),           // 18: mccd.peer.v1.Failure
+	(*ResolveRequest)(nil),    // 19: mccd.peer.v1.ResolveRequest
+	(*ResolveOpen)(nil),       // 20: mccd.peer.v1.ResolveOpen
+	(*Register)(nil),          // 21: mccd.peer.v1.Register
+	(*ResolveResponse)(nil),   // 22: mccd.peer.v1.ResolveResponse
+	(*LookupRequest)(nil),     // 23: mccd.peer.v1.LookupRequest
+	(*LookupResponse)(nil),    // 24: mccd.peer.v1.LookupResponse
+	(*PingRequest)(nil),       // 25: mccd.peer.v1.PingRequest
+	(*PingResponse)(nil),      // 26: mccd.peer.v1.PingResponse
+	(*Held)(nil),              // 27: mccd.peer.v1.Held
+	(*Kept)(nil),              // 28: mccd.peer.v1.Kept
+	(*InventoryRequest)(nil),  // 29: mccd.peer.v1.InventoryRequest
+	(*InventoryResponse)(nil), // 30: mccd.peer.v1.InventoryResponse
+	(*AnnounceRequest)(nil),   // 31: mccd.peer.v1.AnnounceRequest
+	(*AnnounceResponse)(nil),  // 32: mccd.peer.v1.AnnounceResponse
+	(*Offered)(nil),           // 33: mccd.peer.v1.Offered
+	(*OfferRequest)(nil),      // 34: mccd.peer.v1.OfferRequest
+	(*OfferResponse)(nil),     // 35: mccd.peer.v1.OfferResponse
+	(*HoldingsRequest)(nil),   // 36: mccd.peer.v1.HoldingsRequest
+	(*HoldingsResponse)(nil),  // 37: mccd.peer.v1.HoldingsResponse
+	(*Holding)(nil),           // 38: mccd.peer.v1.Holding
+	(*KnownHolder)(nil),       // 39: mccd.peer.v1.KnownHolder
 }
 var file_mccd_peer_v1_peer_proto_depIdxs = []int32{
-	9,  // 0: mccd.peer.v1.Record.version:type_name -> mccd.peer.v1.Version
-	10, // 1: mccd.peer.v1.Record.headers:type_name -> mccd.peer.v1.Header
+	10, // 0: mccd.peer.v1.Record.version:type_name -> mccd.peer.v1.Version
+	11, // 1: mccd.peer.v1.Record.headers:type_name -> mccd.peer.v1.Header
 	0,  // 2: mccd.peer.v1.PassedOver.reason:type_name -> mccd.peer.v1.PassedOver.Reason
 	1,  // 3: mccd.peer.v1.FillRequest.mode:type_name -> mccd.peer.v1.FillRequest.Mode
-	8,  // 4: mccd.peer.v1.FillRequest.ref:type_name -> mccd.peer.v1.Ref
-	11, // 5: mccd.peer.v1.FillRequest.record:type_name -> mccd.peer.v1.Record
-	12, // 6: mccd.peer.v1.FillRequest.passed_over:type_name -> mccd.peer.v1.PassedOver
-	5,  // 7: mccd.peer.v1.FillRequest.epoch:type_name -> mccd.peer.v1.Epoch
-	7,  // 8: mccd.peer.v1.FillRequest.key:type_name -> mccd.peer.v1.ChunkKey
+	9,  // 4: mccd.peer.v1.FillRequest.ref:type_name -> mccd.peer.v1.Ref
+	12, // 5: mccd.peer.v1.FillRequest.record:type_name -> mccd.peer.v1.Record
+	13, // 6: mccd.peer.v1.FillRequest.passed_over:type_name -> mccd.peer.v1.PassedOver
+	6,  // 7: mccd.peer.v1.FillRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	8,  // 8: mccd.peer.v1.FillRequest.key:type_name -> mccd.peer.v1.ChunkKey
 	2,  // 9: mccd.peer.v1.FillResponse.state:type_name -> mccd.peer.v1.FillResponse.State
-	11, // 10: mccd.peer.v1.FillResponse.record:type_name -> mccd.peer.v1.Record
-	16, // 11: mccd.peer.v1.FillResponse.not_owner:type_name -> mccd.peer.v1.NotOwner
-	17, // 12: mccd.peer.v1.FillResponse.failure:type_name -> mccd.peer.v1.Failure
-	15, // 13: mccd.peer.v1.FillResponse.presence:type_name -> mccd.peer.v1.Presence
-	5,  // 14: mccd.peer.v1.NotOwner.epoch:type_name -> mccd.peer.v1.Epoch
-	6,  // 15: mccd.peer.v1.NotOwner.members:type_name -> mccd.peer.v1.Member
+	12, // 10: mccd.peer.v1.FillResponse.record:type_name -> mccd.peer.v1.Record
+	17, // 11: mccd.peer.v1.FillResponse.not_owner:type_name -> mccd.peer.v1.NotOwner
+	18, // 12: mccd.peer.v1.FillResponse.failure:type_name -> mccd.peer.v1.Failure
+	16, // 13: mccd.peer.v1.FillResponse.presence:type_name -> mccd.peer.v1.Presence
+	6,  // 14: mccd.peer.v1.NotOwner.epoch:type_name -> mccd.peer.v1.Epoch
+	7,  // 15: mccd.peer.v1.NotOwner.members:type_name -> mccd.peer.v1.Member
 	3,  // 16: mccd.peer.v1.Failure.kind:type_name -> mccd.peer.v1.Failure.Kind
-	10, // 17: mccd.peer.v1.Failure.headers:type_name -> mccd.peer.v1.Header
-	19, // 18: mccd.peer.v1.ResolveRequest.open:type_name -> mccd.peer.v1.ResolveOpen
-	20, // 19: mccd.peer.v1.ResolveRequest.register:type_name -> mccd.peer.v1.Register
-	17, // 20: mccd.peer.v1.ResolveRequest.failure:type_name -> mccd.peer.v1.Failure
-	8,  // 21: mccd.peer.v1.ResolveOpen.ref:type_name -> mccd.peer.v1.Ref
-	9,  // 22: mccd.peer.v1.ResolveOpen.refuted:type_name -> mccd.peer.v1.Version
-	12, // 23: mccd.peer.v1.ResolveOpen.passed_over:type_name -> mccd.peer.v1.PassedOver
-	5,  // 24: mccd.peer.v1.ResolveOpen.epoch:type_name -> mccd.peer.v1.Epoch
-	11, // 25: mccd.peer.v1.Register.record:type_name -> mccd.peer.v1.Record
-	11, // 26: mccd.peer.v1.ResolveResponse.record:type_name -> mccd.peer.v1.Record
-	11, // 27: mccd.peer.v1.ResolveResponse.stale:type_name -> mccd.peer.v1.Record
-	17, // 28: mccd.peer.v1.ResolveResponse.failure:type_name -> mccd.peer.v1.Failure
-	16, // 29: mccd.peer.v1.ResolveResponse.not_owner:type_name -> mccd.peer.v1.NotOwner
-	8,  // 30: mccd.peer.v1.LookupRequest.ref:type_name -> mccd.peer.v1.Ref
-	5,  // 31: mccd.peer.v1.LookupRequest.epoch:type_name -> mccd.peer.v1.Epoch
-	11, // 32: mccd.peer.v1.LookupResponse.record:type_name -> mccd.peer.v1.Record
-	7,  // 33: mccd.peer.v1.Held.key:type_name -> mccd.peer.v1.ChunkKey
-	15, // 34: mccd.peer.v1.Held.presence:type_name -> mccd.peer.v1.Presence
-	5,  // 35: mccd.peer.v1.InventoryRequest.epoch:type_name -> mccd.peer.v1.Epoch
-	26, // 36: mccd.peer.v1.InventoryResponse.chunks:type_name -> mccd.peer.v1.Held
-	27, // 37: mccd.peer.v1.InventoryResponse.records:type_name -> mccd.peer.v1.Kept
-	5,  // 38: mccd.peer.v1.AnnounceRequest.epoch:type_name -> mccd.peer.v1.Epoch
-	26, // 39: mccd.peer.v1.AnnounceRequest.chunks:type_name -> mccd.peer.v1.Held
-	27, // 40: mccd.peer.v1.AnnounceRequest.records:type_name -> mccd.peer.v1.Kept
-	15, // 41: mccd.peer.v1.Offered.presence:type_name -> mccd.peer.v1.Presence
-	11, // 42: mccd.peer.v1.Offered.record:type_name -> mccd.peer.v1.Record
-	5,  // 43: mccd.peer.v1.OfferRequest.epoch:type_name -> mccd.peer.v1.Epoch
-	32, // 44: mccd.peer.v1.OfferRequest.chunks:type_name -> mccd.peer.v1.Offered
+	11, // 17: mccd.peer.v1.Failure.headers:type_name -> mccd.peer.v1.Header
+	20, // 18: mccd.peer.v1.ResolveRequest.open:type_name -> mccd.peer.v1.ResolveOpen
+	21, // 19: mccd.peer.v1.ResolveRequest.register:type_name -> mccd.peer.v1.Register
+	18, // 20: mccd.peer.v1.ResolveRequest.failure:type_name -> mccd.peer.v1.Failure
+	9,  // 21: mccd.peer.v1.ResolveOpen.ref:type_name -> mccd.peer.v1.Ref
+	10, // 22: mccd.peer.v1.ResolveOpen.refuted:type_name -> mccd.peer.v1.Version
+	13, // 23: mccd.peer.v1.ResolveOpen.passed_over:type_name -> mccd.peer.v1.PassedOver
+	6,  // 24: mccd.peer.v1.ResolveOpen.epoch:type_name -> mccd.peer.v1.Epoch
+	12, // 25: mccd.peer.v1.Register.record:type_name -> mccd.peer.v1.Record
+	12, // 26: mccd.peer.v1.ResolveResponse.record:type_name -> mccd.peer.v1.Record
+	12, // 27: mccd.peer.v1.ResolveResponse.stale:type_name -> mccd.peer.v1.Record
+	18, // 28: mccd.peer.v1.ResolveResponse.failure:type_name -> mccd.peer.v1.Failure
+	17, // 29: mccd.peer.v1.ResolveResponse.not_owner:type_name -> mccd.peer.v1.NotOwner
+	9,  // 30: mccd.peer.v1.LookupRequest.ref:type_name -> mccd.peer.v1.Ref
+	6,  // 31: mccd.peer.v1.LookupRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	12, // 32: mccd.peer.v1.LookupResponse.record:type_name -> mccd.peer.v1.Record
+	8,  // 33: mccd.peer.v1.Held.key:type_name -> mccd.peer.v1.ChunkKey
+	16, // 34: mccd.peer.v1.Held.presence:type_name -> mccd.peer.v1.Presence
+	6,  // 35: mccd.peer.v1.InventoryRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	27, // 36: mccd.peer.v1.InventoryResponse.chunks:type_name -> mccd.peer.v1.Held
+	28, // 37: mccd.peer.v1.InventoryResponse.records:type_name -> mccd.peer.v1.Kept
+	6,  // 38: mccd.peer.v1.AnnounceRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	27, // 39: mccd.peer.v1.AnnounceRequest.chunks:type_name -> mccd.peer.v1.Held
+	28, // 40: mccd.peer.v1.AnnounceRequest.records:type_name -> mccd.peer.v1.Kept
+	16, // 41: mccd.peer.v1.Offered.presence:type_name -> mccd.peer.v1.Presence
+	12, // 42: mccd.peer.v1.Offered.record:type_name -> mccd.peer.v1.Record
+	6,  // 43: mccd.peer.v1.OfferRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	33, // 44: mccd.peer.v1.OfferRequest.chunks:type_name -> mccd.peer.v1.Offered
 	4,  // 45: mccd.peer.v1.OfferResponse.result:type_name -> mccd.peer.v1.OfferResponse.Result
-	13, // 46: mccd.peer.v1.Peer.Fill:input_type -> mccd.peer.v1.FillRequest
-	18, // 47: mccd.peer.v1.Peer.Resolve:input_type -> mccd.peer.v1.ResolveRequest
-	22, // 48: mccd.peer.v1.Peer.Lookup:input_type -> mccd.peer.v1.LookupRequest
-	24, // 49: mccd.peer.v1.Peer.Ping:input_type -> mccd.peer.v1.PingRequest
-	28, // 50: mccd.peer.v1.Peer.Inventory:input_type -> mccd.peer.v1.InventoryRequest
-	30, // 51: mccd.peer.v1.Peer.Announce:input_type -> mccd.peer.v1.AnnounceRequest
-	33, // 52: mccd.peer.v1.Peer.Offer:input_type -> mccd.peer.v1.OfferRequest
-	14, // 53: mccd.peer.v1.Peer.Fill:output_type -> mccd.peer.v1.FillResponse
-	21, // 54: mccd.peer.v1.Peer.Resolve:output_type -> mccd.peer.v1.ResolveResponse
-	23, // 55: mccd.peer.v1.Peer.Lookup:output_type -> mccd.peer.v1.LookupResponse
-	25, // 56: mccd.peer.v1.Peer.Ping:output_type -> mccd.peer.v1.PingResponse
-	29, // 57: mccd.peer.v1.Peer.Inventory:output_type -> mccd.peer.v1.InventoryResponse
-	31, // 58: mccd.peer.v1.Peer.Announce:output_type -> mccd.peer.v1.AnnounceResponse
-	34, // 59: mccd.peer.v1.Peer.Offer:output_type -> mccd.peer.v1.OfferResponse
-	53, // [53:60] is the sub-list for method output_type
-	46, // [46:53] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	6,  // 46: mccd.peer.v1.HoldingsRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	38, // 47: mccd.peer.v1.HoldingsResponse.chunks:type_name -> mccd.peer.v1.Holding
+	16, // 48: mccd.peer.v1.Holding.presence:type_name -> mccd.peer.v1.Presence
+	16, // 49: mccd.peer.v1.Holding.coming:type_name -> mccd.peer.v1.Presence
+	5,  // 50: mccd.peer.v1.Holding.worth:type_name -> mccd.peer.v1.Holding.Worth
+	39, // 51: mccd.peer.v1.Holding.known:type_name -> mccd.peer.v1.KnownHolder
+	16, // 52: mccd.peer.v1.KnownHolder.presence:type_name -> mccd.peer.v1.Presence
+	14, // 53: mccd.peer.v1.Peer.Fill:input_type -> mccd.peer.v1.FillRequest
+	19, // 54: mccd.peer.v1.Peer.Resolve:input_type -> mccd.peer.v1.ResolveRequest
+	23, // 55: mccd.peer.v1.Peer.Lookup:input_type -> mccd.peer.v1.LookupRequest
+	25, // 56: mccd.peer.v1.Peer.Ping:input_type -> mccd.peer.v1.PingRequest
+	29, // 57: mccd.peer.v1.Peer.Inventory:input_type -> mccd.peer.v1.InventoryRequest
+	31, // 58: mccd.peer.v1.Peer.Announce:input_type -> mccd.peer.v1.AnnounceRequest
+	34, // 59: mccd.peer.v1.Peer.Offer:input_type -> mccd.peer.v1.OfferRequest
+	36, // 60: mccd.peer.v1.Peer.Holdings:input_type -> mccd.peer.v1.HoldingsRequest
+	15, // 61: mccd.peer.v1.Peer.Fill:output_type -> mccd.peer.v1.FillResponse
+	22, // 62: mccd.peer.v1.Peer.Resolve:output_type -> mccd.peer.v1.ResolveResponse
+	24, // 63: mccd.peer.v1.Peer.Lookup:output_type -> mccd.peer.v1.LookupResponse
+	26, // 64: mccd.peer.v1.Peer.Ping:output_type -> mccd.peer.v1.PingResponse
+	30, // 65: mccd.peer.v1.Peer.Inventory:output_type -> mccd.peer.v1.InventoryResponse
+	32, // 66: mccd.peer.v1.Peer.Announce:output_type -> mccd.peer.v1.AnnounceResponse
+	35, // 67: mccd.peer.v1.Peer.Offer:output_type -> mccd.peer.v1.OfferResponse
+	37, // 68: mccd.peer.v1.Peer.Holdings:output_type -> mccd.peer.v1.HoldingsResponse
+	61, // [61:69] is the sub-list for method output_type
+	53, // [53:61] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_mccd_peer_v1_peer_proto_init() }
@@ -2900,8 +3295,8 @@ func file_mccd_peer_v1_peer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mccd_peer_v1_peer_proto_rawDesc), len(file_mccd_peer_v1_peer_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   30,
+			NumEnums:      6,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,7 @@ const (
 	Peer_Inventory_FullMethodName = "/mccd.peer.v1.Peer/Inventory"
 	Peer_Announce_FullMethodName  = "/mccd.peer.v1.Peer/Announce"
 	Peer_Offer_FullMethodName     = "/mccd.peer.v1.Peer/Offer"
+	Peer_Holdings_FullMethodName  = "/mccd.peer.v1.Peer/Holdings"
 )
 
 // PeerClient is the client API for Peer service.
@@ -61,6 +62,9 @@ type PeerClient interface {
 	// Offer asks the callee to take chunks that the caller holds and is about to
 	// leave with. The answers follow one by one, in the order of the chunks.
 	Offer(ctx context.Context, in *OfferRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[OfferResponse], error)
+	// Holdings tells what the callee has of chunks of one version, brings, and
+	// knows of others. It is for people (mccd explain) and changes nothing.
+	Holdings(ctx context.Context, in *HoldingsRequest, opts ...grpc.CallOption) (*HoldingsResponse, error)
 }
 
 type peerClient struct {
@@ -171,6 +175,16 @@ func (c *peerClient) Offer(ctx context.Context, in *OfferRequest, opts ...grpc.C
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Peer_OfferClient = grpc.ServerStreamingClient[OfferResponse]
 
+func (c *peerClient) Holdings(ctx context.Context, in *HoldingsRequest, opts ...grpc.CallOption) (*HoldingsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HoldingsResponse)
+	err := c.cc.Invoke(ctx, Peer_Holdings_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PeerServer is the server API for Peer service.
 // All implementations must embed UnimplementedPeerServer
 // for forward compatibility.
@@ -201,6 +215,9 @@ type PeerServer interface {
 	// Offer asks the callee to take chunks that the caller holds and is about to
 	// leave with. The answers follow one by one, in the order of the chunks.
 	Offer(*OfferRequest, grpc.ServerStreamingServer[OfferResponse]) error
+	// Holdings tells what the callee has of chunks of one version, brings, and
+	// knows of others. It is for people (mccd explain) and changes nothing.
+	Holdings(context.Context, *HoldingsRequest) (*HoldingsResponse, error)
 	mustEmbedUnimplementedPeerServer()
 }
 
@@ -231,6 +248,9 @@ func (UnimplementedPeerServer) Announce(context.Context, *AnnounceRequest) (*Ann
 }
 func (UnimplementedPeerServer) Offer(*OfferRequest, grpc.ServerStreamingServer[OfferResponse]) error {
 	return status.Error(codes.Unimplemented, "method Offer not implemented")
+}
+func (UnimplementedPeerServer) Holdings(context.Context, *HoldingsRequest) (*HoldingsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Holdings not implemented")
 }
 func (UnimplementedPeerServer) mustEmbedUnimplementedPeerServer() {}
 func (UnimplementedPeerServer) testEmbeddedByValue()              {}
@@ -347,6 +367,24 @@ func _Peer_Offer_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Peer_OfferServer = grpc.ServerStreamingServer[OfferResponse]
 
+func _Peer_Holdings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HoldingsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeerServer).Holdings(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peer_Holdings_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeerServer).Holdings(ctx, req.(*HoldingsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Peer_ServiceDesc is the grpc.ServiceDesc for Peer service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -365,6 +403,10 @@ var Peer_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Announce",
 			Handler:    _Peer_Announce_Handler,
+		},
+		{
+			MethodName: "Holdings",
+			Handler:    _Peer_Holdings_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
