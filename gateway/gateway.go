@@ -68,6 +68,9 @@ type Config struct {
 	// LoopNames are further names that, seen in a request's Via, prove a loop
 	// (what storage/origin sends upstream). NodeName is always one.
 	LoopNames []string
+	// Cluster returns the cluster's name that, seen in a request's CDN-Loop (RFC
+	// 8586), proves that two clusters name each other as parents. Nil: none.
+	Cluster func() string
 
 	// Listeners take http clients, TLSListeners https clients under TLS. The
 	// gateway owns them from New on and closes them at the end of Run. Zero-copy
@@ -124,6 +127,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Cluster == nil {
+		c.Cluster = func() string { return "" }
 	}
 	if c.Draining == nil {
 		c.Draining = func() bool { return false }

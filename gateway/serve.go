@@ -59,6 +59,10 @@ func (x *exchange) admit() (no *refusal) {
 	if x.g.looped(x.r.Header["Via"]) {
 		return refuse(http.StatusLoopDetected, "This request has passed through this node already: the origin's name leads back to the cache. Check how it resolves at the nodes.")
 	}
+	var looped bool
+	if x.ref.Caches, looped = cachesPassed(x.r.Header["Cdn-Loop"], x.g.cfg.Cluster()); looped {
+		return refuse(http.StatusLoopDetected, "This request has passed through this cluster already: two caches name each other as parents. Take one of the two out of the configuration.")
+	}
 	if x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
 		return &refusal{status: http.StatusMethodNotAllowed, text: "Only GET and HEAD are served.", allow: "GET, HEAD"}
 	}

@@ -12,7 +12,7 @@ import (
 var errBadMessage = errors.New("malformed message from a peer")
 
 func refToProto(r storage.Ref) *peerv1.Ref {
-	return &peerv1.Ref{Scheme: r.Scheme, Host: r.Host, Path: []byte(r.Path), Query: []byte(r.Query)}
+	return &peerv1.Ref{Scheme: r.Scheme, Host: r.Host, Path: []byte(r.Path), Query: []byte(r.Query), Caches: r.Caches}
 }
 
 func versionToProto(v storage.Version) *peerv1.Version {

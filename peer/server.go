@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -46,6 +47,9 @@ func (s *service) Lookup(ctx context.Context, m *peerv1.LookupRequest) (*peerv1.
 	return &peerv1.LookupResponse{Record: recordToProto(s.f.cache.Record(ref.ID()), s.f.cfg.Now())}, nil
 }
 
+// maxCaches bounds the bytes in which a peer names the caches on the way.
+const maxCaches = 1 << 10
+
 // refFromProto checks that this node serves the origin too: a peer's word is
 // not enough to make it a proxy.
 func (f *Filler) refFromProto(m *peerv1.Ref) (storage.Ref, *storage.Rule, error) {
@@ -53,13 +57,17 @@ func (f *Filler) refFromProto(m *peerv1.Ref) (storage.Ref, *storage.Rule, error)
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	rule, ok := f.cfg.Catalogue.Lookup(host)
+	rule, ok := f.cfg.Catalogue.Lookup(strings.Trim(host, "[]"))
+	caches := m.GetCaches()
+	if len(caches) > maxCaches || strings.ContainsFunc(caches, func(c rune) bool { return c < ' ' || c > '~' }) {
+		caches = "" // not what a node of ours sends
+	}
 	if !ok || (m.GetScheme() != "http" && m.GetScheme() != "https") || len(m.GetPath()) == 0 || m.GetPath()[0] != '/' {
 		return storage.Ref{}, nil, errNotServed
 	}
 	return storage.Ref{
 		Scheme: m.GetScheme(), Host: m.GetHost(), Path: string(m.GetPath()), Query: string(m.GetQuery()),
-		KeyHost: rule.KeyHost, QueryInKey: rule.QueryInKey, JoinSchemes: rule.JoinSchemes,
+		KeyHost: rule.KeyHost, QueryInKey: rule.QueryInKey, JoinSchemes: rule.JoinSchemes, Caches: caches,
 	}, rule, nil
 }
 

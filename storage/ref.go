@@ -37,6 +37,10 @@ type Ref struct {
 	// JoinSchemes tells that http and https name the same object
 	// (Rule.JoinSchemes).
 	JoinSchemes bool
+	// Caches names the clusters of caches that the request has come through,
+	// as in CDN-Loop (RFC 8586); it goes on to a parent cache. It is no part
+	// of the key.
+	Caches string
 }
 
 // ID returns the object that r names. Parts are length-prefixed, so that no

@@ -273,7 +273,7 @@ func TestLiteralsAreAnExplicitPolicy(t *testing.T) {
 func TestUpstreamIsJudged(t *testing.T) {
 	for _, bad := range []storage.Rule{
 		{Upstream: "proxy:3128"}, {Upstream: "http://u:p@proxy:3128"}, {Upstream: "cache://x/path"},
-		{Upstream: "http://proxy:3128", Connect: "192.0.2.1:80"}, {Upstream: "cache://parent", Connect: "192.0.2.1:80"},
+		{Upstream: "http://proxy:3128", Connect: "192.0.2.1:80"},
 	} {
 		bad.Profile, bad.Hosts = storage.ProfileHTTP, []string{"origin.example"}
 		if _, err := catalogue.New(catalogue.Config{Rules: []storage.Rule{bad}}); err == nil {

@@ -88,8 +88,8 @@ func check(r *storage.Rule) (faults []error) {
 	switch up, err := storage.ParseUpstream(r.Upstream); {
 	case err != nil:
 		fault("upstream: %w", err)
-	case r.Connect != "" && (up.Way == storage.WayProxy || up.Way == storage.WayCache):
-		fault("connect and upstream both say whom to ask: give one of them")
+	case r.Connect != "" && up.Way == storage.WayProxy:
+		fault("connect and a proxy both say whom to ask: give one of them")
 	}
 	for _, p := range r.ImmutablePrefixes {
 		if !strings.HasPrefix(p, "/") {

@@ -109,16 +109,21 @@ func (x *exchange) content(r Request, span storage.Span, size int64) (*Response,
 		return nil, fmt.Errorf("%w: Content-Encoding %.20q where identity was asked for", ErrLie, coding)
 	}
 	date := httpcache.Date(h, x.sent)
-	version := httpcache.Validator(h, date, size, r.Rule, r.Ref.Path, 0)
-	if version.Kind == storage.ValidatorNone {
-		version.Nonce = rand.Uint64() | 1
+	sized := func(size int64) storage.Version {
+		version := httpcache.Validator(h, date, size, r.Rule, r.Ref.Path, 0)
+		if version.Kind == storage.ValidatorNone {
+			version.Nonce = rand.Uint64() | 1
+		}
+		return version
 	}
 	x.body.left = -1
 	if span.End >= 0 {
 		x.body.left = span.Len()
 	}
 	return &Response{
-		Object:       x.object(r, version, httpcache.Kept(h), h),
+		Object:       x.object(r, sized(size), httpcache.Kept(h), h),
+		sized:        sized,
+		marked:       x.body.left >= 0 || len(x.resp.TransferEncoding) > 0,
 		Span:         span,
 		RangeIgnored: !r.Whole && x.resp.StatusCode == http.StatusOK,
 		Cacheable:    x.cacheable(r.Rule),
@@ -135,15 +140,18 @@ func (x *exchange) object(r Request, v storage.Version, kept, h http.Header) sto
 
 // cacheable reports whether the answer may be stored. A body whose end only
 // the connection's tells may be cut short unseen, so it is not stored; nor is
-// one that a client's own fields may select, since fetches never send them.
+// one that a client's own fields may select, since fetches never send them: they
+// ask for identity, so what varies by Accept-Encoding alone and came uncoded
+// fits every client.
 func (x *exchange) cacheable(rule *storage.Rule) bool {
 	if x.body.left < 0 && len(x.resp.TransferEncoding) == 0 {
 		return false
 	}
 	if rule.Profile == storage.ProfileHTTP {
+		coded := x.resp.Header.Get("Content-Encoding") != ""
 		fields, _ := httpcache.Vary(x.resp.Header)
 		for _, f := range fields {
-			if f != "accept-encoding" {
+			if f != "accept-encoding" || coded {
 				return false
 			}
 		}

@@ -47,6 +47,10 @@ type Response struct {
 	RangeIgnored bool
 	// Cacheable tells that the answer may be stored and served to others.
 	Cacheable bool
+	// sized returns the version with a length that became known later;
+	// marked tells that the body's end is told by more than the connection's.
+	sized  func(size int64) storage.Version
+	marked bool
 	// Body gives exactly Span.Len() bytes and then io.EOF, or else an error
 	// that wraps storage.ErrUpstream; where the length is unknown, all bytes
 	// up to the answer's own end. Close before the end cancels the request.
@@ -56,11 +60,13 @@ type Response struct {
 
 // Fetch asks the origin once and returns its checked answer. It follows
 // redirects as far as rules allow. ctx bounds the body too. It may be called
-// concurrently.
+// concurrently. In profile do the length is always known: an answer without one
+// is asked for once more in a way that may tell it, or spooled first.
 //
 // Errors: ErrUnwanted; a *storage.StatusError for an answer other than 200, 206 and 304,
 // inside an *UnsatisfiableError for 416; storage.ErrBusy when a bound is
-// reached and no place came free within Config.Wait, or will; ctx's own; all others wrap storage.ErrUpstream. None of
+// reached and no place came free within Config.Wait, or will;
+// storage.ErrLength where the length cannot be had; ctx's own; all others wrap storage.ErrUpstream. None of
 // them holds a query.
 func (c *Client) Fetch(ctx context.Context, r Request) (*Response, error) {
 	resp, err := c.fetch(ctx, r)
@@ -81,6 +87,14 @@ func (c *Client) fetch(ctx context.Context, r Request) (*Response, error) {
 	if !r.Whole && r.Span.Empty() {
 		return nil, fmt.Errorf("%w: %v", storage.ErrRange, r.Span)
 	}
+	resp, err := c.fetchOnce(ctx, r)
+	if err == nil && resp.lengthless() && r.Rule.Profile == storage.ProfileDO {
+		return c.measure(ctx, r, resp)
+	}
+	return resp, err
+}
+
+func (c *Client) fetchOnce(ctx context.Context, r Request) (*Response, error) {
 	header := c.header(r)
 	x, err := c.exchange(ctx, http.MethodGet, r.Ref, r.Rule, func(storage.Ref) http.Header { return header }, nil, r.Unwanted)
 	if err != nil {
@@ -137,21 +151,46 @@ type exchange struct {
 	sent time.Time
 }
 
-// ask sends one request to one host and returns its answer, redirects and
-// errors of the origin included.
+// ask sends one request for what is at one host, to it or to what is asked in
+// its place, and returns the answer, redirects and errors of the origin
+// included. What a parent cache does not give the origin is asked for, where
+// that is allowed.
 func (c *Client) ask(ctx context.Context, method string, ref storage.Ref, rule *storage.Rule, h http.Header, payload io.Reader, unwanted <-chan struct{}) (*exchange, error) {
-	x, err := c.send(ctx, method, ref, rule, h, payload, unwanted)
+	r, err := c.route(ref, rule)
 	if err != nil {
 		c.metrics.requests.WithLabelValues(rule.Name, result(err)).Inc()
+		return nil, err
+	}
+	x, err := c.send(ctx, method, ref, r, h, payload, unwanted)
+	if r.way == storage.WayCache {
+		if err = c.heard(ctx, r, x, err); err == nil {
+			return x, nil
+		}
+		if r.only || payload != nil || !passable(ctx, err) {
+			return nil, err
+		}
+		c.metrics.passedOver.WithLabelValues(rule.Name).Inc()
+		direct := &route{rule: rule, way: storage.WayDirect}
+		return c.send(ctx, method, ref, direct, h, payload, unwanted)
 	}
 	return x, err
 }
 
-func (c *Client) send(parent context.Context, method string, ref storage.Ref, rule *storage.Rule, h http.Header, payload io.Reader, unwanted <-chan struct{}) (*exchange, error) {
+// send sends one request and counts how it went.
+func (c *Client) send(ctx context.Context, method string, ref storage.Ref, r *route, h http.Header, payload io.Reader, unwanted <-chan struct{}) (*exchange, error) {
+	x, err := c.dispatch(ctx, method, ref, r, h, payload, unwanted)
+	if err != nil {
+		c.metrics.requests.WithLabelValues(r.rule.Name, result(err)).Inc()
+	}
+	return x, err
+}
+
+func (c *Client) dispatch(parent context.Context, method string, ref storage.Ref, r *route, h http.Header, payload io.Reader, unwanted <-chan struct{}) (*exchange, error) {
+	rule := r.rule
 	if err := checkPort(ref, rule); err != nil {
 		return nil, err
 	}
-	u, err := target(ref)
+	u, err := target(ref, r)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +204,7 @@ func (c *Client) send(parent context.Context, method string, ref storage.Ref, ru
 	}
 	gauge := c.metrics.inFlight.WithLabelValues(rule.Name)
 	gauge.Inc()
-	ctx, cancel := context.WithCancelCause(context.WithValue(parent, ruleKey{}, rule))
+	ctx, cancel := context.WithCancelCause(context.WithValue(parent, routeKey{}, r))
 	unhook := context.AfterFunc(c.ctx, func() { cancel(errClosed) })
 	release := func(err error) {
 		unhook()
@@ -174,9 +213,12 @@ func (c *Client) send(parent context.Context, method string, ref storage.Ref, ru
 		leave()
 	}
 	req := &http.Request{Method: method, URL: u, Host: ref.Host, Header: h, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	if r.way == storage.WayCache {
+		req.Host, req.Header = withoutPort(r.host, ref.Scheme), c.toCache(h, ref)
+	}
 	once(req, payload)
 	sent := c.cfg.Now()
-	resp, err := c.roundTrip(ctx, req) //nolint:bodyclose // the body below closes it
+	resp, err := c.patiently(ctx, cancel, r, req) //nolint:bodyclose // the body below closes it
 	if err != nil {
 		release(err)
 		return nil, err
@@ -186,8 +228,27 @@ func (c *Client) send(parent context.Context, method string, ref storage.Ref, ru
 	b.release = func(err error) {
 		release(err)
 		c.metrics.requests.WithLabelValues(rule.Name, result(err)).Inc()
+		if r.way == storage.WayCache {
+			c.bodyEnded(r, err)
+		}
 	}
 	return &exchange{c: c, rule: rule, resp: resp, body: b, sent: sent}, nil
+}
+
+// patiently sends req and waits for the head of its answer: for a parent cache
+// that may be passed over half as long as for an origin, so that there is time
+// for that one.
+func (c *Client) patiently(ctx context.Context, cancel context.CancelCauseFunc, r *route, req *http.Request) (*http.Response, error) {
+	if r.way == storage.WayCache && !r.only {
+		t := time.AfterFunc(c.cfg.FirstByte/2, func() { cancel(ErrStall) })
+		defer t.Stop()
+	}
+	resp, err := c.roundTrip(ctx, r.way, req)
+	if err == nil && r.way == storage.WayProxy && resp.StatusCode == http.StatusProxyAuthRequired {
+		_ = resp.Body.Close()
+		return nil, errProxyCredentials
+	}
+	return resp, err
 }
 
 // How much of an unwanted body is read, and for how long, so that its

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -59,6 +60,22 @@ type Config struct {
 	Node string
 	// Version is that in User-Agent; "" = "dev".
 	Version string
+	// Upstream is what is asked in place of origins whose rules do not say, in
+	// the form of storage.ParseUpstream; "" = nothing. Bypass are the origins
+	// asked directly all the same. UpstreamOnly tells that they are not asked
+	// when a parent cache fails.
+	Upstream     string
+	Bypass       storage.Bypass
+	UpstreamOnly bool
+	// Credentials are those of proxies, by "host:port". They are sent to that
+	// proxy alone.
+	Credentials map[string]*url.Userinfo
+	// Cluster returns this cluster's name in the CDN-Loop that parent caches
+	// get; nil or "" = Node.
+	Cluster func() string
+	// Spool takes answers of unknown length in profile do, whose clients need
+	// one. The zero Spool takes none.
+	Spool Spool
 	// OwnAddrs are the addresses on which this cluster serves clients: no
 	// fetch goes there. An unspecified address stands for all of the
 	// machine's own.
@@ -102,6 +119,9 @@ func (c *Config) setDefaults() {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Cluster == nil {
+		c.Cluster = func() string { return "" }
+	}
 	if c.Lookup == nil {
 		c.Lookup = func(string) (*storage.Rule, bool) { return nil, false }
 	}
@@ -120,6 +140,9 @@ func (c *Config) validate() error {
 	if c.MaxTotal < 0 {
 		faults = append(faults, fmt.Errorf("max total of requests %d: give 0 (the default) or more", c.MaxTotal))
 	}
+	if _, err := storage.ParseUpstream(c.Upstream); err != nil {
+		faults = append(faults, fmt.Errorf("upstream: %w", err))
+	}
 	for what, s := range map[string]string{"node name": c.Node, "version": c.Version} {
 		if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' }) {
 			faults = append(faults, fmt.Errorf("%s %q: use printable characters without spaces and commas", what, s))
@@ -130,12 +153,17 @@ func (c *Config) validate() error {
 
 // Client fetches from origins. It is safe for concurrent use.
 type Client struct {
-	cfg       Config
-	transport *http.Transport
-	bound     *bound
-	metrics   *metrics
-	ctx       context.Context // ends with Close
-	stop      context.CancelCauseFunc
+	cfg      Config
+	upstream storage.Upstream
+	// transports keep their connections apart, since what may be dialled
+	// differs.
+	transports [storage.WayCache + 1]*http.Transport
+	parents    *parents
+	spools     *spools
+	bound      *bound
+	metrics    *metrics
+	ctx        context.Context // ends with Close
+	stop       context.CancelCauseFunc
 }
 
 // New returns a Client, or every fault of cfg at once. It starts nothing.
@@ -144,31 +172,46 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("configure origin client: %w", err)
 	}
-	c := &Client{cfg: cfg, bound: newBound(cfg.MaxTotal), metrics: newMetrics(cfg.Registerer)}
+	c := &Client{cfg: cfg, bound: newBound(cfg.MaxTotal), metrics: newMetrics(cfg.Registerer), parents: newParents(), spools: newSpools(cfg.Spool)}
+	c.upstream, _ = storage.ParseUpstream(cfg.Upstream) // validated
 	c.metrics.waiting(cfg.Registerer, c.bound.waiting)
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
+	for _, way := range []storage.Way{storage.WayDirect, storage.WayProxy, storage.WayCache} {
+		c.transports[way] = c.newTransport(way)
+	}
+	return c, nil
+}
+
+func (c *Client) newTransport(way storage.Way) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	c.transport = &http.Transport{
+	t := &http.Transport{
 		Proxy:                  nil, // never one from the environment
 		DialContext:            c.dial,
-		TLSClientConfig:        &tls.Config{RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
-		TLSHandshakeTimeout:    cfg.Connect,
+		TLSClientConfig:        &tls.Config{RootCAs: c.cfg.RootCAs, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
+		TLSHandshakeTimeout:    c.cfg.Connect,
 		DisableCompression:     true, // it would add gzip to requests without Range
 		MaxIdleConns:           maxIdle,
-		MaxIdleConnsPerHost:    cfg.MaxRequests,
+		MaxIdleConnsPerHost:    c.cfg.MaxRequests,
 		IdleConnTimeout:        idleFor,
-		ResponseHeaderTimeout:  cfg.FirstByte,
+		ResponseHeaderTimeout:  c.cfg.FirstByte,
 		MaxResponseHeaderBytes: maxHead,
 		Protocols:              &protocols,
 	}
-	return c, nil
+	if way == storage.WayProxy {
+		c.throughProxy(t)
+	}
+	return t
 }
 
 // Close ends all requests and bodies in progress and closes kept connections.
 func (c *Client) Close() error {
 	c.stop(errClosed)
-	c.transport.CloseIdleConnections()
+	for _, t := range c.transports {
+		if t != nil {
+			t.CloseIdleConnections()
+		}
+	}
 	return nil
 }
 

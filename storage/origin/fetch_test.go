@@ -39,6 +39,9 @@ func TestFetchSpans(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBed(t, Config{}, tt.script)
+			if tt.size < 0 {
+				b.rule.Profile = storage.ProfileHTTP // do never goes without a length
+			}
 			resp, err := b.fetch(t, tt.req)
 			if err != nil {
 				t.Fatal(err)
@@ -219,7 +222,7 @@ func TestCacheable(t *testing.T) {
 		{"vary *", field("Vary", "*"), false, false},
 		{"vary coding", field("Vary", "Accept-Encoding"), true, true},
 		{"vary language", field("Vary", "Accept-Language"), true, false},
-		{"length told by the close alone", faultorigin.Behaviour{UntilClose: true}, false, false},
+		{"length told by the close alone", faultorigin.Behaviour{UntilClose: true}, true, false}, // do asks again, for a range
 	}
 	for _, tt := range tests {
 		for profile, want := range map[storage.Profile]bool{storage.ProfileDO: tt.do, storage.ProfileHTTP: tt.http} {
@@ -233,6 +236,26 @@ func TestCacheable(t *testing.T) {
 				t.Errorf("%s in %v: cacheable %v, want %v", tt.name, profile, resp.Cacheable, want)
 			}
 			right(t, resp, "1", span(0, size))
+		}
+	}
+}
+
+// What comes coded though identity was asked for fits nobody but its asker where
+// the origin says that it varies.
+func TestCodedAnswersOfProfileHTTP(t *testing.T) {
+	for vary, want := range map[string]bool{"": true, "Accept-Encoding": false, "accept-encoding, User-Agent": false} {
+		h := http.Header{}
+		if vary != "" {
+			h.Set("Vary", vary)
+		}
+		b := newBed(t, Config{}, faultorigin.Behaviour{Gzip: true, Header: h})
+		b.rule.Profile = storage.ProfileHTTP
+		resp, err := b.fetch(t, Request{Span: span(0, 100)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Cacheable != want || resp.Object.Header.Get("Content-Encoding") != "gzip" {
+			t.Errorf("Vary %q: cacheable %t, header %v", vary, resp.Cacheable, resp.Object.Header)
 		}
 	}
 }

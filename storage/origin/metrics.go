@@ -15,6 +15,8 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
 	inFlight *prometheus.GaugeVec
+	// passedOver counts the requests that a parent cache failed.
+	passedOver *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -27,6 +29,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		bytes: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_origin_bytes_total",
 			Help: "Body bytes received from origins, by catalogue entry.",
+		}, []string{"origin"}),
+		passedOver: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "mccd_origin_parent_passed_over_total",
+			Help: "Requests that a parent cache did not answer and the origin was asked instead, by catalogue entry.",
 		}, []string{"origin"}),
 		inFlight: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mccd_origin_requests_in_flight",

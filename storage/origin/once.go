@@ -10,6 +10,8 @@ import (
 	"net/http/httptrace"
 	"strconv"
 	"sync/atomic"
+
+	"github.com/mccd/mccd/storage"
 )
 
 // http.Transport sends a request a second time, without a word, when a kept
@@ -60,10 +62,10 @@ func (a *attempt) unsent() bool {
 }
 
 // roundTrip sends req once and returns its answer or an error of this package.
-func (c *Client) roundTrip(ctx context.Context, req *http.Request) (*http.Response, error) {
+func (c *Client) roundTrip(ctx context.Context, way storage.Way, req *http.Request) (*http.Response, error) {
 	for n := 1; ; n++ {
 		a := new(attempt)
-		resp, err := c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, a.trace())))
+		resp, err := c.transports[way].RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, a.trace())))
 		if err == nil {
 			return resp, nil
 		}

@@ -60,7 +60,7 @@ func FuzzResolve(f *testing.F) {
 		if to.Scheme != "http" && to.Scheme != "https" || strings.ContainsAny(to.Host, "/@?# \t\r\n") || to.Host == "" {
 			t.Errorf("%q: leads to %+q", location, to)
 		}
-		if u, err := target(to); err == nil && u.Host != to.Host {
+		if u, err := directTarget(to); err == nil && u.Host != to.Host {
 			t.Errorf("%q: host %q becomes %q", location, to.Host, u.Host)
 		}
 	})
@@ -144,7 +144,7 @@ func TestRedirectStatuses(t *testing.T) {
 
 func TestNoRedirectFromHTTPSToHTTP(t *testing.T) {
 	b := newBedOn(t, Config{}, faultorigin.Config{TLS: true, Names: []string{host}}, faultorigin.Behaviour{Location: "http://" + host + path})
-	b.client.transport.TLSClientConfig.RootCAs = b.origin.CertPool()
+	b.client.transports[storage.WayDirect].TLSClientConfig.RootCAs = b.origin.CertPool()
 	f := ref()
 	f.Scheme = "https"
 	if _, err := b.fetch(t, Request{Ref: f, Whole: true}); !errors.Is(err, ErrRefused) {

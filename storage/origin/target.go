@@ -10,9 +10,32 @@ import (
 	"github.com/mccd/mccd/storage"
 )
 
+// originParam names the origin to a cache (docs/clients.md section 1, form 1).
+const originParam = "cacheHostOrigin"
+
 // target returns the URL that puts ref's path and query on the wire byte for
-// byte, or refuses what cannot be sent so.
-func target(ref storage.Ref) (*url.URL, error) {
+// byte, on the way of r, or refuses what cannot be sent so.
+func target(ref storage.Ref, r *route) (*url.URL, error) {
+	u, err := directTarget(ref)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case r.way == storage.WayCache:
+		u.Host = r.host
+		if u.RawQuery != "" {
+			u.RawQuery += "&"
+		}
+		u.RawQuery += originParam + "=" + ref.Host // last: all bytes before it are the client's
+	case r.way == storage.WayProxy && ref.Scheme == "http":
+		// Absolute-form (RFC 9112 section 3.2.2), which net/http makes only of
+		// paths that it has taken apart.
+		u.Opaque, u.Path, u.RawPath = "//"+ref.Host+ref.Path, "", ""
+	}
+	return u, nil
+}
+
+func directTarget(ref storage.Ref) (*url.URL, error) {
 	want := ref.Path
 	if ref.Query != "" {
 		want += "?" + ref.Query

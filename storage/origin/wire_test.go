@@ -186,8 +186,8 @@ func TestRequestThatNeverLeftIsSentOnANewConnection(t *testing.T) {
 	b := newBed(t, Config{})
 	var last *broken
 	dials := 0
-	dial := b.client.transport.DialContext
-	b.client.transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+	dial := b.client.transports[storage.WayDirect].DialContext
+	b.client.transports[storage.WayDirect].DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
@@ -237,7 +237,7 @@ func TestTLSOriginIsCheckedByItsName(t *testing.T) {
 	if _, err := b.fetch(t, Request{Ref: r, Whole: true}); !errors.Is(err, ErrConnect) {
 		t.Errorf("unknown authority: %v", err)
 	}
-	b.client.transport.TLSClientConfig.RootCAs = b.origin.CertPool()
+	b.client.transports[storage.WayDirect].TLSClientConfig.RootCAs = b.origin.CertPool()
 	resp, err := b.fetch(t, Request{Ref: r, Whole: true})
 	if err != nil {
 		t.Fatal(err)
@@ -261,7 +261,7 @@ func TestEnvironmentProxyIsIgnored(t *testing.T) {
 		t.Fatal(err)
 	}
 	right(t, resp, "1", span(0, size))
-	if b.client.transport.Proxy != nil {
+	if b.client.transports[storage.WayDirect].Proxy != nil {
 		t.Error("a proxy function is set")
 	}
 }

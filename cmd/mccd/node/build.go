@@ -27,12 +27,16 @@ func (n *Node) newOrigin() (*origin.Client, error) {
 			own = append(own, netip.AddrPortFrom(ip.Unmap(), uint16(tcp.Port)))
 		}
 	}
-	return origin.New(origin.Config{
+	cfg := origin.Config{
 		Lookup: n.catalogue.Lookup, Connect: n.cfg.Timeouts.Connect, FirstByte: n.cfg.Timeouts.FirstByte,
 		Stall: n.cfg.Timeouts.Stall, MaxRequests: n.cfg.Limits.RequestsPerOrigin, MaxTotal: n.cfg.Limits.OriginRequests,
-		Node: viaName(n.cfg.Name), Version: n.cfg.Version, OwnAddrs: own,
+		Node: viaName(n.cfg.Name), Version: n.cfg.Version, OwnAddrs: own, Cluster: n.clusterName, Spool: n.spool(),
 		Logger: n.log.With("part", "origin"), Registerer: n.registry,
-	})
+	}
+	if err := n.upstream(&cfg); err != nil {
+		return nil, err
+	}
+	return origin.New(cfg)
 }
 
 // source lets the gateway see the filler, once the node knows what was purged
@@ -59,7 +63,7 @@ func (n *Node) buildGatewayAndFill() error {
 	}
 	n.gateway, err = gateway.New(gateway.Config{
 		Catalogue: n.catalogue, Source: source{n.filler, n.purges}, Pass: n.origin,
-		NodeName: viaName(n.cfg.Name), NodeID: n.cluster.ID(), Zone: viaName(n.cfg.Zone), Listeners: []net.Listener{l},
+		NodeName: viaName(n.cfg.Name), NodeID: n.cluster.ID(), Cluster: n.clusterName, Zone: viaName(n.cfg.Zone), Listeners: []net.Listener{l},
 		FirstByte: n.cfg.Timeouts.ClientFirstByte, MaxConns: n.cfg.Limits.MaxConnections,
 		Grace: n.cfg.Timeouts.ShutdownGrace, Draining: n.draining.Load,
 		Logger: n.log.With("part", "gateway"), AccessLog: n.cfg.AccessLog, Registerer: n.registry,

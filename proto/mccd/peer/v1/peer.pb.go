@@ -627,7 +627,10 @@ type Ref struct {
 	// The raw path, byte for byte.
 	Path []byte `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
 	// The raw query, byte for byte. It may hold a signed token: never log it.
-	Query         []byte `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`
+	Query []byte `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`
+	// The clusters of caches that the request has come through, as in CDN-Loop
+	// (RFC 8586); for a parent cache.
+	Caches        string `protobuf:"bytes,5,opt,name=caches,proto3" json:"caches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -688,6 +691,13 @@ func (x *Ref) GetQuery() []byte {
 		return x.Query
 	}
 	return nil
+}
+
+func (x *Ref) GetCaches() string {
+	if x != nil {
+		return x.Caches
+	}
+	return ""
 }
 
 // Version is one state of an object, told by its validator.
@@ -2924,12 +2934,13 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\bChunkKey\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\fR\x06object\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\fR\aversion\x12\x14\n" +
-	"\x05index\x18\x03 \x01(\rR\x05index\"[\n" +
+	"\x05index\x18\x03 \x01(\rR\x05index\"s\n" +
 	"\x03Ref\x12\x16\n" +
 	"\x06scheme\x18\x01 \x01(\tR\x06scheme\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\fR\x04path\x12\x14\n" +
-	"\x05query\x18\x04 \x01(\fR\x05query\"\xae\x01\n" +
+	"\x05query\x18\x04 \x01(\fR\x05query\x12\x16\n" +
+	"\x06caches\x18\x05 \x01(\tR\x06caches\"\xae\x01\n" +
 	"\aVersion\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12#\n" +
