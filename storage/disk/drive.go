@@ -100,6 +100,10 @@ type drive struct {
 	// loading tells that scan enters a saved index; it belongs to scan.
 	loading     bool
 	recordCount recordCount
+	// run is in the names of the temporary files that are made since the drive
+	// was opened. littered tells that older ones may be there; it belongs to scan.
+	run      string
+	littered bool
 	// changing is set by who takes the drive, or another one in its place, back.
 	changing atomic.Bool
 	// identified tells that id was read from the drive or written there.
@@ -165,6 +169,7 @@ func (s *Store) newDrive(cfg Drive) *drive {
 	d.litter.turn = make(chan struct{}, 1)
 	d.policy = evict.New[*entry](evict.Config{Share: s.cfg.borrowedShare(cfg.Size)})
 	d.id = sha256id(d.path)
+	d.run = "." + rand.Text()[:8] + "."
 	d.weight.Store(math.Float64bits(float64(d.limit)))
 	d.work.init()
 	return d
@@ -287,21 +292,6 @@ func parseIdentity(b []byte) (id [16]byte, err error) {
 	return id, nil
 }
 
-// clean removes the temporary files of a former process.
-func (d *drive) clean() {
-	dir := filepath.Join(d.path, "tmp")
-	var names []string
-	err := d.s.fs.List(OpClean, dir, func(i Info) bool { names = append(names, i.Name); return true })
-	for _, name := range names {
-		if err == nil {
-			err = d.s.fs.Remove(OpClean, filepath.Join(dir, name))
-		}
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.fault(err, false)
-	}
-}
-
 // readSmall reads a whole small file.
 func (d *drive) readSmall(op Op, name string) ([]byte, error) {
 	f, err := d.s.fs.Open(op, name, os.O_RDONLY)
@@ -363,7 +353,7 @@ func (d *drive) rename(op Op, tmp, name string) error {
 }
 
 func (d *drive) tmpName(tag string) string {
-	return filepath.Join(d.path, "tmp", fmt.Sprintf("%s.%d", tag, d.s.serial.Add(1)))
+	return filepath.Join(d.path, "tmp", fmt.Sprintf("%s%s%d", tag, d.run, d.s.serial.Add(1)))
 }
 
 // score ranks the drives for a hash: rendezvous, weighted by size, so that

@@ -132,3 +132,65 @@ func TestScanRemovesASecondCopyUnderMemory(t *testing.T) {
 		t.Errorf("under is %p, %d bytes count on the other drive", memory.under, other.used.Load())
 	}
 }
+
+// What a former process left in the making, on a drive that refuses to let it
+// go at the start, counts and goes as soon as the drive lets it.
+func TestFormerLitter(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		refuse func(op Op, method string) bool // until the scan is over
+		left   int                             // after the scan
+	}{
+		{"not listed at the start", func(op Op, method string) bool { return op == OpClean && method == "list" }, 0},
+		{"not removed at the start", func(op Op, method string) bool { return op == OpClean && method == "remove" }, 1},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := openStore(t, Config{}, dir).Close(); err != nil {
+				t.Fatal(err)
+			}
+			tmp := filepath.Join(dir, "tmp")
+			if err := os.WriteFile(filepath.Join(tmp, "former.1"), make([]byte, 3*4096), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f := &refusingFS{refuse: c.refuse}
+			s := openStore(t, Config{FS: f}, dir)
+			d := s.drives()[0]
+			own := d.tmpName("own")
+			if err := os.WriteFile(own, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			scanAll(t, s)
+			if left, _ := os.ReadDir(tmp); len(left) != 1+c.left || d.used.Load() != int64(c.left*3*4096) {
+				t.Errorf("%d files left after the scan, %d bytes count", len(left), d.used.Load())
+			}
+			f.refuse = nil
+			if n := s.pickUp(d, nil); n != 0 || d.used.Load() != 0 {
+				t.Errorf("%d files stay, %d bytes count", n, d.used.Load())
+			}
+			if left, _ := os.ReadDir(tmp); len(left) != 1 || left[0].Name() != filepath.Base(own) {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
+// refusingFS refuses to list and remove.
+type refusingFS struct {
+	OS
+	refuse func(op Op, method string) bool // nil = nothing
+}
+
+func (f *refusingFS) List(op Op, dir string, yield func(Info) bool) error {
+	if f.refuse != nil && f.refuse(op, "list") {
+		return syscall.EIO
+	}
+	return f.OS.List(op, dir, yield)
+}
+
+func (f *refusingFS) Remove(op Op, path string) error {
+	if f.refuse != nil && f.refuse(op, "remove") {
+		return syscall.EIO
+	}
+	return f.OS.Remove(op, path)
+}

@@ -47,6 +47,9 @@ func (s *Store) scan(ctx context.Context, d *drive) error {
 		}
 	}
 	if err == nil {
+		err = d.cleanAgain()
+	}
+	if err == nil {
 		s.lookForTold(ctx, d)
 	}
 	if err != nil {

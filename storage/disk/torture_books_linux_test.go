@@ -173,7 +173,11 @@ func (b *books) wrote(file *os.File, off int64, bufs [][]byte) {
 // are open included. mu is held.
 func (b *books) measure(drive string) int64 {
 	total := int64(0)
-	_ = eachStored(drive, func(_ string, fi fs.FileInfo) { total += fi.Sys().(*syscall.Stat_t).Blocks * 512 })
+	_ = eachStored(drive, func(path string, fi fs.FileInfo) {
+		if b.driveOf(path) != "" { // not totals and the like in the making
+			total += fi.Sys().(*syscall.Stat_t).Blocks * 512
+		}
+	})
 	for _, e := range b.files {
 		if e.drive != drive || e.named || !e.alive() {
 			continue

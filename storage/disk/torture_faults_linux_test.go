@@ -23,10 +23,16 @@ var (
 	everyFault = flag.Bool("every", false, "TestEveryFault: every n of every operation, not a sample (many minutes)")
 	faultOnly  = flag.String("fault-only", "", "TestEveryFault: only this operation, such as block/write")
 	faultSeed  = flag.Uint64("fault-seed", 0, "TestEveryFault: the seed of the sample")
+	faultNth   = flag.Int("fault-nth", 0, "TestEveryFault: only this n, again and again up to -fault-runs")
+	faultWhat  = flag.String("fault-what", "", "TestEveryFault: only this ailment, such as EIO")
+	faultRuns  = flag.Int("fault-runs", 1, "TestEveryFault: how often -fault-nth")
 )
 
 // faultTries is how many n of one kind and ailment the sample has.
 const faultTries = 2
+
+// faultsTold is after how many failures a run ends.
+const faultsTold = 10
 
 // TestEveryFault lets the nth operation of every kind fail in every way, in a
 // workload that fills, reads, evicts, rots, repairs, drops, restarts and
@@ -60,8 +66,8 @@ func scratch(t *testing.T) string {
 
 func everyFaultOn(t *testing.T, sc *scenery, dir string, seed uint64) {
 	dry := &ordeal{sc: sc, dir: dir, seed: seed}
-	if !dry.run(t) {
-		return
+	if err := dry.run(t); err != nil {
+		t.Fatalf("without a fault: %v", err)
 	}
 	kinds := make([]kind, 0, len(dry.counts))
 	total := 0
@@ -73,7 +79,7 @@ func everyFaultOn(t *testing.T, sc *scenery, dir string, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-18s %6s   tried: EIO ENOSPC  short  delay  drive\n", "operation", "count")
-	tried := 0
+	tried, failed := 0, 0
 	for _, k := range kinds {
 		if *faultOnly != "" && k.String() != *faultOnly {
 			continue
@@ -81,14 +87,20 @@ func everyFaultOn(t *testing.T, sc *scenery, dir string, seed uint64) {
 		fmt.Fprintf(&table, "%-18s %6d         ", k, dry.counts[k])
 		for what := range ailments {
 			n := 0
+			if *faultWhat != "" && what.String() != *faultWhat {
+				continue
+			}
 			if k.method == "resident" && (what == failENOSPC || what == failShort) {
 				fmt.Fprintf(&table, "%6s ", "-") // it has no error to give
 				continue
 			}
 			for nth := range attempts(rng, dry.counts[k]) {
 				o := &ordeal{sc: sc, dir: dir, seed: seed + uint64(nth), aim: k, nth: nth, what: what}
-				if !o.run(t) {
-					t.Fatalf("%s, %d drives, seed %d", o.fs.report(), sc.drives, seed)
+				if err := o.run(t); err != nil {
+					t.Errorf("%s, %d drives, seed %d: %v", o.fs.report(), sc.drives, seed, err)
+					if failed++; failed >= faultsTold {
+						t.FailNow()
+					}
 				}
 				n++
 				if !o.fs.wasHit() {
@@ -107,6 +119,14 @@ func everyFaultOn(t *testing.T, sc *scenery, dir string, seed uint64) {
 // others.
 func attempts(rng *rand.Rand, count int) func(func(int) bool) {
 	return func(yield func(int) bool) {
+		if *faultNth > 0 {
+			for range *faultRuns {
+				if !yield(*faultNth) {
+					return
+				}
+			}
+			return
+		}
 		if *everyFault {
 			for n := 1; yield(n); n++ {
 			}
@@ -141,8 +161,8 @@ type ordeal struct {
 	counts map[kind]int
 }
 
-// run reports whether all went well.
-func (o *ordeal) run(t *testing.T) bool {
+// run returns what went wrong.
+func (o *ordeal) run(t *testing.T) (err error) {
 	if err := os.RemoveAll(o.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -162,15 +182,13 @@ func (o *ordeal) run(t *testing.T) bool {
 	synctest.Test(t, func(t *testing.T) {
 		base := time.Now()
 		cfg.Now = func() time.Time { return begun.Add(time.Since(base)) }
-		if err := o.work(t.Context(), cfg); err != nil {
-			t.Errorf("%s: %v", o.fs.report(), err)
-		}
+		err = o.work(t.Context(), cfg)
 	})
 	o.counts = o.fs.counts
 	if left := openUnder(o.dir); len(left) > 0 {
-		t.Errorf("%s: left open: %v", o.fs.report(), left)
+		err = errors.Join(err, fmt.Errorf("left open: %v", left))
 	}
-	return !t.Failed()
+	return err
 }
 
 // work is the workload: two lives of a store, and a look from outside.
