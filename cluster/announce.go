@@ -23,10 +23,18 @@ const (
 // and learns where they are, while a member does not answer by gossip: after a
 // start on other addresses, after keys were rotated while it was away, after a
 // long partition. It goes on, more and more rarely, until ctx is done.
+//
+// First it asks a member that does answer by gossip, and exchanges gossip with
+// it: that a node is back elsewhere is passed on at random, and whom it misses
+// would else learn it only at the next push/pull.
 func (m *membership) announce(ctx context.Context) {
 	wait := announceFirst
 	for {
-		missing := m.missing()
+		missing, present := m.missing()
+		if len(present) > 0 {
+			m.announceTo(ctx, present)
+			missing, _ = m.missing()
+		}
 		if len(missing) == 0 {
 			wait = announceFirst
 		} else if m.announceTo(ctx, missing) > 0 {
@@ -44,19 +52,26 @@ func (m *membership) announce(ctx context.Context) {
 }
 
 // missing returns where to ask for members that do not answer by gossip: their
-// last addresses, and the names that the operator gave. Nothing is missing
-// while everybody is there.
-func (m *membership) missing() []callee {
-	var out []callee
-	alone := true
+// last addresses, and the names that the operator gave. present is one that does
+// answer. Both are empty while everybody is there.
+func (m *membership) missing() (out, present []callee) {
+	alone, complete := true, true
 	for _, id := range m.others() {
-		if m.alive(id) {
-			alone = false
-			continue
-		}
-		if addr, ok := m.where(id); ok {
+		addr, ok := m.where(id)
+		alive := m.alive(id)
+		alone, complete = alone && !alive, complete && alive
+		switch {
+		case ok && alive:
+			present = append(present, callee{id, addr})
+		case ok:
 			out = append(out, callee{id, addr})
 		}
+	}
+	if i := len(present); complete {
+		present = nil
+	} else if i > 0 {
+		i = rand.IntN(i)
+		present = present[i : i+1]
 	}
 	rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	out = out[:min(len(out), announceAtOnce)]
@@ -67,7 +82,7 @@ func (m *membership) missing() []callee {
 			}
 		}
 	}
-	return out
+	return out, present
 }
 
 // announceTo tells the nodes at to, and returns how many answered.

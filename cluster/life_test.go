@@ -77,6 +77,32 @@ func TestNewAddresses(t *testing.T) {
 	})
 }
 
+// TestMovedUnheard: a node that missed what gossip told of another's new address
+// learns it from a third.
+func TestMovedUnheard(t *testing.T) {
+	w := newWorld(t)
+	all := w.form(3)
+	a, b, moved := all[0].current.Load(), all[1].current.Load(), all[2]
+	moved.halt()
+	w.await("it is missed", func() error {
+		if a.alive(moved.ID()) || b.alive(moved.ID()) {
+			return errors.New("it is alive still")
+		}
+		return nil
+	})
+	p, _ := a.book.of(moved.ID())
+	p.Peer, p.Incarnation = "127.0.0.1:1", p.Incarnation+1
+	if !b.book.say(moved.ID(), p) {
+		t.Fatal("b does not take it")
+	}
+	w.await("the new address is known", func() error {
+		if at, _ := a.where(moved.ID()); at != p.Peer {
+			return fmt.Errorf("a looks for it at %s", at)
+		}
+		return nil
+	})
+}
+
 // TestCertificates: they are renewed by themselves, while a node runs and
 // where one expired while it was down.
 func TestCertificates(t *testing.T) {
