@@ -33,6 +33,9 @@ type setting struct {
 	// rate bounds what the origin sends in bytes/s.
 	rate    int64
 	observe func(faultorigin.Event)
+	// choose is the origin's; nil = an honest one. origins are more rules.
+	choose  func(path string, n int) faultorigin.Behaviour
+	origins []process.Origin
 	drive   string
 	// alone leaves each node a cluster of its own.
 	alone bool
@@ -81,16 +84,16 @@ func prepareBed(t *testing.T, want setting) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	origin, err := faultorigin.Listen(faultorigin.Config{Listener: listener, Rate: want.rate, Observe: want.observe})
+	origin, err := faultorigin.Listen(faultorigin.Config{Listener: listener, Rate: want.rate, Observe: want.observe, Choose: want.choose})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(origin.Close)
 	cluster, err := process.New(process.Config{
 		Bin: os.Getenv(binEnv), Dir: dir, Nodes: want.nodes, DriveSize: want.drive, Alone: want.alone, Host: want.host, Amend: want.amend,
-		Origins: []process.Origin{{
+		Origins: append([]process.Origin{{
 			Name: "test-cdn", Hosts: []string{cdn}, Profile: "do", Connect: origin.Addr(), AllowPrivate: true,
-		}},
+		}}, want.origins...),
 	})
 	if err != nil {
 		t.Fatal(err)

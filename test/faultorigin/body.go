@@ -22,7 +22,7 @@ func (a *answer) body(span storage.Span) {
 	if a.b.Chunked || a.b.UntilClose {
 		declared = span.Len()
 	}
-	held := a.b.BodyGate == nil
+	held, paused := a.b.BodyGate == nil, a.b.Pause == 0
 	for done := int64(0); done < declared; {
 		if !held && done >= a.b.HoldAfter {
 			held = true
@@ -31,12 +31,19 @@ func (a *answer) body(span storage.Span) {
 				panic(http.ErrAbortHandler)
 			}
 		}
+		if !paused && done >= a.b.PauseAfter {
+			paused = true
+			a.flush()
+			if pause(a.ctx, a.b.Pause) != nil {
+				panic(http.ErrAbortHandler)
+			}
+		}
 		if a.b.Break != NoBreak && done >= a.b.After {
 			a.end()
 			return
 		}
 		n := min(int64(len(buf)), declared-done)
-		for _, stop := range []int64{a.b.After, a.b.HoldAfter, a.b.MidAfter} {
+		for _, stop := range []int64{a.b.After, a.b.HoldAfter, a.b.PauseAfter, a.b.MidAfter} {
 			if done < stop && stop < done+n {
 				n = stop - done
 			}

@@ -40,6 +40,9 @@ type Behaviour struct {
 	// BodyGate holds the body back after HoldAfter bytes of it were sent.
 	BodyGate  *Gate
 	HoldAfter int64
+	// Pause passes after PauseAfter bytes of the body, once.
+	Pause      time.Duration
+	PauseAfter int64
 	// Rate bounds this answer's body in bytes/s; 0 = none.
 	Rate int64
 

@@ -32,6 +32,9 @@ type Config struct {
 	Dir string
 	// Rate bounds all bodies together in bytes/s; 0 = none.
 	Rate int64
+	// Choose, if set, gives the behaviour of the n-th request at a path, n from
+	// 1, that no script is set for. It may be called concurrently.
+	Choose func(path string, n int) Behaviour
 	// Observe, if set, is told of each event, by the goroutine that serves the
 	// request and before it goes on. It may be called concurrently.
 	Observe func(Event)
@@ -235,7 +238,10 @@ func (s *Server) behaviour(path string, n int) Behaviour {
 	defer s.mu.Unlock()
 	script, ok := s.scripts[path]
 	if !ok {
-		script = s.scripts[AnyPath]
+		script, ok = s.scripts[AnyPath]
+	}
+	if !ok && s.cfg.Choose != nil {
+		return s.cfg.Choose(path, n)
 	}
 	for _, b := range script {
 		if b.applies(n) {
