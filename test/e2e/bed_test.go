@@ -36,7 +36,12 @@ type setting struct {
 	// choose is the origin's; nil = an honest one. origins are more rules.
 	choose  func(path string, n int) faultorigin.Behaviour
 	origins []process.Origin
-	drive   string
+	// dir is a folder of real files that the origin serves; empty: none.
+	dir string
+	// vhosts are rules with any key of docs/configuration.md; what they leave
+	// open is profile http at the scripted origin.
+	vhosts []map[string]any
+	drive  string
 	// alone leaves each node a cluster of its own.
 	alone bool
 	amend func(i int, settings map[string]any)
@@ -84,13 +89,14 @@ func prepareBed(t *testing.T, want setting) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	origin, err := faultorigin.Listen(faultorigin.Config{Listener: listener, Rate: want.rate, Observe: want.observe, Choose: want.choose})
+	origin, err := faultorigin.Listen(faultorigin.Config{Listener: listener, Rate: want.rate, Observe: want.observe, Choose: want.choose, Dir: want.dir})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(origin.Close)
 	cluster, err := process.New(process.Config{
-		Bin: os.Getenv(binEnv), Dir: dir, Nodes: want.nodes, DriveSize: want.drive, Alone: want.alone, Host: want.host, Amend: want.amend,
+		Bin: os.Getenv(binEnv), Dir: dir, Nodes: want.nodes, DriveSize: want.drive, Alone: want.alone, Host: want.host,
+		Amend: want.amendments(origin.Addr()),
 		Origins: append([]process.Origin{{
 			Name: "test-cdn", Hosts: []string{cdn}, Profile: "do", Connect: origin.Addr(), AllowPrivate: true,
 		}}, want.origins...),
