@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"bytes"
-	"context"
 	"maps"
 	"os"
 	"os/exec"
@@ -39,6 +38,7 @@ type client struct {
 	*bed
 	node *process.Node
 	dir  string
+	env  []string
 }
 
 // at returns a client of node i without anything of its own yet.
@@ -46,15 +46,15 @@ func (b *bed) at(t *testing.T, i int) *client {
 	t.Helper()
 	here := *b
 	here.T = t
-	return &client{&here, b.Nodes[i], t.TempDir()}
+	dir := t.TempDir()
+	// Neither a proxy nor a user's own settings.
+	return &client{&here, b.Nodes[i], dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C"}}
 }
 
-// try runs argv in the client's folder with no settings but those of env, and
-// returns what it printed.
-func (c *client) try(ctx context.Context, env []string, argv ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir = c.dir
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.dir, "LC_ALL=C"}, env...)
+// try runs argv in the client's folder and returns what it printed.
+func (c *client) try(argv ...string) (string, error) {
+	cmd := exec.CommandContext(c.ctx, argv[0], argv[1:]...)
+	cmd.Dir, cmd.Env = c.dir, c.env
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
@@ -64,7 +64,7 @@ func (c *client) try(ctx context.Context, env []string, argv ...string) (string,
 // do is try for what must succeed.
 func (c *client) do(argv ...string) string {
 	c.Helper()
-	out, err := c.try(c.ctx, nil, argv...)
+	out, err := c.try(argv...)
 	if err != nil {
 		c.Fatalf("%s: %v\n%s", strings.Join(argv, " "), err, out)
 	}
