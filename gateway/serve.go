@@ -136,6 +136,7 @@ func (x *exchange) open() (Content, decision, storage.Run, error) {
 		req.Client = addr.Addr()
 	}
 	req.Resumes = x.rule.Profile == storage.ProfileDO && lite(x.r)
+	req.NotBefore = notBefore(x.r.Header["Cache-Control"], x.rule, x.start)
 	var err error
 	for range versionTries {
 		var content Content

@@ -19,7 +19,7 @@ func (f *Filler) newVersion(j *job, resp *origin.Response) {
 	own.Registration = j.o.Registration + 1
 	f.cache.Publish(&own)
 	f.detach(func() {
-		hs, err := f.openHome(f.ctx, question{ref: j.ref, rule: j.rule, stale: j.o, refuted: j.o.Version.ID()})
+		hs, err := f.openHome(f.ctx, question{ref: j.ref, rule: j.rule, stale: j.o, refuted: j.o.Version.ID(), always: j.rule != nil && j.rule.RevalidateAlways(j.ref.Path)})
 		if err != nil {
 			f.logger.Warn("changed version is not registered", "host", o.Host, "error", err)
 			return

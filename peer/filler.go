@@ -299,10 +299,11 @@ func (f *Filler) Open(ctx context.Context, req storage.Request) (*Content, error
 func (f *Filler) current(ctx context.Context, req storage.Request) (o *storage.Object, brought *flight, err error) {
 	o = f.cache.Record(req.Ref.ID())
 	refuted := o != nil && f.isRefuted(o)
-	if o != nil && o.Fresh(f.cfg.Now()) && !refuted && !req.Rule.RevalidateAlways(req.Ref.Path) {
+	always := req.Rule.RevalidateAlways(req.Ref.Path) || o != nil && o.ValidatedAt.Before(req.NotBefore)
+	if o != nil && o.Fresh(f.cfg.Now()) && !refuted && !always {
 		return o, nil, nil
 	}
-	q := question{ref: req.Ref, rule: req.Rule, first: req.First, recordOnly: req.HeadOnly, stale: o}
+	q := question{ref: req.Ref, rule: req.Rule, first: req.First, recordOnly: req.HeadOnly, always: always, stale: o}
 	if refuted {
 		q.refuted = o.Version.ID()
 	}

@@ -51,7 +51,7 @@ func (s *service) Resolve(stream grpc.BidiStreamingServer[peerv1.ResolveRequest,
 	if err != nil {
 		return stream.Send(&peerv1.ResolveResponse{Failure: failureToProto(err)})
 	}
-	hq := resolve.Query{Registration: open.GetRegistration(), Always: rule.RevalidateAlways(ref.Path)}
+	hq := resolve.Query{Registration: open.GetRegistration(), Always: open.GetAlways() || rule.RevalidateAlways(ref.Path)}
 	if open.GetRefuted() != nil {
 		v, err := versionFromProto(open.GetRefuted())
 		if err != nil {

@@ -57,7 +57,7 @@ func (f *Filler) openHome(ctx context.Context, q question) (homeSession, error) 
 
 // homeQuery is q in the home's words.
 func homeQuery(q *question) resolve.Query {
-	hq := resolve.Query{Refuted: q.refuted, Always: q.rule.RevalidateAlways(q.ref.Path)}
+	hq := resolve.Query{Refuted: q.refuted, Always: q.always}
 	if q.stale != nil {
 		hq.Registration = q.stale.Registration
 	}
@@ -141,7 +141,7 @@ func (f *Filler) openRemoteHome(ctx context.Context, q question, r *route, node 
 	h.watch = startWatch(k, f.cfg.Silence, cancel)
 	open := &peerv1.ResolveOpen{
 		Ref: refToProto(q.ref), Caller: f.self(), ViewDigest: r.digest, Epoch: epochToProto(r.epoch), PassedOver: r.passed,
-		PurgeIndex: f.purges().Stamp().Index,
+		PurgeIndex: f.purges().Stamp().Index, Always: q.always,
 	}
 	hq := homeQuery(&q)
 	open.Registration = hq.Registration

@@ -21,6 +21,9 @@ type question struct {
 	first storage.Span
 	// recordOnly: no bytes are wanted with the answer.
 	recordOnly bool
+	// always: a fresh record does not answer, be it by the rule or because the
+	// client asks for what the origin says now.
+	always bool
 	// stale is the record that the asker has, nil for none; refuted is a
 	// version that the origin was seen to contradict.
 	stale   *storage.Object
@@ -71,6 +74,7 @@ type resolving struct {
 type resolvingKey struct {
 	id      storage.ObjectID
 	asOwner bool
+	always  bool // else it might be answered by a record
 }
 
 // resolution is one question in progress; done is closed at its end, o and err
@@ -113,8 +117,10 @@ func (t *resolving) end(key resolvingKey, r *resolution, o *storage.Object, err 
 func (t *resolving) ownerAt(id storage.ObjectID, chunk uint32) *resolution {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if r := t.byKey[resolvingKey{id, true}]; r != nil && r.chunk == chunk {
-		return r
+	for _, always := range [...]bool{false, true} {
+		if r := t.byKey[resolvingKey{id, true, always}]; r != nil && r.chunk == chunk {
+			return r
+		}
 	}
 	return nil
 }
@@ -143,7 +149,7 @@ func (f *Filler) resolve(ctx context.Context, q question) (*storage.Object, erro
 }
 
 func (f *Filler) resolveOnce(ctx context.Context, q question) (*resolution, error) {
-	key := resolvingKey{q.ref.ID(), q.asOwner}
+	key := resolvingKey{q.ref.ID(), q.asOwner, q.always}
 	r, mine := f.resolving.start(key, storage.ChunkOf(q.span().Off), q.ref.Query)
 	if mine {
 		asked := f.detach(func() {
@@ -228,7 +234,7 @@ func (f *Filler) askOwner(q question, r *route, node *ring.Node) (*storage.Objec
 		Mode: peerv1.FillRequest_MODE_FILL, Ref: refToProto(q.ref), Record: recordToProto(f.vouch(q.stale), f.cfg.Now()),
 		Offset: span.Off, End: span.End, Caller: f.self(), ViewDigest: r.digest, Epoch: epochToProto(r.epoch),
 		PassedOver: r.passed, Revalidate: q.stale != nil, RecordOnly: q.recordOnly,
-		Refuted: q.refuted != (storage.VersionID{}), PurgeIndex: f.purges().Stamp().Index,
+		Refuted: q.refuted != (storage.VersionID{}), Always: q.always, PurgeIndex: f.purges().Stamp().Index,
 	}}
 	asked := f.detach(func() {
 		var fl *flight

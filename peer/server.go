@@ -248,13 +248,14 @@ func (c *fillCall) learn(ctx context.Context, span storage.Span) error {
 	refuted := known != nil && c.f.isRefuted(known) ||
 		c.m.GetRefuted() && c.o != nil && (known == nil || known.Registration <= c.o.Registration)
 	behind := known != nil && c.o != nil && known.Registration < c.o.Registration // the caller's is out of date all the same
-	if known == nil || refuted || behind || !known.Fresh(now) || c.rule.RevalidateAlways(c.ref.Path) {
+	always := c.m.GetAlways() || c.rule.RevalidateAlways(c.ref.Path)
+	if known == nil || refuted || behind || always || !known.Fresh(now) {
 		stale := c.o
 		if known != nil && (stale == nil || known.Registration >= stale.Registration) {
 			stale = known
 		}
 		q := question{
-			ref: c.ref, rule: c.rule, first: span, recordOnly: c.m.GetRecordOnly(), stale: stale,
+			ref: c.ref, rule: c.rule, first: span, recordOnly: c.m.GetRecordOnly(), always: always, stale: stale,
 			asOwner: true, passed: c.m.GetPassedOver(), caller: c.m.GetCaller(),
 		}
 		if refuted {

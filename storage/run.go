@@ -3,6 +3,7 @@ package storage
 import (
 	"net/netip"
 	"os"
+	"time"
 )
 
 // Source says where bytes came from when they were asked for.
@@ -72,6 +73,9 @@ type Request struct {
 	// Client is who asks: by it ranges are known to continue each other, so that
 	// they are read ahead. The zero Addr = not known.
 	Client netip.Addr
+	// NotBefore is when the origin must have confirmed the object, or later,
+	// for its record to answer; the zero Time = whenever, while it is fresh.
+	NotBefore time.Time
 	// HeadOnly tells that no bytes are wanted, only the record.
 	HeadOnly bool
 }

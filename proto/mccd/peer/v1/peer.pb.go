@@ -1062,7 +1062,9 @@ type FillRequest struct {
 	// The chunk, for MODE_HELD and MODE_PROBE without ref and record.
 	Key *ChunkKey `protobuf:"bytes,13,opt,name=key,proto3" json:"key,omitempty"`
 	// The caller's purge index, in the cluster and generation of its epoch.
-	PurgeIndex    uint64 `protobuf:"varint,14,opt,name=purge_index,json=purgeIndex,proto3" json:"purge_index,omitempty"`
+	PurgeIndex uint64 `protobuf:"varint,14,opt,name=purge_index,json=purgeIndex,proto3" json:"purge_index,omitempty"`
+	// A client asks what the origin says now: a fresh record is not to answer.
+	Always        bool `protobuf:"varint,15,opt,name=always,proto3" json:"always,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1193,6 +1195,13 @@ func (x *FillRequest) GetPurgeIndex() uint64 {
 		return x.PurgeIndex
 	}
 	return 0
+}
+
+func (x *FillRequest) GetAlways() bool {
+	if x != nil {
+		return x.Always
+	}
+	return false
 }
 
 // FillResponse is one message of a fill. Exactly one of the parts is set; a
@@ -1602,7 +1611,9 @@ type ResolveOpen struct {
 	// The epoch of the caller's ring.
 	Epoch *Epoch `protobuf:"bytes,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// The caller's purge index, in the cluster and generation of its epoch.
-	PurgeIndex    uint64 `protobuf:"varint,8,opt,name=purge_index,json=purgeIndex,proto3" json:"purge_index,omitempty"`
+	PurgeIndex uint64 `protobuf:"varint,8,opt,name=purge_index,json=purgeIndex,proto3" json:"purge_index,omitempty"`
+	// A client asks what the origin says now: a fresh record is not to answer.
+	Always        bool `protobuf:"varint,9,opt,name=always,proto3" json:"always,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1691,6 +1702,13 @@ func (x *ResolveOpen) GetPurgeIndex() uint64 {
 		return x.PurgeIndex
 	}
 	return 0
+}
+
+func (x *ResolveOpen) GetAlways() bool {
+	if x != nil {
+		return x.Always
+	}
+	return false
 }
 
 // Register gives the home what the origin said.
@@ -2974,7 +2992,7 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\rREASON_SILENT\x10\x02\x12\x13\n" +
 	"\x0fREASON_DRAINING\x10\x03\x12\x14\n" +
 	"\x10REASON_NOT_OWNER\x10\x04\x12\x12\n" +
-	"\x0eREASON_TROUBLE\x10\x05\"\xcf\x04\n" +
+	"\x0eREASON_TROUBLE\x10\x05\"\xe7\x04\n" +
 	"\vFillRequest\x122\n" +
 	"\x04mode\x18\x01 \x01(\x0e2\x1e.mccd.peer.v1.FillRequest.ModeR\x04mode\x12#\n" +
 	"\x03ref\x18\x02 \x01(\v2\x11.mccd.peer.v1.RefR\x03ref\x12,\n" +
@@ -2996,7 +3014,8 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x05epoch\x18\f \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12(\n" +
 	"\x03key\x18\r \x01(\v2\x16.mccd.peer.v1.ChunkKeyR\x03key\x12\x1f\n" +
 	"\vpurge_index\x18\x0e \x01(\x04R\n" +
-	"purgeIndex\"J\n" +
+	"purgeIndex\x12\x16\n" +
+	"\x06always\x18\x0f \x01(\bR\x06always\"J\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tMODE_FILL\x10\x01\x12\r\n" +
@@ -3051,7 +3070,7 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x04open\x18\x01 \x01(\v2\x19.mccd.peer.v1.ResolveOpenR\x04open\x122\n" +
 	"\bregister\x18\x02 \x01(\v2\x16.mccd.peer.v1.RegisterR\bregister\x12/\n" +
 	"\afailure\x18\x03 \x01(\v2\x15.mccd.peer.v1.FailureR\afailure\x12\x1c\n" +
-	"\theartbeat\x18\x04 \x01(\bR\theartbeat\"\xc7\x02\n" +
+	"\theartbeat\x18\x04 \x01(\bR\theartbeat\"\xdf\x02\n" +
 	"\vResolveOpen\x12#\n" +
 	"\x03ref\x18\x01 \x01(\v2\x11.mccd.peer.v1.RefR\x03ref\x12\x16\n" +
 	"\x06caller\x18\x02 \x01(\tR\x06caller\x12\x1f\n" +
@@ -3063,7 +3082,8 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"passedOver\x12)\n" +
 	"\x05epoch\x18\a \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12\x1f\n" +
 	"\vpurge_index\x18\b \x01(\x04R\n" +
-	"purgeIndex\"N\n" +
+	"purgeIndex\x12\x16\n" +
+	"\x06always\x18\t \x01(\bR\x06always\"N\n" +
 	"\bRegister\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12,\n" +
 	"\x06record\x18\x02 \x01(\v2\x14.mccd.peer.v1.RecordR\x06record\"\x85\x02\n" +
