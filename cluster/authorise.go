@@ -37,6 +37,8 @@ func (m *membership) checkCommand(ctx context.Context, cmd state.Command) error 
 		if cmd.Replaces != "" && cmd.Replaces != cmd.Node.ID && m.lives(ctx, cmd.Replaces) {
 			return fmt.Errorf("%w (%s)", state.ErrNameTaken, m.nameOf(cmd.Replaces))
 		}
+	case state.SetTLSKey:
+		return checkClientTLS(cmd.Key)
 	case state.SetTrust:
 		return checkAuthorities(cmd.Trust)
 	case state.Reseal:

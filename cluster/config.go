@@ -13,6 +13,7 @@ import (
 
 	"github.com/mccd/mccd/cluster/consensus"
 	"github.com/mccd/mccd/cluster/gossip"
+	"github.com/mccd/mccd/cluster/state"
 )
 
 // The defaults of Config.
@@ -60,6 +61,8 @@ type Config struct {
 	// HandOver gives what only this node holds to others before it leaves; nil
 	// = nothing is given.
 	HandOver func(ctx context.Context) error
+	// ServedTLS tells what this node serves https clients with; nil = nothing.
+	ServedTLS func() state.ServedTLS
 	// Settle is how long events are gathered before a new View; 0 = 50 ms.
 	Settle time.Duration
 	// Raft and Timing, where zero, have their defaults.
@@ -105,6 +108,9 @@ func (c *Config) validate() error {
 		if d < 0 {
 			errs = append(errs, fmt.Errorf("%s %v is negative", name, d))
 		}
+	}
+	if c.ServedTLS == nil {
+		c.ServedTLS = func() state.ServedTLS { return state.ServedTLS{} }
 	}
 	if c.Settle == 0 {
 		c.Settle = DefaultSettle

@@ -26,6 +26,7 @@ func rules() wire.Rules {
 		service + "Read":       {wire.RoleNode},
 		service + "Stage":      {wire.RoleNode},
 		service + "Stats":      {wire.RoleNode},
+		service + "ServedTLS":  {wire.RoleNode},
 		"/mccd.peer.v1.Peer/*": {wire.RoleNode},
 	}
 }

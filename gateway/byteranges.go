@@ -71,17 +71,17 @@ func (m *byteRanges) tail(b []byte) []byte {
 
 // deliverParts sends the body, of whose first part run is the beginning. What
 // comes before a part leaves in one segment with its first bytes.
-func (x *exchange) deliverParts(content Content, m *byteRanges, run storage.Run, zeroCopy bool) {
+func (x *exchange) deliverParts(content Content, m *byteRanges, run storage.Run, direct bool) {
 	var space [512]byte
 	for i, part := range m.parts {
 		if i > 0 {
 			run = x.nextOrCut(content, part)
 		}
 		x.around(m.partHead(space[:0], i))
-		if zeroCopy && run.File != nil {
-			x.conn.corked = true
+		if direct && run.File != nil {
+			x.conn.cork()
 		}
-		x.deliverSpan(content, part, run, zeroCopy)
+		x.deliverSpan(content, part, run, direct)
 	}
 	x.around(m.tail(space[:0]))
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"sync/atomic"
@@ -36,6 +37,10 @@ type conn struct {
 	reader runReader // the run that the response under way is sending
 	ready  ready     // of the object that was sent last
 	head   []byte    // the fields of the head under way
+
+	pipe      *pipe                // between TLS and this; nil of plain connections
+	tls       *tls.ConnectionState // once hands are shaken
+	discarded atomic.Bool          // its end is not to look like one
 }
 
 func newConn(c net.Conn, bound *connBound, limits connLimits) *conn {
@@ -69,9 +74,22 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
+// cork holds back what is written next for the body that follows at once.
+func (c *conn) cork() {
+	if c.pipe != nil {
+		c.pipe.hold()
+		return
+	}
+	c.corked = true
+}
+
+// direct reports whether a run may be given to ReadFrom as it is.
+func (c *conn) direct() bool { return c.pipe != nil || c.canSendfile() }
+
 // discard makes Close a reset and drops what the client has not taken: megabytes
 // of the system's memory that would else wait for it for many minutes.
 func (c *conn) discard() {
+	c.discarded.Store(true)
 	if t, ok := c.Conn.(*net.TCPConn); ok {
 		_ = t.SetLinger(0)
 	}

@@ -185,7 +185,8 @@ func TestDrainCutsAfterTheGrace(t *testing.T) {
 func TestTLS(t *testing.T) {
 	n := startNode(t, 300<<10, func(c *Config) {
 		c.TLSListeners, c.Listeners = c.Listeners, nil
-		c.TLS = &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}, NextProtos: []string{"h2", "http/1.1"}}
+		creds := &Credentials{Certificate: selfSigned(t)}
+		c.Credentials = func() *Credentials { return creds }
 	})
 	c, err := tls.Dial("tcp", n.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
 	if err != nil {

@@ -30,10 +30,10 @@ func (x *exchange) next(content Content, span storage.Span) (storage.Run, error)
 func (x *exchange) deliver(content Content, d decision, run storage.Run) {
 	x.status, x.content = d.status, true
 	x.from, x.collapsed = run.From, run.Collapsed
-	zeroCopy := x.conn != nil && x.conn.canSendfile() && x.r.TLS == nil
+	direct := x.conn != nil && x.conn.direct()
 	body := run.Len > 0
-	if body && zeroCopy && run.File != nil {
-		x.conn.corked = true // the head leaves with the first bytes
+	if body && direct && run.File != nil {
+		x.conn.cork() // the head leaves with the first bytes
 	}
 	m := newByteRanges(content.Object(), d)
 	if !x.writeReady(content.Object(), d) {
@@ -47,20 +47,20 @@ func (x *exchange) deliver(content Content, d decision, run storage.Run) {
 	}
 	x.wait.rest()
 	if m != nil {
-		x.deliverParts(content, m, run, zeroCopy)
+		x.deliverParts(content, m, run, direct)
 		return
 	}
 	if err := x.flush(); err != nil {
 		x.abort(cutClient, err)
 	}
-	x.deliverSpan(content, d.span, run, zeroCopy)
+	x.deliverSpan(content, d.span, run, direct)
 }
 
 // deliverSpan sends the object's bytes of span, of which run is the first, run
 // by run as they come.
-func (x *exchange) deliverSpan(content Content, span storage.Span, run storage.Run, zeroCopy bool) {
+func (x *exchange) deliverSpan(content Content, span storage.Span, run storage.Run, direct bool) {
 	for {
-		span.Off += x.send(content, run, zeroCopy)
+		span.Off += x.send(content, run, direct)
 		if span.Empty() {
 			return
 		}
@@ -93,7 +93,7 @@ func (x *exchange) flush() error {
 
 // send sends one run or ends the response. Of a run that the content was made to
 // let go of it sends a part.
-func (x *exchange) send(content Content, run storage.Run, zeroCopy bool) int64 {
+func (x *exchange) send(content Content, run storage.Run, direct bool) int64 {
 	if x.firstByte == 0 {
 		x.firstByte = max(1, x.g.cfg.Now().Sub(x.start))
 	}
@@ -103,7 +103,7 @@ func (x *exchange) send(content Content, run storage.Run, zeroCopy bool) int64 {
 	case run.File == nil:
 		n, err = x.sendBytes(run.Bytes)
 		x.g.metrics.copied.Add(float64(n))
-	case zeroCopy:
+	case direct:
 		r := &x.conn.reader
 		r.Run, r.rested = run, false
 		r.from, _ = content.(rester)
@@ -112,7 +112,11 @@ func (x *exchange) send(content Content, run storage.Run, zeroCopy bool) int64 {
 		if r.rested {
 			run.Len = n
 		}
-		x.g.metrics.sendfile.Add(float64(n))
+		if x.conn.pipe != nil {
+			x.g.metrics.copied.Add(float64(n))
+		} else {
+			x.g.metrics.sendfile.Add(float64(n))
+		}
 	default:
 		n, err = x.copyRun(run)
 		x.g.metrics.copied.Add(float64(n))

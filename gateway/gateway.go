@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -72,12 +71,19 @@ type Config struct {
 	// 8586), proves that two clusters name each other as parents. Nil: none.
 	Cluster func() string
 
-	// Listeners take http clients, TLSListeners https clients under TLS. The
-	// gateway owns them from New on and closes them at the end of Run. Zero-copy
-	// delivery needs *net.TCPListener.
+	// Listeners take http clients, TLSListeners https clients. The gateway owns
+	// them from New on and closes them at the end of Run. Zero-copy delivery
+	// needs *net.TCPListener.
 	Listeners    []net.Listener
 	TLSListeners []net.Listener
-	TLS          *tls.Config
+	// Credentials gives those of https clients: asked for each connection, and
+	// answered at once, with the same pointer while nothing has changed; nil =
+	// there are none now, and handshakes fail.
+	Credentials func() *Credentials
+	// HTTP2 offers it to https clients. Its header names are in lower case,
+	// which Delivery Optimization Lite does not understand (docs/clients.md
+	// section 4).
+	HTTP2 bool
 
 	// FirstByte bounds how long a client waits without a byte before it gets
 	// 503, or, in mid-body, a close. Default 10 s.
@@ -156,7 +162,7 @@ func (c *Config) validate() error {
 	fault(!nodeName(c.NodeID), "node id %q: letters, digits, \"-\", \".\" and \"_\" only", c.NodeID)
 	fault(!nodeName(c.Zone), "zone %q: letters, digits, \"-\", \".\" and \"_\" only", c.Zone)
 	fault(len(c.Listeners)+len(c.TLSListeners) == 0, "no listener")
-	fault(len(c.TLSListeners) > 0 && c.TLS == nil, "TLS listeners without a TLS configuration")
+	fault(len(c.TLSListeners) > 0 && c.Credentials == nil, "TLS listeners without credentials")
 	for name, d := range map[string]time.Duration{"first byte": c.FirstByte, "read header": c.ReadHeader,
 		"idle": c.Idle, "slow window": c.SlowWindow, "grace": c.Grace} {
 		fault(d < 0, "%s time of %s is negative", name, d)
@@ -172,8 +178,8 @@ func nodeName(s string) bool {
 // Gateway is the client side of one node.
 type Gateway struct {
 	cfg       Config
-	loop      *http1.Server // plain http clients
-	server    *http.Server  // those under TLS, and what the loop hands over
+	loop      *http1.Server // all clients
+	server    *http.Server  // what the loop hands over
 	handed    *handed
 	listeners []*listener
 	metrics   *metrics
@@ -181,6 +187,7 @@ type Gateway struct {
 	totals    totals
 	flying    inflight
 	buffers   buffers
+	parts     parts
 	self      string // this node as a member of Cache-Status
 	values    fixedValues
 	loopNames []string // lower case
@@ -208,12 +215,9 @@ func New(cfg Config) (*Gateway, error) {
 		g.listeners = append(g.listeners, g.newListener(l, bound, nil))
 	}
 	if len(cfg.TLSListeners) > 0 {
-		tlsConfig := cfg.TLS.Clone()
-		// HTTP/2 lower-cases header names, which Delivery Optimization Lite
-		// reads case-sensitively (docs/clients.md section 4).
-		tlsConfig.NextProtos = []string{"http/1.1"}
+		s := &secrets{from: cfg.Credentials, http2: cfg.HTTP2}
 		for _, l := range cfg.TLSListeners {
-			g.listeners = append(g.listeners, g.newListener(l, bound, tlsConfig))
+			g.listeners = append(g.listeners, g.newListener(l, bound, s))
 		}
 	}
 	g.server = g.newServer()

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -43,7 +42,9 @@ type listener struct {
 	net.Listener
 	bound     *connBound
 	draining  atomic.Bool
-	tls       *tls.Config // nil: plain http
+	secrets   *secrets // nil: plain http
+	parts     *parts
+	metrics   *metrics
 	limits    connLimits
 	refusals  chan struct{}  // one token per refusal in progress
 	refusing  sync.WaitGroup // the goroutines of refuse; added to by Accept only
@@ -51,9 +52,9 @@ type listener struct {
 	closeErr  error
 }
 
-func (g *Gateway) newListener(l net.Listener, bound *connBound, tlsConfig *tls.Config) *listener {
+func (g *Gateway) newListener(l net.Listener, bound *connBound, s *secrets) *listener {
 	return &listener{
-		Listener: l, bound: bound, tls: tlsConfig,
+		Listener: l, bound: bound, secrets: s, parts: &g.parts, metrics: g.metrics,
 		limits:   connLimits{window: g.cfg.SlowWindow, bytes: g.cfg.SlowBytes},
 		refusals: make(chan struct{}, maxRefusals),
 	}
@@ -70,7 +71,11 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if !l.draining.Load() && l.bound.take() {
-			return newConn(c, l.bound, l.limits), nil
+			cc := newConn(c, l.bound, l.limits)
+			if l.secrets != nil {
+				return newSecure(cc, l.secrets.config(), l.parts, l.metrics), nil
+			}
+			return cc, nil
 		}
 		l.bound.metrics.refused.Inc()
 		select {
@@ -106,8 +111,14 @@ func newHanded(addr net.Addr) *handed {
 
 // take hands c over, with what was read of it.
 func (h *handed) take(c net.Conn, ahead []byte) {
-	if c, ok := c.(*conn); ok {
-		c.ahead = ahead
+	switch cc := c.(type) {
+	case *conn:
+		cc.ahead = ahead
+	case *secure:
+		if cc.ConnectionState().NegotiatedProtocol == "h2" {
+			c = cc.Conn // net/http knows it by its type
+		}
+		cc.ahead = ahead
 	}
 	select {
 	case h.conns <- c:
@@ -145,7 +156,7 @@ const refusal503 = "HTTP/1.1 503 Service Unavailable\r\n" +
 func (l *listener) refuse(c net.Conn) {
 	defer func() { <-l.refusals }()
 	defer func() { _ = c.Close() }()
-	if l.tls != nil {
+	if l.secrets != nil {
 		return // no handshake is spent on a refusal
 	}
 	if err := c.SetDeadline(time.Now().Add(time.Second)); err != nil {

@@ -21,6 +21,7 @@ type metrics struct {
 	conns     prometheus.Gauge
 	refused   prometheus.Counter
 	logLost   prometheus.Counter
+	shaken    *prometheus.CounterVec // result of TLS handshakes
 
 	known known
 }
@@ -65,6 +66,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Connections over the limit or during a drain, told 503 or closed.",
 		}),
 	}
+	m.shaken = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "mccd_gateway_tls_handshakes_total",
+		Help: "TLS handshakes of clients, by result: full, resumed or failed.",
+	}, []string{"result"})
 	m.logLost = f.NewCounter(prometheus.CounterOpts{
 		Name: "mccd_gateway_access_log_lost_lines_total",
 		Help: "Lines of the access log that were dropped because its file or pipe took none for too long.",

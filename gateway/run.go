@@ -30,11 +30,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 	serving := make([]func() error, 0, len(g.listeners)+1)
 	for _, l := range g.listeners {
-		if l.tls == nil {
-			serving = append(serving, func() error { return g.loop.Serve(hard, l) })
-		} else {
-			serving = append(serving, func() error { return g.server.Serve(tls.NewListener(l, l.tls)) })
-		}
+		serving = append(serving, func() error { return g.loop.Serve(hard, l) })
 	}
 	serving = append(serving, func() error { return g.server.Serve(g.handed) })
 	failed := make(chan error, len(serving))
@@ -97,6 +93,7 @@ func (g *Gateway) Close() error {
 func (g *Gateway) newServer() *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(g.cfg.HTTP2)
 	return &http.Server{
 		Handler:                      http.HandlerFunc(g.serveHTTP),
 		DisableGeneralOptionsHandler: true,
@@ -106,8 +103,11 @@ func (g *Gateway) newServer() *http.Server {
 		Protocols:                    protocols,
 		ErrorLog:                     log.New(&serverLog{g.cfg.Logger}, "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if t, ok := c.(*tls.Conn); ok {
-				c = t.NetConn()
+			switch s := c.(type) {
+			case *secure:
+				c = s.pipe.conn
+			case *tls.Conn:
+				return ctx // of HTTP/2: its requests share it
 			}
 			return context.WithValue(ctx, connKey{}, c)
 		},

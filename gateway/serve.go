@@ -33,7 +33,9 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	defer g.flying.leave()
 	x := &exchange{g: g, w: w, r: r}
 	x.start = g.cfg.Now()
-	x.conn, _ = r.Context().Value(connKey{}).(*conn)
+	if x.conn, _ = r.Context().Value(connKey{}).(*conn); x.conn != nil && r.TLS == nil {
+		r.TLS = x.conn.tls // net/http knows none of what it was handed
+	}
 	defer func() { g.finish(&x.delivery, r, x.ref.Host, x.ref.Path) }()
 	if r.Body != http.NoBody {
 		// No body means anything here; whoever sends one slowly is cut.

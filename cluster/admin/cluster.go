@@ -16,6 +16,7 @@ type Cluster interface {
 	Settings
 	Rescue
 	Purger
+	ClientTLS
 }
 
 // Membership is the node's own.

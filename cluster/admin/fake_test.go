@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/mccd/mccd/cluster/state"
 )
@@ -146,3 +147,28 @@ func (f *fake) ReplaceDrive(_ context.Context, old, path string, size int64, pro
 }
 
 func (f *fake) DrivesYAML() string { return "drives: []\n" }
+
+func aTLSStatus() state.TLSStatus {
+	return state.TLSStatus{
+		Certificate: &state.TLSCertificate{
+			Names: []string{"cache.example.com"}, Issuer: "Example CA", Key: "RSA 2048", Fingerprint: "ab",
+			NotBefore: time.Unix(1000, 0).UTC(), NotAfter: time.Unix(2000, 0).UTC(),
+		},
+		Requested: &state.TLSRequested{Names: []string{"next.example.com"}, Key: "Ed25519", CSR: []byte("csr")},
+		Nodes: []state.TLSNode{
+			{ID: "aa", Name: "n1", Served: state.ServedTLS{Addr: ":443", Source: "cluster", Fingerprint: "ab", NotAfter: time.Unix(2000, 0).UTC()}},
+			{ID: "bb", Name: "n2", Silent: true},
+			{ID: "cc", Name: "n3", Served: state.ServedTLS{Addr: ":443", Error: "it cannot be unsealed"}},
+		},
+	}
+}
+
+func (f *fake) CreateTLSKey(_ context.Context, spec state.TLSKeySpec) ([]byte, error) {
+	return []byte("csr"), f.ask("CreateTLSKey", spec)
+}
+
+func (f *fake) ImportTLS(_ context.Context, chain, key []byte) (state.TLSStatus, error) {
+	return aTLSStatus(), f.ask("ImportTLS", string(chain), string(key))
+}
+
+func (f *fake) TLSStatus(context.Context) (state.TLSStatus, error) { return aTLSStatus(), f.err }

@@ -87,6 +87,12 @@ func operations() []operation {
 			return none(c.Restore(ctx, []byte("sealed"), "passphrase"))
 		},
 			nil, "Restore", []any{[]byte("sealed"), "passphrase"}},
+		{"create tls key", func(ctx context.Context, c *Client) (any, error) {
+			return c.CreateTLSKey(ctx, state.TLSKeySpec{Names: []string{"a"}})
+		}, []byte("csr"), "CreateTLSKey", []any{state.TLSKeySpec{Names: []string{"a"}, Kind: "rsa"}}},
+		{"import tls", func(ctx context.Context, c *Client) (any, error) {
+			return c.ImportTLS(ctx, []byte("chain"), []byte("key"))
+		}, aTLSAnswer(), "ImportTLS", []any{"chain", "key"}},
 		{"purge", func(ctx context.Context, c *Client) (any, error) {
 			return c.Purge(ctx, state.PurgeSpec{Host: "h", Path: "/p", Prefix: true}, false)
 		}, Purged{Index: 42}, "Purge", []any{state.PurgeSpec{Host: "h", Path: "/p", Prefix: true}}},
@@ -209,6 +215,8 @@ func TestRefusedBeforeTheNode(t *testing.T) {
 		"no such key":       func(ctx context.Context) error { return c.Rotate(ctx, "all") },
 		"no passphrase":     func(ctx context.Context) error { _, err := c.Backup(ctx, ""); return err },
 		"no backup":         func(ctx context.Context) error { return c.Restore(ctx, nil, "passphrase") },
+		"no name":           func(ctx context.Context) error { _, err := c.CreateTLSKey(ctx, state.TLSKeySpec{}); return err },
+		"no certificate":    func(ctx context.Context) error { _, err := c.ImportTLS(ctx, nil, nil); return err },
 		"no path":           func(ctx context.Context) error { return second(c.Purge(ctx, state.PurgeSpec{Host: "h"}, false)) },
 		"everything":        func(ctx context.Context) error { return second(c.Purge(ctx, state.PurgeSpec{Prefix: true}, false)) },
 		"host and product": func(ctx context.Context) error {
@@ -311,5 +319,28 @@ func TestFromCluster(t *testing.T) {
 		if word(stages(), number[int32](stages(), s.String())) != s.String() {
 			t.Errorf("%s does not cross the wire", s)
 		}
+	}
+}
+
+func aTLSAnswer() TLSStatus {
+	end := time.Unix(2000, 0).UTC()
+	return TLSStatus{
+		Certificate: &TLSCertificate{
+			Names: []string{"cache.example.com"}, Issuer: "Example CA", Key: "RSA 2048", Fingerprint: "ab",
+			NotBefore: time.Unix(1000, 0).UTC(), NotAfter: end,
+		},
+		Requested: &TLSRequested{Names: []string{"next.example.com"}, Key: "Ed25519", CSR: "csr"},
+		Nodes: []TLSNode{
+			{ID: "aa", Name: "n1", Address: ":443", Source: "cluster", Fingerprint: "ab", NotAfter: end},
+			{ID: "bb", Name: "n2", Silent: true},
+			{ID: "cc", Name: "n3", Address: ":443", Error: "it cannot be unsealed"},
+		},
+	}
+}
+
+func TestTLSStatus(t *testing.T) {
+	got, err := serve(t, &fake{}).TLSStatus(t.Context())
+	if err != nil || !reflect.DeepEqual(got, aTLSAnswer()) {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }

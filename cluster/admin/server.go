@@ -110,6 +110,7 @@ func (s *Server) record(ctx context.Context, req any, info *grpc.UnaryServerInfo
 	resp, err := handler(ctx, req)
 	switch info.FullMethod {
 	case adminv1.Admin_Status_FullMethodName, adminv1.Admin_ListTokens_FullMethodName, adminv1.Admin_GetConfig_FullMethodName, adminv1.Admin_ListPurges_FullMethodName,
+		adminv1.Admin_TLSStatus_FullMethodName,
 		grpc_health_v1.Health_Check_FullMethodName, grpc_health_v1.Health_List_FullMethodName:
 	default:
 		s.log.Info("operator asked", "call", info.FullMethod, "code", status.Code(err).String(),

@@ -30,7 +30,7 @@ type Status struct {
 
 // Address is one listening socket.
 type Address struct {
-	// Purpose is "clients", "peers", "gossip", "operators" or "admin".
+	// Purpose is "clients", "https", "peers", "gossip", "operators" or "admin".
 	Purpose string `json:"purpose"`
 	// Address is "host:port", or a path.
 	Address string `json:"address"`

@@ -52,6 +52,11 @@ func nodeConfig(c *config.Loaded, log *slog.Logger, access io.Writer) node.Confi
 			return nodeDrives(again.Drives), nil
 		},
 		Listen:           c.Listen,
+		HTTPSListen:      c.HTTPSListen,
+		HTTPSLate:        !c.Given("https_listen"),
+		TLSCertFile:      c.TLS.CertFile,
+		TLSKeyFile:       c.TLS.KeyFile,
+		HTTP2:            c.HTTP2,
 		OpsListen:        c.OpsListen,
 		PeerListen:       c.PeerListen,
 		PeerAdvertise:    c.PeerAdvertise,

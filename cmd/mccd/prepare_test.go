@@ -114,6 +114,7 @@ func TestEveryFieldReachesTheNode(t *testing.T) {
 	c := &config.Loaded{Config: config.Default(), Token: "t"}
 	c.TokenFile, c.JoinSecret, c.Weight = "/t", "/s", 2
 	c.Name, c.Zone, c.DataDir, c.PeerAdvertise, c.GossipAdvertise, c.AdminSocket = "n", "z", "/d", "p:1", "g:1", "/s"
+	c.TLS, c.HTTP2 = config.TLS{CertFile: "/c", KeyFile: "/k"}, true
 	c.Join, c.Drives = []string{"j"}, []config.Drive{{Path: "/a", Size: 1 << 30}}
 	c.Origins = []config.Origin{{Name: "o", Profile: "http", Hosts: []string{"o.example"}}}
 	c.Limits.MaxConnections, c.Limits.FreeSpace = 7, 1<<30

@@ -41,7 +41,7 @@ func newRoot(environ []string) *cobra.Command {
 	for group, commands := range map[string][]*cobra.Command{
 		groupNode: {newServe(environ), newStatus(environ), newDrive(environ), newConfig(environ)},
 		groupCluster: {
-			newJoin(environ), newLeave(environ), newToken(environ), newNode(environ), newRemove(environ), newRotate(environ), newPurge(environ),
+			newJoin(environ), newLeave(environ), newToken(environ), newNode(environ), newRemove(environ), newRotate(environ), newPurge(environ), newTLS(environ),
 		},
 		groupRescue: {newRecover(environ), newBackup(environ), newRestore(environ)},
 	} {

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -40,8 +41,9 @@ type conn struct {
 	// armed is the read deadline that is set; zero = none.
 	armed time.Time
 
-	ctx    context.Context // the connection's
-	wait   *waiting        // the context of req
+	ctx    context.Context      // the connection's
+	tls    *tls.ConnectionState // nil of plain connections
+	wait   *waiting             // the context of req
 	req    *http.Request
 	url    url.URL
 	values lines
@@ -63,7 +65,7 @@ func (c *conn) renewRequest() {
 	c.wait = &waiting{c: c, parent: c.ctx}
 	r := &http.Request{
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody, Header: http.Header{},
-		RemoteAddr: c.rwc.RemoteAddr().String(), URL: &c.url,
+		RemoteAddr: c.rwc.RemoteAddr().String(), URL: &c.url, TLS: c.tls,
 	}
 	c.req = r.WithContext(c.wait)
 	c.req.URL = &c.url
@@ -101,6 +103,17 @@ func (c *conn) serve() {
 			_ = c.rwc.Close()
 		}
 	}()
+	if s, ok := c.rwc.(shaker); ok {
+		if !c.shake(s) {
+			return
+		}
+		if c.tls.NegotiatedProtocol == "h2" {
+			handed = true
+			_ = c.rwc.SetReadDeadline(time.Time{})
+			c.s.cfg.HandOver(c.rwc, nil)
+			return
+		}
+	}
 	for {
 		n, odd := c.readHead()
 		if n == 0 && !odd {
@@ -121,6 +134,24 @@ func (c *conn) serve() {
 			return
 		}
 	}
+}
+
+// shaker is a connection under TLS.
+type shaker interface {
+	Handshake() error
+	ConnectionState() tls.ConnectionState
+}
+
+// shake shakes hands within the time for a head.
+func (c *conn) shake(s shaker) bool {
+	c.arm(time.Now().Add(c.s.cfg.ReadHeader))
+	if err := s.Handshake(); err != nil {
+		c.s.cfg.Logger.Debug("http server: TLS handshake", "client", c.req.RemoteAddr, "error", err)
+		return false
+	}
+	state := s.ConnectionState()
+	c.tls, c.req.TLS = &state, &state
+	return true
 }
 
 // answer has the request answered and reports whether another may follow.

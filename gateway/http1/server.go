@@ -17,6 +17,9 @@ var ErrClosed = errors.New("http1: server closed")
 
 // Config is what a Server is made of. Handler and HandOver are needed.
 type Config struct {
+	// Connections that have a Handshake and a ConnectionState, as *tls.Conn has,
+	// shake hands first, within ReadHeader; HTTP/2 is handed over then.
+	//
 	// Handler answers the requests. Its request and response are used again
 	// for the connection's next request once it returns; the request's strings
 	// may be kept. The context of a request begins to watch for the client's

@@ -10,6 +10,9 @@ type Config struct {
 	Zone             string   `yaml:"zone"`
 	DataDir          string   `yaml:"data_dir"`
 	Listen           string   `yaml:"listen"`
+	HTTPSListen      string   `yaml:"https_listen"`
+	HTTP2            bool     `yaml:"http2"`
+	TLS              TLS      `yaml:"tls"`
 	OpsListen        string   `yaml:"ops_listen"`
 	PeerListen       string   `yaml:"peer_listen"`
 	PeerAdvertise    string   `yaml:"peer_advertise"`
@@ -34,6 +37,12 @@ type Config struct {
 	Timeouts            Timeouts `yaml:"timeouts"`
 	Log                 Log      `yaml:"log"`
 	AccessLog           string   `yaml:"access_log"`
+}
+
+// TLS names the files of a certificate for https of the node's own.
+type TLS struct {
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
 }
 
 // Drive is one directory that holds content, and its limit.
@@ -111,6 +120,7 @@ type Log struct {
 func Default() *Config {
 	return &Config{
 		Listen:           ":80",
+		HTTPSListen:      ":443",
 		OpsListen:        "127.0.0.1:7980",
 		PeerListen:       ":7947",
 		GossipListen:     ":7946",

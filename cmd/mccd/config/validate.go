@@ -54,6 +54,7 @@ func (v *validator) find(key string) Where {
 func (v *validator) all() {
 	v.names()
 	v.addresses()
+	v.https()
 	v.joining()
 	v.drives()
 	v.origins()
@@ -94,6 +95,7 @@ func (v *validator) addresses() {
 		optional, dial bool
 	}{
 		{key: "listen", value: c.Listen},
+		{key: "https_listen", value: c.HTTPSListen, optional: true},
 		{key: "ops_listen", value: c.OpsListen, optional: true},
 		{key: "peer_listen", value: c.PeerListen},
 		{key: "gossip_listen", value: c.GossipListen},
@@ -158,6 +160,17 @@ func splitAddress(s string) (host string, port int, err error) {
 		return "", 0, fmt.Errorf("%q has no valid host", s)
 	}
 	return host, port, nil
+}
+
+// https judges the files of a certificate; whether they can be read is told by
+// the running node.
+func (v *validator) https() {
+	switch t := v.cfg.TLS; {
+	case t.CertFile != "" && t.KeyFile == "":
+		v.fault("tls.key_file", "is missing: tls.cert_file needs its private key")
+	case t.KeyFile != "" && t.CertFile == "":
+		v.fault("tls.cert_file", "is missing: tls.key_file is of no use without the certificate")
+	}
 }
 
 func (v *validator) drives() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/mccd/mccd/cluster/admin"
 	"github.com/mccd/mccd/gateway"
@@ -17,8 +18,12 @@ import (
 // newOrigin builds the client of the CDNs. It refuses to fetch from the
 // addresses on which this node serves.
 func (n *Node) newOrigin() (*origin.Client, error) {
+	https := n.cfg.HTTPSListen
+	if n.cfg.HTTPSLate {
+		https = "" // it may be somebody else's; Via tells a loop as well
+	}
 	var own []netip.AddrPort
-	for _, addr := range []string{n.cfg.Listen, n.cfg.PeerListen, n.cfg.GossipListen, n.cfg.OpsListen} {
+	for _, addr := range []string{n.cfg.Listen, https, n.cfg.PeerListen, n.cfg.GossipListen, n.cfg.OpsListen} {
 		if tcp, err := net.ResolveTCPAddr("tcp", addr); err == nil && tcp.Port != 0 {
 			ip, ok := netip.AddrFromSlice(tcp.IP)
 			if !ok {
@@ -61,14 +66,43 @@ func (n *Node) buildGatewayAndFill() error {
 	if err != nil {
 		return err
 	}
+	https, err := n.buildHTTPS()
+	if err != nil {
+		return err
+	}
 	n.gateway, err = gateway.New(gateway.Config{
 		Catalogue: n.catalogue, Source: source{n.filler, n.purges}, Pass: n.origin,
 		NodeName: viaName(n.cfg.Name), NodeID: n.cluster.ID(), Cluster: n.clusterName, Zone: viaName(n.cfg.Zone), Listeners: []net.Listener{l},
+		TLSListeners: https, Credentials: n.https.credentials.Load, HTTP2: n.cfg.HTTP2,
 		FirstByte: n.cfg.Timeouts.ClientFirstByte, MaxConns: n.cfg.Limits.MaxConnections,
 		Grace: n.cfg.Timeouts.ShutdownGrace, Draining: n.draining.Load,
 		Logger: n.log.With("part", "gateway"), AccessLog: n.cfg.AccessLog, Registerer: n.registry,
 	})
 	return err
+}
+
+// buildHTTPS makes what https clients are served with, and the listener where
+// they come; none where https is not served.
+func (n *Node) buildHTTPS() ([]net.Listener, error) {
+	var late *lateListener
+	var out []net.Listener
+	if n.cfg.HTTPSListen != "" {
+		late = newLateListener(n.cfg.HTTPSListen)
+		n.onClose(late.Close)
+		out = append(out, late)
+		if !n.cfg.HTTPSLate {
+			if err := late.bind(time.Now()); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if n.cfg.HTTP2 {
+		n.log.Warn("HTTP/2 is offered to https clients: its header names are in lower case, and Delivery Optimization Lite looks for Content-Length and Content-Range as they are written here; it then takes broken downloads for whole ones (docs/clients.md section 4)")
+	}
+	n.https = newHTTPS(n.cfg, n.cluster, late, n.log.With("part", "https"), n.registry)
+	n.https.look(time.Now())
+	n.serving.Store(n.https)
+	return out, nil
 }
 
 func (n *Node) buildOps() error {

@@ -35,6 +35,16 @@ type Config struct {
 
 	// Listen is where clients ask; "127.0.0.1:0" picks a port. Required.
 	Listen string
+	// HTTPSListen is where https clients ask; empty = https is not served. With
+	// HTTPSLate the port is taken when there is a certificate, and a port that is
+	// not to be had is only warned of.
+	HTTPSListen string
+	HTTPSLate   bool
+	// TLSCertFile and TLSKeyFile are PEM files that are served in place of the
+	// cluster's certificate, and read again when they change; empty = none.
+	TLSCertFile, TLSKeyFile string
+	// HTTP2 offers it to https clients.
+	HTTP2 bool
 	// OpsListen is the operators' HTTP (health, metrics); empty = none.
 	OpsListen string
 	// PeerListen and GossipListen are the ports between nodes. PeerAdvertise
@@ -179,6 +189,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if len(c.Drives) == 0 {
 		errs = append(errs, errors.New("drives: at least one is needed"))
+	}
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		errs = append(errs, errors.New("a certificate file and a key file go together"))
 	}
 	if c.Listen == "" {
 		errs = append(errs, errors.New("listen is not set"))

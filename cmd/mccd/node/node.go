@@ -43,6 +43,8 @@ type Node struct {
 	filler    *peer.Filler
 	filling   atomic.Pointer[peer.Filler] // filler, for who may ask before it is there
 	gateway   *gateway.Gateway
+	https     *https
+	serving   atomic.Pointer[https] // https, for who may ask before it is there
 	ops       *ops.Server
 	admin     *admin.Server
 
@@ -169,7 +171,7 @@ func (n *Node) buildCluster() error {
 		DataDir: n.cfg.DataDir, Name: n.cfg.Name, Zone: n.cfg.Zone, Weight: n.cfg.Weight, DriveBytes: drives,
 		Release: n.cfg.Version, Listener: l, PeerAddr: n.peerAddr,
 		Bind: n.cfg.GossipListen, Advertise: gossipAdvertise, Join: n.cfg.Join, Token: token, JoinSecret: secret,
-		CertLife: n.cfg.CertLife, ServerOptions: peer.ServerOptions(), HandOver: n.handOver,
+		CertLife: n.cfg.CertLife, ServedTLS: n.servedTLS, ServerOptions: peer.ServerOptions(), HandOver: n.handOver,
 		Raft:   consensus.Timing{Heartbeat: n.cfg.Timeouts.RaftHeartbeat, Election: n.cfg.Timeouts.RaftElection},
 		Timing: gossip.Timing{Probe: n.cfg.Timeouts.GossipProbe}, Allow: n.cfg.Allow,
 		Logger: n.log.With("part", "cluster"), Registerer: n.registry,

@@ -29,6 +29,7 @@ func (n *Node) parts() []part {
 			return n.purges.sweep(ctx, n.filler, n.cluster.ID(), n.cfg.Timeouts.CatchUp, n.log.With("part", "purges"))
 		}, 5 * time.Second},
 	}
+	parts = append(parts, part{"https", n.https.run, time.Second})
 	if n.ops != nil {
 		parts = append(parts, part{"ops", n.ops.Run, 2 * time.Second})
 	}

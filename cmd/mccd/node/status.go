@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mccd/mccd/cluster"
 	"github.com/mccd/mccd/cluster/admin"
+	"github.com/mccd/mccd/cluster/state"
 	"github.com/mccd/mccd/gateway/ops"
 	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
@@ -21,6 +23,18 @@ func (n *Node) ID() string { return n.cluster.ID() }
 
 // Addr returns the address where clients ask.
 func (n *Node) Addr() string { return n.gateway.Addr().String() }
+
+// HTTPSAddr returns the address where https clients ask, empty while there is
+// none.
+func (n *Node) HTTPSAddr() string { return n.servedTLS().Addr }
+
+// servedTLS tells what https clients are served with.
+func (n *Node) servedTLS() state.ServedTLS {
+	if h := n.serving.Load(); h != nil {
+		return *h.served.Load()
+	}
+	return state.ServedTLS{}
+}
 
 // OpsAddr returns the address of the operators' HTTP, empty when there is none.
 func (n *Node) OpsAddr() string {
@@ -56,6 +70,9 @@ func (n *Node) Status(ctx context.Context) (admin.Status, error) {
 			OriginBytes: n.filler.OriginBytes(), Flights: int64(n.filler.Flights()),
 		},
 	}
+	if addr := n.HTTPSAddr(); addr != "" {
+		s.Addresses = slices.Insert(s.Addresses, 1, admin.Address{Purpose: "https", Address: addr})
+	}
 	if n.ops != nil {
 		s.Addresses = append(s.Addresses, admin.Address{Purpose: "operators", Address: n.OpsAddr()})
 	}
@@ -82,6 +99,7 @@ func (n *Node) warnings(stats disk.Stats, nodes []admin.Node) []string {
 			out = append(out, fmt.Sprintf("node %s does not answer; its successors act for it", m.Name))
 		}
 	}
+	out = append(out, n.https.warnings(time.Now())...)
 	if n.draining.Load() {
 		out = append(out, "this node is stopping")
 	}

@@ -805,7 +805,7 @@ func (x *JoinProgress) GetLasted() *durationpb.Duration {
 // Address is one listening socket.
 type Address struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What it is for: "clients", "peers", "gossip", "operators", "admin".
+	// What it is for: "clients", "https", "peers", "gossip", "operators", "admin".
 	Purpose string `protobuf:"bytes,1,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	// "host:port", or a path for a Unix socket.
 	Address       string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
@@ -3681,6 +3681,573 @@ func (x *PurgeMark) GetAway() []string {
 	return nil
 }
 
+// CreateTLSKeyRequest describes the certificate to ask for.
+type CreateTLSKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What clients call the nodes: host names, *.x, addresses.
+	Names []string `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	// "rsa", "ec" or "ed25519"; empty for "rsa".
+	Kind          string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTLSKeyRequest) Reset() {
+	*x = CreateTLSKeyRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTLSKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTLSKeyRequest) ProtoMessage() {}
+
+func (x *CreateTLSKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTLSKeyRequest.ProtoReflect.Descriptor instead.
+func (*CreateTLSKeyRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *CreateTLSKeyRequest) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *CreateTLSKeyRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+// CreateTLSKeyResponse is the request to an authority.
+type CreateTLSKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// PKCS #10, PEM.
+	CsrPem        []byte `protobuf:"bytes,1,opt,name=csr_pem,json=csrPem,proto3" json:"csr_pem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTLSKeyResponse) Reset() {
+	*x = CreateTLSKeyResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTLSKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTLSKeyResponse) ProtoMessage() {}
+
+func (x *CreateTLSKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTLSKeyResponse.ProtoReflect.Descriptor instead.
+func (*CreateTLSKeyResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *CreateTLSKeyResponse) GetCsrPem() []byte {
+	if x != nil {
+		return x.CsrPem
+	}
+	return nil
+}
+
+// ImportTLSRequest brings a certificate.
+type ImportTLSRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The chain, PEM: the server's certificate first, then who signed it.
+	CertificatePem []byte `protobuf:"bytes,1,opt,name=certificate_pem,json=certificatePem,proto3" json:"certificate_pem,omitempty"`
+	// Its private key, PEM; empty where CreateTLSKey made it.
+	KeyPem        []byte `protobuf:"bytes,2,opt,name=key_pem,json=keyPem,proto3" json:"key_pem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportTLSRequest) Reset() {
+	*x = ImportTLSRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportTLSRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportTLSRequest) ProtoMessage() {}
+
+func (x *ImportTLSRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportTLSRequest.ProtoReflect.Descriptor instead.
+func (*ImportTLSRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ImportTLSRequest) GetCertificatePem() []byte {
+	if x != nil {
+		return x.CertificatePem
+	}
+	return nil
+}
+
+func (x *ImportTLSRequest) GetKeyPem() []byte {
+	if x != nil {
+		return x.KeyPem
+	}
+	return nil
+}
+
+// ImportTLSResponse tells how the nodes serve https now.
+type ImportTLSResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As TLSStatus tells it.
+	Status        *TLSStatusResponse `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportTLSResponse) Reset() {
+	*x = ImportTLSResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportTLSResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportTLSResponse) ProtoMessage() {}
+
+func (x *ImportTLSResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportTLSResponse.ProtoReflect.Descriptor instead.
+func (*ImportTLSResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *ImportTLSResponse) GetStatus() *TLSStatusResponse {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// TLSStatusRequest is empty.
+type TLSStatusRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TLSStatusRequest) Reset() {
+	*x = TLSStatusRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TLSStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TLSStatusRequest) ProtoMessage() {}
+
+func (x *TLSStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TLSStatusRequest.ProtoReflect.Descriptor instead.
+func (*TLSStatusRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{57}
+}
+
+// TLSStatusResponse tells how the nodes serve https.
+type TLSStatusResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The cluster's certificate; unset where it has none.
+	Certificate *TLSCertificate `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	// A key whose certificate has not come yet; unset for none.
+	Requested *TLSRequested `protobuf:"bytes,2,opt,name=requested,proto3" json:"requested,omitempty"`
+	// All members.
+	Nodes         []*TLSNode `protobuf:"bytes,3,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TLSStatusResponse) Reset() {
+	*x = TLSStatusResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TLSStatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TLSStatusResponse) ProtoMessage() {}
+
+func (x *TLSStatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TLSStatusResponse.ProtoReflect.Descriptor instead.
+func (*TLSStatusResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *TLSStatusResponse) GetCertificate() *TLSCertificate {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+func (x *TLSStatusResponse) GetRequested() *TLSRequested {
+	if x != nil {
+		return x.Requested
+	}
+	return nil
+}
+
+func (x *TLSStatusResponse) GetNodes() []*TLSNode {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+// TLSCertificate describes a certificate.
+type TLSCertificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The host names and addresses that it is good for.
+	Names []string `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	// Who signed it.
+	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// The kind of its key, in words.
+	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	// Its SHA-256, hexadecimal.
+	Fingerprint string `protobuf:"bytes,4,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	// When it begins.
+	NotBefore *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
+	// When it ends.
+	NotAfter      *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TLSCertificate) Reset() {
+	*x = TLSCertificate{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TLSCertificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TLSCertificate) ProtoMessage() {}
+
+func (x *TLSCertificate) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TLSCertificate.ProtoReflect.Descriptor instead.
+func (*TLSCertificate) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *TLSCertificate) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *TLSCertificate) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *TLSCertificate) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *TLSCertificate) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
+func (x *TLSCertificate) GetNotBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBefore
+	}
+	return nil
+}
+
+func (x *TLSCertificate) GetNotAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotAfter
+	}
+	return nil
+}
+
+// TLSRequested is a key that waits for its certificate.
+type TLSRequested struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The names that it was requested for.
+	Names []string `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	// The kind of the key, in words.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// The request, PEM.
+	CsrPem        []byte `protobuf:"bytes,3,opt,name=csr_pem,json=csrPem,proto3" json:"csr_pem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TLSRequested) Reset() {
+	*x = TLSRequested{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TLSRequested) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TLSRequested) ProtoMessage() {}
+
+func (x *TLSRequested) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TLSRequested.ProtoReflect.Descriptor instead.
+func (*TLSRequested) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *TLSRequested) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *TLSRequested) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *TLSRequested) GetCsrPem() []byte {
+	if x != nil {
+		return x.CsrPem
+	}
+	return nil
+}
+
+// TLSNode tells how one node serves https.
+type TLSNode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The node's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The name that people use.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// It did not answer.
+	Silent bool `protobuf:"varint,3,opt,name=silent,proto3" json:"silent,omitempty"`
+	// Where it listens; empty for nowhere.
+	Address string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	// "cluster" or "files"; empty where it has no certificate.
+	Source string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	// The SHA-256 of the certificate that it serves, hexadecimal.
+	Fingerprint string `protobuf:"bytes,6,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	// When that ends.
+	NotAfter *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	// Why it does not serve https, or not with the newest certificate.
+	Error         string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TLSNode) Reset() {
+	*x = TLSNode{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TLSNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TLSNode) ProtoMessage() {}
+
+func (x *TLSNode) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TLSNode.ProtoReflect.Descriptor instead.
+func (*TLSNode) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *TLSNode) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TLSNode) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TLSNode) GetSilent() bool {
+	if x != nil {
+		return x.Silent
+	}
+	return false
+}
+
+func (x *TLSNode) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *TLSNode) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *TLSNode) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
+func (x *TLSNode) GetNotAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotAfter
+	}
+	return nil
+}
+
+func (x *TLSNode) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // FreeDriveRequest says on which drive, and how much.
 type FreeDriveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3696,7 +4263,7 @@ type FreeDriveRequest struct {
 
 func (x *FreeDriveRequest) Reset() {
 	*x = FreeDriveRequest{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3708,7 +4275,7 @@ func (x *FreeDriveRequest) String() string {
 func (*FreeDriveRequest) ProtoMessage() {}
 
 func (x *FreeDriveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3721,7 +4288,7 @@ func (x *FreeDriveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreeDriveRequest.ProtoReflect.Descriptor instead.
 func (*FreeDriveRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *FreeDriveRequest) GetPath() string {
@@ -3766,7 +4333,7 @@ type FreeDriveResponse struct {
 
 func (x *FreeDriveResponse) Reset() {
 	*x = FreeDriveResponse{}
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3778,7 +4345,7 @@ func (x *FreeDriveResponse) String() string {
 func (*FreeDriveResponse) ProtoMessage() {}
 
 func (x *FreeDriveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3791,7 +4358,7 @@ func (x *FreeDriveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreeDriveResponse.ProtoReflect.Descriptor instead.
 func (*FreeDriveResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *FreeDriveResponse) GetChunks() int64 {
@@ -4077,7 +4644,43 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\x04done\x18\b \x03(\tR\x04done\x12\x18\n" +
 	"\awaiting\x18\t \x03(\tR\awaiting\x12\x12\n" +
 	"\x04away\x18\n" +
-	" \x03(\tR\x04away\"W\n" +
+	" \x03(\tR\x04away\"?\n" +
+	"\x13CreateTLSKeyRequest\x12\x14\n" +
+	"\x05names\x18\x01 \x03(\tR\x05names\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\"/\n" +
+	"\x14CreateTLSKeyResponse\x12\x17\n" +
+	"\acsr_pem\x18\x01 \x01(\fR\x06csrPem\"Y\n" +
+	"\x10ImportTLSRequest\x12'\n" +
+	"\x0fcertificate_pem\x18\x01 \x01(\fR\x0ecertificatePem\x12\x1c\n" +
+	"\akey_pem\x18\x02 \x01(\fB\x03\x80\x01\x01R\x06keyPem\"M\n" +
+	"\x11ImportTLSResponse\x128\n" +
+	"\x06status\x18\x01 \x01(\v2 .mccd.admin.v1.TLSStatusResponseR\x06status\"\x12\n" +
+	"\x10TLSStatusRequest\"\xbd\x01\n" +
+	"\x11TLSStatusResponse\x12?\n" +
+	"\vcertificate\x18\x01 \x01(\v2\x1d.mccd.admin.v1.TLSCertificateR\vcertificate\x129\n" +
+	"\trequested\x18\x02 \x01(\v2\x1b.mccd.admin.v1.TLSRequestedR\trequested\x12,\n" +
+	"\x05nodes\x18\x03 \x03(\v2\x16.mccd.admin.v1.TLSNodeR\x05nodes\"\xe6\x01\n" +
+	"\x0eTLSCertificate\x12\x14\n" +
+	"\x05names\x18\x01 \x03(\tR\x05names\x12\x16\n" +
+	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12 \n" +
+	"\vfingerprint\x18\x04 \x01(\tR\vfingerprint\x129\n" +
+	"\n" +
+	"not_before\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x127\n" +
+	"\tnot_after\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"O\n" +
+	"\fTLSRequested\x12\x14\n" +
+	"\x05names\x18\x01 \x03(\tR\x05names\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x17\n" +
+	"\acsr_pem\x18\x03 \x01(\fR\x06csrPem\"\xe8\x01\n" +
+	"\aTLSNode\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
+	"\x06silent\x18\x03 \x01(\bR\x06silent\x12\x18\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06source\x18\x05 \x01(\tR\x06source\x12 \n" +
+	"\vfingerprint\x18\x06 \x01(\tR\vfingerprint\x127\n" +
+	"\tnot_after\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x12\x14\n" +
+	"\x05error\x18\b \x01(\tR\x05error\"W\n" +
 	"\x10FreeDriveRequest\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1d\n" +
 	"\n" +
@@ -4129,7 +4732,7 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"KEY_GOSSIP\x10\x01\x12\x0f\n" +
 	"\vKEY_SEALING\x10\x02\x12\n" +
 	"\n" +
-	"\x06KEY_CA\x10\x032\xeb\f\n" +
+	"\x06KEY_CA\x10\x032\xe4\x0e\n" +
 	"\x05Admin\x12E\n" +
 	"\x06Status\x12\x1c.mccd.admin.v1.StatusRequest\x1a\x1d.mccd.admin.v1.StatusResponse\x12?\n" +
 	"\x04Join\x12\x1a.mccd.admin.v1.JoinRequest\x1a\x1b.mccd.admin.v1.JoinResponse\x12B\n" +
@@ -4151,7 +4754,10 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\aRestore\x12\x1d.mccd.admin.v1.RestoreRequest\x1a\x1e.mccd.admin.v1.RestoreResponse\x12B\n" +
 	"\x05Purge\x12\x1b.mccd.admin.v1.PurgeRequest\x1a\x1c.mccd.admin.v1.PurgeResponse\x12Q\n" +
 	"\n" +
-	"ListPurges\x12 .mccd.admin.v1.ListPurgesRequest\x1a!.mccd.admin.v1.ListPurgesResponse\x12N\n" +
+	"ListPurges\x12 .mccd.admin.v1.ListPurgesRequest\x1a!.mccd.admin.v1.ListPurgesResponse\x12W\n" +
+	"\fCreateTLSKey\x12\".mccd.admin.v1.CreateTLSKeyRequest\x1a#.mccd.admin.v1.CreateTLSKeyResponse\x12N\n" +
+	"\tImportTLS\x12\x1f.mccd.admin.v1.ImportTLSRequest\x1a .mccd.admin.v1.ImportTLSResponse\x12N\n" +
+	"\tTLSStatus\x12\x1f.mccd.admin.v1.TLSStatusRequest\x1a .mccd.admin.v1.TLSStatusResponse\x12N\n" +
 	"\tFreeDrive\x12\x1f.mccd.admin.v1.FreeDriveRequest\x1a .mccd.admin.v1.FreeDriveResponse\x12K\n" +
 	"\bAddDrive\x12\x1e.mccd.admin.v1.AddDriveRequest\x1a\x1f.mccd.admin.v1.AddDriveResponse\x12V\n" +
 	"\vRemoveDrive\x12!.mccd.admin.v1.RemoveDriveRequest\x1a\".mccd.admin.v1.RemoveDriveResponse0\x01\x12Y\n" +
@@ -4170,7 +4776,7 @@ func file_mccd_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_mccd_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_mccd_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_mccd_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_mccd_admin_v1_admin_proto_goTypes = []any{
 	(Role)(0),                     // 0: mccd.admin.v1.Role
 	(State)(0),                    // 1: mccd.admin.v1.State
@@ -4230,13 +4836,22 @@ var file_mccd_admin_v1_admin_proto_goTypes = []any{
 	(*ListPurgesRequest)(nil),     // 55: mccd.admin.v1.ListPurgesRequest
 	(*ListPurgesResponse)(nil),    // 56: mccd.admin.v1.ListPurgesResponse
 	(*PurgeMark)(nil),             // 57: mccd.admin.v1.PurgeMark
-	(*FreeDriveRequest)(nil),      // 58: mccd.admin.v1.FreeDriveRequest
-	(*FreeDriveResponse)(nil),     // 59: mccd.admin.v1.FreeDriveResponse
-	(*timestamppb.Timestamp)(nil), // 60: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 61: google.protobuf.Duration
+	(*CreateTLSKeyRequest)(nil),   // 58: mccd.admin.v1.CreateTLSKeyRequest
+	(*CreateTLSKeyResponse)(nil),  // 59: mccd.admin.v1.CreateTLSKeyResponse
+	(*ImportTLSRequest)(nil),      // 60: mccd.admin.v1.ImportTLSRequest
+	(*ImportTLSResponse)(nil),     // 61: mccd.admin.v1.ImportTLSResponse
+	(*TLSStatusRequest)(nil),      // 62: mccd.admin.v1.TLSStatusRequest
+	(*TLSStatusResponse)(nil),     // 63: mccd.admin.v1.TLSStatusResponse
+	(*TLSCertificate)(nil),        // 64: mccd.admin.v1.TLSCertificate
+	(*TLSRequested)(nil),          // 65: mccd.admin.v1.TLSRequested
+	(*TLSNode)(nil),               // 66: mccd.admin.v1.TLSNode
+	(*FreeDriveRequest)(nil),      // 67: mccd.admin.v1.FreeDriveRequest
+	(*FreeDriveResponse)(nil),     // 68: mccd.admin.v1.FreeDriveResponse
+	(*timestamppb.Timestamp)(nil), // 69: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 70: google.protobuf.Duration
 }
 var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
-	60, // 0: mccd.admin.v1.StatusResponse.start_time:type_name -> google.protobuf.Timestamp
+	69, // 0: mccd.admin.v1.StatusResponse.start_time:type_name -> google.protobuf.Timestamp
 	10, // 1: mccd.admin.v1.StatusResponse.addresses:type_name -> mccd.admin.v1.Address
 	11, // 2: mccd.admin.v1.StatusResponse.nodes:type_name -> mccd.admin.v1.Node
 	12, // 3: mccd.admin.v1.StatusResponse.drives:type_name -> mccd.admin.v1.Drive
@@ -4245,18 +4860,18 @@ var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
 	0,  // 6: mccd.admin.v1.Cluster.role:type_name -> mccd.admin.v1.Role
 	8,  // 7: mccd.admin.v1.Cluster.quorum:type_name -> mccd.admin.v1.Quorum
 	9,  // 8: mccd.admin.v1.Cluster.join:type_name -> mccd.admin.v1.JoinProgress
-	61, // 9: mccd.admin.v1.Quorum.lasted:type_name -> google.protobuf.Duration
-	61, // 10: mccd.admin.v1.JoinProgress.lasted:type_name -> google.protobuf.Duration
+	70, // 9: mccd.admin.v1.Quorum.lasted:type_name -> google.protobuf.Duration
+	70, // 10: mccd.admin.v1.JoinProgress.lasted:type_name -> google.protobuf.Duration
 	1,  // 11: mccd.admin.v1.Node.state:type_name -> mccd.admin.v1.State
 	2,  // 12: mccd.admin.v1.Node.stage:type_name -> mccd.admin.v1.NodeStage
-	60, // 13: mccd.admin.v1.Node.certificate_end:type_name -> google.protobuf.Timestamp
+	69, // 13: mccd.admin.v1.Node.certificate_end:type_name -> google.protobuf.Timestamp
 	3,  // 14: mccd.admin.v1.Drive.state:type_name -> mccd.admin.v1.DriveState
-	60, // 15: mccd.admin.v1.Drive.scrub_time:type_name -> google.protobuf.Timestamp
+	69, // 15: mccd.admin.v1.Drive.scrub_time:type_name -> google.protobuf.Timestamp
 	11, // 16: mccd.admin.v1.JoinResponse.nodes:type_name -> mccd.admin.v1.Node
-	61, // 17: mccd.admin.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	70, // 17: mccd.admin.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
 	26, // 18: mccd.admin.v1.CreateTokenResponse.info:type_name -> mccd.admin.v1.Token
-	60, // 19: mccd.admin.v1.Token.created:type_name -> google.protobuf.Timestamp
-	60, // 20: mccd.admin.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	69, // 19: mccd.admin.v1.Token.created:type_name -> google.protobuf.Timestamp
+	69, // 20: mccd.admin.v1.Token.expires:type_name -> google.protobuf.Timestamp
 	26, // 21: mccd.admin.v1.ListTokensResponse.tokens:type_name -> mccd.admin.v1.Token
 	33, // 22: mccd.admin.v1.SetNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
 	33, // 23: mccd.admin.v1.CreateNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
@@ -4266,54 +4881,67 @@ var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
 	40, // 27: mccd.admin.v1.GetConfigResponse.config:type_name -> mccd.admin.v1.Config
 	40, // 28: mccd.admin.v1.SetConfigRequest.config:type_name -> mccd.admin.v1.Config
 	57, // 29: mccd.admin.v1.ListPurgesResponse.marks:type_name -> mccd.admin.v1.PurgeMark
-	60, // 30: mccd.admin.v1.PurgeMark.created:type_name -> google.protobuf.Timestamp
-	5,  // 31: mccd.admin.v1.Admin.Status:input_type -> mccd.admin.v1.StatusRequest
-	20, // 32: mccd.admin.v1.Admin.Join:input_type -> mccd.admin.v1.JoinRequest
-	22, // 33: mccd.admin.v1.Admin.Leave:input_type -> mccd.admin.v1.LeaveRequest
-	24, // 34: mccd.admin.v1.Admin.CreateToken:input_type -> mccd.admin.v1.CreateTokenRequest
-	27, // 35: mccd.admin.v1.Admin.ListTokens:input_type -> mccd.admin.v1.ListTokensRequest
-	29, // 36: mccd.admin.v1.Admin.RevokeToken:input_type -> mccd.admin.v1.RevokeTokenRequest
-	31, // 37: mccd.admin.v1.Admin.RemoveNode:input_type -> mccd.admin.v1.RemoveNodeRequest
-	34, // 38: mccd.admin.v1.Admin.SetNode:input_type -> mccd.admin.v1.SetNodeRequest
-	36, // 39: mccd.admin.v1.Admin.CreateNode:input_type -> mccd.admin.v1.CreateNodeRequest
-	38, // 40: mccd.admin.v1.Admin.Rotate:input_type -> mccd.admin.v1.RotateRequest
-	43, // 41: mccd.admin.v1.Admin.GetConfig:input_type -> mccd.admin.v1.GetConfigRequest
-	45, // 42: mccd.admin.v1.Admin.SetConfig:input_type -> mccd.admin.v1.SetConfigRequest
-	47, // 43: mccd.admin.v1.Admin.Recover:input_type -> mccd.admin.v1.RecoverRequest
-	49, // 44: mccd.admin.v1.Admin.Backup:input_type -> mccd.admin.v1.BackupRequest
-	51, // 45: mccd.admin.v1.Admin.Restore:input_type -> mccd.admin.v1.RestoreRequest
-	53, // 46: mccd.admin.v1.Admin.Purge:input_type -> mccd.admin.v1.PurgeRequest
-	55, // 47: mccd.admin.v1.Admin.ListPurges:input_type -> mccd.admin.v1.ListPurgesRequest
-	58, // 48: mccd.admin.v1.Admin.FreeDrive:input_type -> mccd.admin.v1.FreeDriveRequest
-	13, // 49: mccd.admin.v1.Admin.AddDrive:input_type -> mccd.admin.v1.AddDriveRequest
-	15, // 50: mccd.admin.v1.Admin.RemoveDrive:input_type -> mccd.admin.v1.RemoveDriveRequest
-	17, // 51: mccd.admin.v1.Admin.ReplaceDrive:input_type -> mccd.admin.v1.ReplaceDriveRequest
-	6,  // 52: mccd.admin.v1.Admin.Status:output_type -> mccd.admin.v1.StatusResponse
-	21, // 53: mccd.admin.v1.Admin.Join:output_type -> mccd.admin.v1.JoinResponse
-	23, // 54: mccd.admin.v1.Admin.Leave:output_type -> mccd.admin.v1.LeaveResponse
-	25, // 55: mccd.admin.v1.Admin.CreateToken:output_type -> mccd.admin.v1.CreateTokenResponse
-	28, // 56: mccd.admin.v1.Admin.ListTokens:output_type -> mccd.admin.v1.ListTokensResponse
-	30, // 57: mccd.admin.v1.Admin.RevokeToken:output_type -> mccd.admin.v1.RevokeTokenResponse
-	32, // 58: mccd.admin.v1.Admin.RemoveNode:output_type -> mccd.admin.v1.RemoveNodeResponse
-	35, // 59: mccd.admin.v1.Admin.SetNode:output_type -> mccd.admin.v1.SetNodeResponse
-	37, // 60: mccd.admin.v1.Admin.CreateNode:output_type -> mccd.admin.v1.CreateNodeResponse
-	39, // 61: mccd.admin.v1.Admin.Rotate:output_type -> mccd.admin.v1.RotateResponse
-	44, // 62: mccd.admin.v1.Admin.GetConfig:output_type -> mccd.admin.v1.GetConfigResponse
-	46, // 63: mccd.admin.v1.Admin.SetConfig:output_type -> mccd.admin.v1.SetConfigResponse
-	48, // 64: mccd.admin.v1.Admin.Recover:output_type -> mccd.admin.v1.RecoverResponse
-	50, // 65: mccd.admin.v1.Admin.Backup:output_type -> mccd.admin.v1.BackupResponse
-	52, // 66: mccd.admin.v1.Admin.Restore:output_type -> mccd.admin.v1.RestoreResponse
-	54, // 67: mccd.admin.v1.Admin.Purge:output_type -> mccd.admin.v1.PurgeResponse
-	56, // 68: mccd.admin.v1.Admin.ListPurges:output_type -> mccd.admin.v1.ListPurgesResponse
-	59, // 69: mccd.admin.v1.Admin.FreeDrive:output_type -> mccd.admin.v1.FreeDriveResponse
-	14, // 70: mccd.admin.v1.Admin.AddDrive:output_type -> mccd.admin.v1.AddDriveResponse
-	16, // 71: mccd.admin.v1.Admin.RemoveDrive:output_type -> mccd.admin.v1.RemoveDriveResponse
-	18, // 72: mccd.admin.v1.Admin.ReplaceDrive:output_type -> mccd.admin.v1.ReplaceDriveResponse
-	52, // [52:73] is the sub-list for method output_type
-	31, // [31:52] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	69, // 30: mccd.admin.v1.PurgeMark.created:type_name -> google.protobuf.Timestamp
+	63, // 31: mccd.admin.v1.ImportTLSResponse.status:type_name -> mccd.admin.v1.TLSStatusResponse
+	64, // 32: mccd.admin.v1.TLSStatusResponse.certificate:type_name -> mccd.admin.v1.TLSCertificate
+	65, // 33: mccd.admin.v1.TLSStatusResponse.requested:type_name -> mccd.admin.v1.TLSRequested
+	66, // 34: mccd.admin.v1.TLSStatusResponse.nodes:type_name -> mccd.admin.v1.TLSNode
+	69, // 35: mccd.admin.v1.TLSCertificate.not_before:type_name -> google.protobuf.Timestamp
+	69, // 36: mccd.admin.v1.TLSCertificate.not_after:type_name -> google.protobuf.Timestamp
+	69, // 37: mccd.admin.v1.TLSNode.not_after:type_name -> google.protobuf.Timestamp
+	5,  // 38: mccd.admin.v1.Admin.Status:input_type -> mccd.admin.v1.StatusRequest
+	20, // 39: mccd.admin.v1.Admin.Join:input_type -> mccd.admin.v1.JoinRequest
+	22, // 40: mccd.admin.v1.Admin.Leave:input_type -> mccd.admin.v1.LeaveRequest
+	24, // 41: mccd.admin.v1.Admin.CreateToken:input_type -> mccd.admin.v1.CreateTokenRequest
+	27, // 42: mccd.admin.v1.Admin.ListTokens:input_type -> mccd.admin.v1.ListTokensRequest
+	29, // 43: mccd.admin.v1.Admin.RevokeToken:input_type -> mccd.admin.v1.RevokeTokenRequest
+	31, // 44: mccd.admin.v1.Admin.RemoveNode:input_type -> mccd.admin.v1.RemoveNodeRequest
+	34, // 45: mccd.admin.v1.Admin.SetNode:input_type -> mccd.admin.v1.SetNodeRequest
+	36, // 46: mccd.admin.v1.Admin.CreateNode:input_type -> mccd.admin.v1.CreateNodeRequest
+	38, // 47: mccd.admin.v1.Admin.Rotate:input_type -> mccd.admin.v1.RotateRequest
+	43, // 48: mccd.admin.v1.Admin.GetConfig:input_type -> mccd.admin.v1.GetConfigRequest
+	45, // 49: mccd.admin.v1.Admin.SetConfig:input_type -> mccd.admin.v1.SetConfigRequest
+	47, // 50: mccd.admin.v1.Admin.Recover:input_type -> mccd.admin.v1.RecoverRequest
+	49, // 51: mccd.admin.v1.Admin.Backup:input_type -> mccd.admin.v1.BackupRequest
+	51, // 52: mccd.admin.v1.Admin.Restore:input_type -> mccd.admin.v1.RestoreRequest
+	53, // 53: mccd.admin.v1.Admin.Purge:input_type -> mccd.admin.v1.PurgeRequest
+	55, // 54: mccd.admin.v1.Admin.ListPurges:input_type -> mccd.admin.v1.ListPurgesRequest
+	58, // 55: mccd.admin.v1.Admin.CreateTLSKey:input_type -> mccd.admin.v1.CreateTLSKeyRequest
+	60, // 56: mccd.admin.v1.Admin.ImportTLS:input_type -> mccd.admin.v1.ImportTLSRequest
+	62, // 57: mccd.admin.v1.Admin.TLSStatus:input_type -> mccd.admin.v1.TLSStatusRequest
+	67, // 58: mccd.admin.v1.Admin.FreeDrive:input_type -> mccd.admin.v1.FreeDriveRequest
+	13, // 59: mccd.admin.v1.Admin.AddDrive:input_type -> mccd.admin.v1.AddDriveRequest
+	15, // 60: mccd.admin.v1.Admin.RemoveDrive:input_type -> mccd.admin.v1.RemoveDriveRequest
+	17, // 61: mccd.admin.v1.Admin.ReplaceDrive:input_type -> mccd.admin.v1.ReplaceDriveRequest
+	6,  // 62: mccd.admin.v1.Admin.Status:output_type -> mccd.admin.v1.StatusResponse
+	21, // 63: mccd.admin.v1.Admin.Join:output_type -> mccd.admin.v1.JoinResponse
+	23, // 64: mccd.admin.v1.Admin.Leave:output_type -> mccd.admin.v1.LeaveResponse
+	25, // 65: mccd.admin.v1.Admin.CreateToken:output_type -> mccd.admin.v1.CreateTokenResponse
+	28, // 66: mccd.admin.v1.Admin.ListTokens:output_type -> mccd.admin.v1.ListTokensResponse
+	30, // 67: mccd.admin.v1.Admin.RevokeToken:output_type -> mccd.admin.v1.RevokeTokenResponse
+	32, // 68: mccd.admin.v1.Admin.RemoveNode:output_type -> mccd.admin.v1.RemoveNodeResponse
+	35, // 69: mccd.admin.v1.Admin.SetNode:output_type -> mccd.admin.v1.SetNodeResponse
+	37, // 70: mccd.admin.v1.Admin.CreateNode:output_type -> mccd.admin.v1.CreateNodeResponse
+	39, // 71: mccd.admin.v1.Admin.Rotate:output_type -> mccd.admin.v1.RotateResponse
+	44, // 72: mccd.admin.v1.Admin.GetConfig:output_type -> mccd.admin.v1.GetConfigResponse
+	46, // 73: mccd.admin.v1.Admin.SetConfig:output_type -> mccd.admin.v1.SetConfigResponse
+	48, // 74: mccd.admin.v1.Admin.Recover:output_type -> mccd.admin.v1.RecoverResponse
+	50, // 75: mccd.admin.v1.Admin.Backup:output_type -> mccd.admin.v1.BackupResponse
+	52, // 76: mccd.admin.v1.Admin.Restore:output_type -> mccd.admin.v1.RestoreResponse
+	54, // 77: mccd.admin.v1.Admin.Purge:output_type -> mccd.admin.v1.PurgeResponse
+	56, // 78: mccd.admin.v1.Admin.ListPurges:output_type -> mccd.admin.v1.ListPurgesResponse
+	59, // 79: mccd.admin.v1.Admin.CreateTLSKey:output_type -> mccd.admin.v1.CreateTLSKeyResponse
+	61, // 80: mccd.admin.v1.Admin.ImportTLS:output_type -> mccd.admin.v1.ImportTLSResponse
+	63, // 81: mccd.admin.v1.Admin.TLSStatus:output_type -> mccd.admin.v1.TLSStatusResponse
+	68, // 82: mccd.admin.v1.Admin.FreeDrive:output_type -> mccd.admin.v1.FreeDriveResponse
+	14, // 83: mccd.admin.v1.Admin.AddDrive:output_type -> mccd.admin.v1.AddDriveResponse
+	16, // 84: mccd.admin.v1.Admin.RemoveDrive:output_type -> mccd.admin.v1.RemoveDriveResponse
+	18, // 85: mccd.admin.v1.Admin.ReplaceDrive:output_type -> mccd.admin.v1.ReplaceDriveResponse
+	62, // [62:86] is the sub-list for method output_type
+	38, // [38:62] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_mccd_admin_v1_admin_proto_init() }
@@ -4328,7 +4956,7 @@ func file_mccd_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mccd_admin_v1_admin_proto_rawDesc), len(file_mccd_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   55,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -38,6 +38,9 @@ const (
 	Admin_Restore_FullMethodName      = "/mccd.admin.v1.Admin/Restore"
 	Admin_Purge_FullMethodName        = "/mccd.admin.v1.Admin/Purge"
 	Admin_ListPurges_FullMethodName   = "/mccd.admin.v1.Admin/ListPurges"
+	Admin_CreateTLSKey_FullMethodName = "/mccd.admin.v1.Admin/CreateTLSKey"
+	Admin_ImportTLS_FullMethodName    = "/mccd.admin.v1.Admin/ImportTLS"
+	Admin_TLSStatus_FullMethodName    = "/mccd.admin.v1.Admin/TLSStatus"
 	Admin_FreeDrive_FullMethodName    = "/mccd.admin.v1.Admin/FreeDrive"
 	Admin_AddDrive_FullMethodName     = "/mccd.admin.v1.Admin/AddDrive"
 	Admin_RemoveDrive_FullMethodName  = "/mccd.admin.v1.Admin/RemoveDrive"
@@ -88,6 +91,13 @@ type AdminClient interface {
 	// ListPurges tells of the purges that are kept, and which nodes have removed
 	// what they killed. Nothing of it is served anywhere before.
 	ListPurges(ctx context.Context, in *ListPurgesRequest, opts ...grpc.CallOption) (*ListPurgesResponse, error)
+	// CreateTLSKey makes a key for the certificate by which all nodes serve
+	// https, keeps it sealed, and gives the request for an authority to sign.
+	CreateTLSKey(ctx context.Context, in *CreateTLSKeyRequest, opts ...grpc.CallOption) (*CreateTLSKeyResponse, error)
+	// ImportTLS makes a certificate the one that all nodes serve.
+	ImportTLS(ctx context.Context, in *ImportTLSRequest, opts ...grpc.CallOption) (*ImportTLSResponse, error)
+	// TLSStatus tells how the nodes serve https.
+	TLSStatus(ctx context.Context, in *TLSStatusRequest, opts ...grpc.CallOption) (*TLSStatusResponse, error)
 	// FreeDrive makes room on one of the node's drives, by what is worth least.
 	FreeDrive(ctx context.Context, in *FreeDriveRequest, opts ...grpc.CallOption) (*FreeDriveResponse, error)
 	// AddDrive takes a drive in while the node runs, until its next start.
@@ -277,6 +287,36 @@ func (c *adminClient) ListPurges(ctx context.Context, in *ListPurgesRequest, opt
 	return out, nil
 }
 
+func (c *adminClient) CreateTLSKey(ctx context.Context, in *CreateTLSKeyRequest, opts ...grpc.CallOption) (*CreateTLSKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateTLSKeyResponse)
+	err := c.cc.Invoke(ctx, Admin_CreateTLSKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ImportTLS(ctx context.Context, in *ImportTLSRequest, opts ...grpc.CallOption) (*ImportTLSResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ImportTLSResponse)
+	err := c.cc.Invoke(ctx, Admin_ImportTLS_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) TLSStatus(ctx context.Context, in *TLSStatusRequest, opts ...grpc.CallOption) (*TLSStatusResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TLSStatusResponse)
+	err := c.cc.Invoke(ctx, Admin_TLSStatus_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminClient) FreeDrive(ctx context.Context, in *FreeDriveRequest, opts ...grpc.CallOption) (*FreeDriveResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(FreeDriveResponse)
@@ -379,6 +419,13 @@ type AdminServer interface {
 	// ListPurges tells of the purges that are kept, and which nodes have removed
 	// what they killed. Nothing of it is served anywhere before.
 	ListPurges(context.Context, *ListPurgesRequest) (*ListPurgesResponse, error)
+	// CreateTLSKey makes a key for the certificate by which all nodes serve
+	// https, keeps it sealed, and gives the request for an authority to sign.
+	CreateTLSKey(context.Context, *CreateTLSKeyRequest) (*CreateTLSKeyResponse, error)
+	// ImportTLS makes a certificate the one that all nodes serve.
+	ImportTLS(context.Context, *ImportTLSRequest) (*ImportTLSResponse, error)
+	// TLSStatus tells how the nodes serve https.
+	TLSStatus(context.Context, *TLSStatusRequest) (*TLSStatusResponse, error)
 	// FreeDrive makes room on one of the node's drives, by what is worth least.
 	FreeDrive(context.Context, *FreeDriveRequest) (*FreeDriveResponse, error)
 	// AddDrive takes a drive in while the node runs, until its next start.
@@ -448,6 +495,15 @@ func (UnimplementedAdminServer) Purge(context.Context, *PurgeRequest) (*PurgeRes
 }
 func (UnimplementedAdminServer) ListPurges(context.Context, *ListPurgesRequest) (*ListPurgesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPurges not implemented")
+}
+func (UnimplementedAdminServer) CreateTLSKey(context.Context, *CreateTLSKeyRequest) (*CreateTLSKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateTLSKey not implemented")
+}
+func (UnimplementedAdminServer) ImportTLS(context.Context, *ImportTLSRequest) (*ImportTLSResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ImportTLS not implemented")
+}
+func (UnimplementedAdminServer) TLSStatus(context.Context, *TLSStatusRequest) (*TLSStatusResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TLSStatus not implemented")
 }
 func (UnimplementedAdminServer) FreeDrive(context.Context, *FreeDriveRequest) (*FreeDriveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FreeDrive not implemented")
@@ -788,6 +844,60 @@ func _Admin_ListPurges_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_CreateTLSKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateTLSKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).CreateTLSKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_CreateTLSKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).CreateTLSKey(ctx, req.(*CreateTLSKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ImportTLS_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ImportTLSRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ImportTLS(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ImportTLS_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ImportTLS(ctx, req.(*ImportTLSRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_TLSStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TLSStatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).TLSStatus(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_TLSStatus_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).TLSStatus(ctx, req.(*TLSStatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Admin_FreeDrive_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(FreeDriveRequest)
 	if err := dec(in); err != nil {
@@ -920,6 +1030,18 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListPurges",
 			Handler:    _Admin_ListPurges_Handler,
+		},
+		{
+			MethodName: "CreateTLSKey",
+			Handler:    _Admin_CreateTLSKey_Handler,
+		},
+		{
+			MethodName: "ImportTLS",
+			Handler:    _Admin_ImportTLS_Handler,
+		},
+		{
+			MethodName: "TLSStatus",
+			Handler:    _Admin_TLSStatus_Handler,
 		},
 		{
 			MethodName: "FreeDrive",

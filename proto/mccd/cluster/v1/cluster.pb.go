@@ -1089,6 +1089,125 @@ func (*StageResponse) Descriptor() ([]byte, []int) {
 	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{14}
 }
 
+// ServedTLSRequest is empty.
+type ServedTLSRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServedTLSRequest) Reset() {
+	*x = ServedTLSRequest{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServedTLSRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServedTLSRequest) ProtoMessage() {}
+
+func (x *ServedTLSRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServedTLSRequest.ProtoReflect.Descriptor instead.
+func (*ServedTLSRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{15}
+}
+
+// ServedTLSResponse is what a node serves https clients with.
+type ServedTLSResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it listens; empty for nowhere.
+	Addr string `protobuf:"bytes,1,opt,name=addr,proto3" json:"addr,omitempty"`
+	// "cluster" or "files"; empty where it has no certificate.
+	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// The certificate's SHA-256, hexadecimal.
+	Fingerprint string `protobuf:"bytes,3,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	// When it ends, in seconds since 1970, UTC.
+	NotAfterUnix int64 `protobuf:"varint,4,opt,name=not_after_unix,json=notAfterUnix,proto3" json:"not_after_unix,omitempty"`
+	// Why it does not serve https, or not with the newest certificate.
+	Error         string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServedTLSResponse) Reset() {
+	*x = ServedTLSResponse{}
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServedTLSResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServedTLSResponse) ProtoMessage() {}
+
+func (x *ServedTLSResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServedTLSResponse.ProtoReflect.Descriptor instead.
+func (*ServedTLSResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ServedTLSResponse) GetAddr() string {
+	if x != nil {
+		return x.Addr
+	}
+	return ""
+}
+
+func (x *ServedTLSResponse) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ServedTLSResponse) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
+func (x *ServedTLSResponse) GetNotAfterUnix() int64 {
+	if x != nil {
+		return x.NotAfterUnix
+	}
+	return 0
+}
+
+func (x *ServedTLSResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // StatsRequest is empty.
 type StatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1098,7 +1217,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[15]
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1229,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[15]
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1242,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{15}
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{17}
 }
 
 // StatsResponse tells how far a log is.
@@ -1145,7 +1264,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[16]
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1276,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[16]
+	mi := &file_mccd_cluster_v1_cluster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1289,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{16}
+	return file_mccd_cluster_v1_cluster_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StatsResponse) GetLastTerm() uint64 {
@@ -1304,7 +1423,14 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\fStageRequest\x12$\n" +
 	"\vsealing_key\x18\x01 \x01(\fB\x03\x80\x01\x01R\n" +
 	"sealingKey\"\x0f\n" +
-	"\rStageResponse\"\x0e\n" +
+	"\rStageResponse\"\x12\n" +
+	"\x10ServedTLSRequest\"\x9d\x01\n" +
+	"\x11ServedTLSResponse\x12\x12\n" +
+	"\x04addr\x18\x01 \x01(\tR\x04addr\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12 \n" +
+	"\vfingerprint\x18\x03 \x01(\tR\vfingerprint\x12$\n" +
+	"\x0enot_after_unix\x18\x04 \x01(\x03R\fnotAfterUnix\x12\x14\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\"\x0e\n" +
 	"\fStatsRequest\"\xaf\x01\n" +
 	"\rStatsResponse\x12\x1b\n" +
 	"\tlast_term\x18\x01 \x01(\x04R\blastTerm\x12\x1d\n" +
@@ -1314,7 +1440,7 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x04 \x01(\rR\n" +
 	"generation\x12\x14\n" +
-	"\x05voter\x18\x05 \x01(\bR\x05voter2\x87\x04\n" +
+	"\x05voter\x18\x05 \x01(\bR\x05voter2\xdb\x04\n" +
 	"\aCluster\x12C\n" +
 	"\x04Join\x12\x1c.mccd.cluster.v1.JoinRequest\x1a\x1d.mccd.cluster.v1.JoinResponse\x12F\n" +
 	"\x05Renew\x12\x1d.mccd.cluster.v1.RenewRequest\x1a\x1e.mccd.cluster.v1.RenewResponse\x12O\n" +
@@ -1322,7 +1448,8 @@ const file_mccd_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x06Submit\x12\x1e.mccd.cluster.v1.SubmitRequest\x1a\x1f.mccd.cluster.v1.SubmitResponse\x12C\n" +
 	"\x04Read\x12\x1c.mccd.cluster.v1.ReadRequest\x1a\x1d.mccd.cluster.v1.ReadResponse\x12F\n" +
 	"\x05Stage\x12\x1d.mccd.cluster.v1.StageRequest\x1a\x1e.mccd.cluster.v1.StageResponse\x12F\n" +
-	"\x05Stats\x12\x1d.mccd.cluster.v1.StatsRequest\x1a\x1e.mccd.cluster.v1.StatsResponseB6Z4github.com/mccd/mccd/proto/mccd/cluster/v1;clusterv1b\x06proto3"
+	"\x05Stats\x12\x1d.mccd.cluster.v1.StatsRequest\x1a\x1e.mccd.cluster.v1.StatsResponse\x12R\n" +
+	"\tServedTLS\x12!.mccd.cluster.v1.ServedTLSRequest\x1a\".mccd.cluster.v1.ServedTLSResponseB6Z4github.com/mccd/mccd/proto/mccd/cluster/v1;clusterv1b\x06proto3"
 
 var (
 	file_mccd_cluster_v1_cluster_proto_rawDescOnce sync.Once
@@ -1336,25 +1463,27 @@ func file_mccd_cluster_v1_cluster_proto_rawDescGZIP() []byte {
 	return file_mccd_cluster_v1_cluster_proto_rawDescData
 }
 
-var file_mccd_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_mccd_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_mccd_cluster_v1_cluster_proto_goTypes = []any{
-	(*NodeMeta)(nil),         // 0: mccd.cluster.v1.NodeMeta
-	(*Address)(nil),          // 1: mccd.cluster.v1.Address
-	(*JoinRequest)(nil),      // 2: mccd.cluster.v1.JoinRequest
-	(*Identity)(nil),         // 3: mccd.cluster.v1.Identity
-	(*JoinResponse)(nil),     // 4: mccd.cluster.v1.JoinResponse
-	(*RenewRequest)(nil),     // 5: mccd.cluster.v1.RenewRequest
-	(*RenewResponse)(nil),    // 6: mccd.cluster.v1.RenewResponse
-	(*AnnounceRequest)(nil),  // 7: mccd.cluster.v1.AnnounceRequest
-	(*AnnounceResponse)(nil), // 8: mccd.cluster.v1.AnnounceResponse
-	(*SubmitRequest)(nil),    // 9: mccd.cluster.v1.SubmitRequest
-	(*SubmitResponse)(nil),   // 10: mccd.cluster.v1.SubmitResponse
-	(*ReadRequest)(nil),      // 11: mccd.cluster.v1.ReadRequest
-	(*ReadResponse)(nil),     // 12: mccd.cluster.v1.ReadResponse
-	(*StageRequest)(nil),     // 13: mccd.cluster.v1.StageRequest
-	(*StageResponse)(nil),    // 14: mccd.cluster.v1.StageResponse
-	(*StatsRequest)(nil),     // 15: mccd.cluster.v1.StatsRequest
-	(*StatsResponse)(nil),    // 16: mccd.cluster.v1.StatsResponse
+	(*NodeMeta)(nil),          // 0: mccd.cluster.v1.NodeMeta
+	(*Address)(nil),           // 1: mccd.cluster.v1.Address
+	(*JoinRequest)(nil),       // 2: mccd.cluster.v1.JoinRequest
+	(*Identity)(nil),          // 3: mccd.cluster.v1.Identity
+	(*JoinResponse)(nil),      // 4: mccd.cluster.v1.JoinResponse
+	(*RenewRequest)(nil),      // 5: mccd.cluster.v1.RenewRequest
+	(*RenewResponse)(nil),     // 6: mccd.cluster.v1.RenewResponse
+	(*AnnounceRequest)(nil),   // 7: mccd.cluster.v1.AnnounceRequest
+	(*AnnounceResponse)(nil),  // 8: mccd.cluster.v1.AnnounceResponse
+	(*SubmitRequest)(nil),     // 9: mccd.cluster.v1.SubmitRequest
+	(*SubmitResponse)(nil),    // 10: mccd.cluster.v1.SubmitResponse
+	(*ReadRequest)(nil),       // 11: mccd.cluster.v1.ReadRequest
+	(*ReadResponse)(nil),      // 12: mccd.cluster.v1.ReadResponse
+	(*StageRequest)(nil),      // 13: mccd.cluster.v1.StageRequest
+	(*StageResponse)(nil),     // 14: mccd.cluster.v1.StageResponse
+	(*ServedTLSRequest)(nil),  // 15: mccd.cluster.v1.ServedTLSRequest
+	(*ServedTLSResponse)(nil), // 16: mccd.cluster.v1.ServedTLSResponse
+	(*StatsRequest)(nil),      // 17: mccd.cluster.v1.StatsRequest
+	(*StatsResponse)(nil),     // 18: mccd.cluster.v1.StatsResponse
 }
 var file_mccd_cluster_v1_cluster_proto_depIdxs = []int32{
 	1,  // 0: mccd.cluster.v1.JoinRequest.address:type_name -> mccd.cluster.v1.Address
@@ -1369,16 +1498,18 @@ var file_mccd_cluster_v1_cluster_proto_depIdxs = []int32{
 	9,  // 9: mccd.cluster.v1.Cluster.Submit:input_type -> mccd.cluster.v1.SubmitRequest
 	11, // 10: mccd.cluster.v1.Cluster.Read:input_type -> mccd.cluster.v1.ReadRequest
 	13, // 11: mccd.cluster.v1.Cluster.Stage:input_type -> mccd.cluster.v1.StageRequest
-	15, // 12: mccd.cluster.v1.Cluster.Stats:input_type -> mccd.cluster.v1.StatsRequest
-	4,  // 13: mccd.cluster.v1.Cluster.Join:output_type -> mccd.cluster.v1.JoinResponse
-	6,  // 14: mccd.cluster.v1.Cluster.Renew:output_type -> mccd.cluster.v1.RenewResponse
-	8,  // 15: mccd.cluster.v1.Cluster.Announce:output_type -> mccd.cluster.v1.AnnounceResponse
-	10, // 16: mccd.cluster.v1.Cluster.Submit:output_type -> mccd.cluster.v1.SubmitResponse
-	12, // 17: mccd.cluster.v1.Cluster.Read:output_type -> mccd.cluster.v1.ReadResponse
-	14, // 18: mccd.cluster.v1.Cluster.Stage:output_type -> mccd.cluster.v1.StageResponse
-	16, // 19: mccd.cluster.v1.Cluster.Stats:output_type -> mccd.cluster.v1.StatsResponse
-	13, // [13:20] is the sub-list for method output_type
-	6,  // [6:13] is the sub-list for method input_type
+	17, // 12: mccd.cluster.v1.Cluster.Stats:input_type -> mccd.cluster.v1.StatsRequest
+	15, // 13: mccd.cluster.v1.Cluster.ServedTLS:input_type -> mccd.cluster.v1.ServedTLSRequest
+	4,  // 14: mccd.cluster.v1.Cluster.Join:output_type -> mccd.cluster.v1.JoinResponse
+	6,  // 15: mccd.cluster.v1.Cluster.Renew:output_type -> mccd.cluster.v1.RenewResponse
+	8,  // 16: mccd.cluster.v1.Cluster.Announce:output_type -> mccd.cluster.v1.AnnounceResponse
+	10, // 17: mccd.cluster.v1.Cluster.Submit:output_type -> mccd.cluster.v1.SubmitResponse
+	12, // 18: mccd.cluster.v1.Cluster.Read:output_type -> mccd.cluster.v1.ReadResponse
+	14, // 19: mccd.cluster.v1.Cluster.Stage:output_type -> mccd.cluster.v1.StageResponse
+	18, // 20: mccd.cluster.v1.Cluster.Stats:output_type -> mccd.cluster.v1.StatsResponse
+	16, // 21: mccd.cluster.v1.Cluster.ServedTLS:output_type -> mccd.cluster.v1.ServedTLSResponse
+	14, // [14:22] is the sub-list for method output_type
+	6,  // [6:14] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
 	6,  // [6:6] is the sub-list for extension extendee
 	0,  // [0:6] is the sub-list for field type_name
@@ -1395,7 +1526,7 @@ func file_mccd_cluster_v1_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mccd_cluster_v1_cluster_proto_rawDesc), len(file_mccd_cluster_v1_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

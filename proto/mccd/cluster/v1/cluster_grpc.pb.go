@@ -22,13 +22,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Cluster_Join_FullMethodName     = "/mccd.cluster.v1.Cluster/Join"
-	Cluster_Renew_FullMethodName    = "/mccd.cluster.v1.Cluster/Renew"
-	Cluster_Announce_FullMethodName = "/mccd.cluster.v1.Cluster/Announce"
-	Cluster_Submit_FullMethodName   = "/mccd.cluster.v1.Cluster/Submit"
-	Cluster_Read_FullMethodName     = "/mccd.cluster.v1.Cluster/Read"
-	Cluster_Stage_FullMethodName    = "/mccd.cluster.v1.Cluster/Stage"
-	Cluster_Stats_FullMethodName    = "/mccd.cluster.v1.Cluster/Stats"
+	Cluster_Join_FullMethodName      = "/mccd.cluster.v1.Cluster/Join"
+	Cluster_Renew_FullMethodName     = "/mccd.cluster.v1.Cluster/Renew"
+	Cluster_Announce_FullMethodName  = "/mccd.cluster.v1.Cluster/Announce"
+	Cluster_Submit_FullMethodName    = "/mccd.cluster.v1.Cluster/Submit"
+	Cluster_Read_FullMethodName      = "/mccd.cluster.v1.Cluster/Read"
+	Cluster_Stage_FullMethodName     = "/mccd.cluster.v1.Cluster/Stage"
+	Cluster_Stats_FullMethodName     = "/mccd.cluster.v1.Cluster/Stats"
+	Cluster_ServedTLS_FullMethodName = "/mccd.cluster.v1.Cluster/ServedTLS"
 )
 
 // ClusterClient is the client API for Cluster service.
@@ -55,6 +56,8 @@ type ClusterClient interface {
 	Stage(ctx context.Context, in *StageRequest, opts ...grpc.CallOption) (*StageResponse, error)
 	// Stats tells how far the node's log is.
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
+	// ServedTLS tells what the node serves https clients with.
+	ServedTLS(ctx context.Context, in *ServedTLSRequest, opts ...grpc.CallOption) (*ServedTLSResponse, error)
 }
 
 type clusterClient struct {
@@ -135,6 +138,16 @@ func (c *clusterClient) Stats(ctx context.Context, in *StatsRequest, opts ...grp
 	return out, nil
 }
 
+func (c *clusterClient) ServedTLS(ctx context.Context, in *ServedTLSRequest, opts ...grpc.CallOption) (*ServedTLSResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ServedTLSResponse)
+	err := c.cc.Invoke(ctx, Cluster_ServedTLS_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ClusterServer is the server API for Cluster service.
 // All implementations must embed UnimplementedClusterServer
 // for forward compatibility.
@@ -159,6 +172,8 @@ type ClusterServer interface {
 	Stage(context.Context, *StageRequest) (*StageResponse, error)
 	// Stats tells how far the node's log is.
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
+	// ServedTLS tells what the node serves https clients with.
+	ServedTLS(context.Context, *ServedTLSRequest) (*ServedTLSResponse, error)
 	mustEmbedUnimplementedClusterServer()
 }
 
@@ -189,6 +204,9 @@ func (UnimplementedClusterServer) Stage(context.Context, *StageRequest) (*StageR
 }
 func (UnimplementedClusterServer) Stats(context.Context, *StatsRequest) (*StatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stats not implemented")
+}
+func (UnimplementedClusterServer) ServedTLS(context.Context, *ServedTLSRequest) (*ServedTLSResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ServedTLS not implemented")
 }
 func (UnimplementedClusterServer) mustEmbedUnimplementedClusterServer() {}
 func (UnimplementedClusterServer) testEmbeddedByValue()                 {}
@@ -337,6 +355,24 @@ func _Cluster_Stats_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Cluster_ServedTLS_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ServedTLSRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).ServedTLS(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_ServedTLS_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).ServedTLS(ctx, req.(*ServedTLSRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Cluster_ServiceDesc is the grpc.ServiceDesc for Cluster service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -371,6 +407,10 @@ var Cluster_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Stats",
 			Handler:    _Cluster_Stats_Handler,
+		},
+		{
+			MethodName: "ServedTLS",
+			Handler:    _Cluster_ServedTLS_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
