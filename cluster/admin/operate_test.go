@@ -215,7 +215,7 @@ func TestRefusedBeforeTheNode(t *testing.T) {
 		"no such key":       func(ctx context.Context) error { return c.Rotate(ctx, "all") },
 		"no passphrase":     func(ctx context.Context) error { _, err := c.Backup(ctx, ""); return err },
 		"no backup":         func(ctx context.Context) error { return c.Restore(ctx, nil, "passphrase") },
-		"no name":           func(ctx context.Context) error { _, err := c.CreateTLSKey(ctx, state.TLSKeySpec{}); return err },
+		"no name for https": func(ctx context.Context) error { _, err := c.CreateTLSKey(ctx, state.TLSKeySpec{}); return err },
 		"no certificate":    func(ctx context.Context) error { _, err := c.ImportTLS(ctx, nil, nil); return err },
 		"no path":           func(ctx context.Context) error { return second(c.Purge(ctx, state.PurgeSpec{Host: "h"}, false)) },
 		"everything":        func(ctx context.Context) error { return second(c.Purge(ctx, state.PurgeSpec{Prefix: true}, false)) },

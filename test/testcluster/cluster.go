@@ -161,6 +161,9 @@ func (n *Node) start() {
 	}
 	// The addresses stay over restarts, as those of a machine do.
 	n.cfg.Listen, n.cfg.PeerListen, n.cfg.GossipListen = n.Addr(), n.PeerAddr(), n.GossipAddr()
+	if addr := n.HTTPSAddr(); addr != "" {
+		n.cfg.HTTPSListen = addr
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel, n.done = cancel, make(chan error, 1)
 	running := n.Node

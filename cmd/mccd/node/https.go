@@ -2,10 +2,12 @@ package node
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -129,8 +131,7 @@ func (h *https) look(now time.Time) {
 }
 
 func sameServing(a, b serving) bool {
-	return a.tickets == b.tickets && b.chain != nil && a.source == b.source && a.chain.Fingerprint() == b.chain.Fingerprint() &&
-		a.creds.Certificate.PrivateKey == b.creds.Certificate.PrivateKey
+	return a.tickets == b.tickets && b.chain != nil && a.source == b.source && slices.EqualFunc(a.chain, b.chain, (*x509.Certificate).Equal)
 }
 
 // ticketMark tells keys apart, and nothing of them but that.
