@@ -35,8 +35,8 @@ type flight struct {
 	// and the origin, never an owner, so that waiting for it cannot go round
 	// in a circle.
 	asOwner bool
-	// query is the newest raw query that a joiner brought; it may hold a token.
-	query atomic.Pointer[string]
+	// tokens are the raw queries that the joiners brought.
+	tokens tokens
 	// sent tells that the flight acts as owner and its request at the origin is
 	// on its way: while it is, the flight waits for no other node, so that
 	// another node's owner flight may begin to wait for it.
@@ -77,7 +77,7 @@ func newFlight(ctx context.Context, j *job, index uint32, span storage.Span, asO
 		asOwner: asOwner, done: make(chan struct{}),
 	}
 	fl.ctx, fl.cancel = context.WithCancelCause(ctx)
-	fl.query.Store(&j.ref.Query)
+	fl.tokens.bring(j.ref.Query)
 	source := storage.SourcePeer
 	if asOwner {
 		source = storage.SourceOrigin

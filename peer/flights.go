@@ -90,9 +90,7 @@ func (t *flights) cover(ctx context.Context, j *job, chunk *disk.Chunk, span sto
 // join counts the caller as a follower, who brings a token. mu is held.
 func (t *flights) join(fl *flight, j *job) {
 	fl.followers++
-	if j.ref.Query != "" {
-		fl.query.Store(&j.ref.Query)
-	}
+	fl.tokens.bring(j.ref.Query)
 }
 
 // room reports whether n more flights are within the bounds. mu is held.

@@ -116,16 +116,16 @@ func (f *Filler) superseded(o *storage.Object) bool {
 }
 
 // fetch gets span of fl's chunk from the origin, and returns how many bytes
-// came; answered tells that there was an answer. A refused token is tried again
-// with another that a joiner brought.
+// came; answered tells that there was an answer. What is refused with one token
+// is asked for with the others that joiners brought.
 func (f *Filler) fetch(fl *flight, j *job, s *sink, span storage.Span) (n int64, answered bool, err error) {
 	cs := j.chunkSpan(fl.key.Index)
 	for {
-		query := *fl.query.Load()
+		query := fl.tokens.next()
 		ref := j.ref
 		ref.Query = query
 		resp, err := f.request(origin.Request{Ref: ref, Rule: j.rule, Span: span.Shift(cs.Off), Unwanted: fl.ctx.Done()}, j.o)
-		if refused(err) && *fl.query.Load() != query {
+		if refused(err) && fl.tokens.refuse(query) {
 			continue
 		}
 		if errors.Is(err, origin.ErrUnwanted) {
@@ -134,6 +134,7 @@ func (f *Filler) fetch(fl *flight, j *job, s *sink, span storage.Span) (n int64,
 		if err != nil {
 			return 0, false, f.fetchFailed(j, err)
 		}
+		fl.tokens.worked(query)
 		n, err := f.takeAnswer(j, s, resp, span.Shift(cs.Off))
 		return n, true, err
 	}

@@ -75,6 +75,9 @@ type resolvingKey struct {
 	id      storage.ObjectID
 	asOwner bool
 	always  bool // else it might be answered by a record
+	// token is the raw query where only those who bring the same ask together:
+	// after another's was refused.
+	token string
 }
 
 // resolution is one question in progress; done is closed at its end, o and err
@@ -118,7 +121,7 @@ func (t *resolving) ownerAt(id storage.ObjectID, chunk uint32) *resolution {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, always := range [...]bool{false, true} {
-		if r := t.byKey[resolvingKey{id, true, always}]; r != nil && r.chunk == chunk {
+		if r := t.byKey[resolvingKey{id, true, always, ""}]; r != nil && r.chunk == chunk {
 			return r
 		}
 	}
@@ -132,15 +135,15 @@ const purgedTries = 4
 // resolve answers q, with others that ask the same. The question goes on when
 // ctx ends.
 func (f *Filler) resolve(ctx context.Context, q question) (*storage.Object, error) {
-	r, err := f.resolveOnce(ctx, q)
+	r, err := f.resolveOnce(ctx, q, "")
 	for tries := 0; errors.Is(err, errPurged) && tries < purgedTries; tries++ {
 		if q.stale != nil {
 			q.stale = f.cache.Record(q.stale.ID)
 		}
-		r, err = f.resolveOnce(ctx, q)
+		r, err = f.resolveOnce(ctx, q, "")
 	}
 	if refused(err) && r.query != q.ref.Query {
-		r, err = f.resolveOnce(ctx, q) // the token refused was another's
+		r, err = f.resolveOnce(ctx, q, q.ref.Query) // the token refused was another's
 	}
 	if err != nil {
 		return nil, err
@@ -148,8 +151,8 @@ func (f *Filler) resolve(ctx context.Context, q question) (*storage.Object, erro
 	return r.o, nil
 }
 
-func (f *Filler) resolveOnce(ctx context.Context, q question) (*resolution, error) {
-	key := resolvingKey{q.ref.ID(), q.asOwner, q.always}
+func (f *Filler) resolveOnce(ctx context.Context, q question, token string) (*resolution, error) {
+	key := resolvingKey{q.ref.ID(), q.asOwner, q.always, token}
 	r, mine := f.resolving.start(key, storage.ChunkOf(q.span().Off), q.ref.Query)
 	if mine {
 		asked := f.detach(func() {

@@ -201,13 +201,19 @@ func (r *reader) next(ctx context.Context, span storage.Span) (storage.Run, erro
 		case <-progress:
 		case <-more:
 		case <-done:
-			if fl != nil && !errors.Is(fl.err, errAbandoned) {
+			if fl != nil && !errors.Is(fl.err, errAbandoned) && !r.othersToken(fl) {
 				failed = fl.err
 			}
 		case <-ctx.Done():
 			return storage.Run{}, context.Cause(ctx)
 		}
 	}
+}
+
+// othersToken reports whether fl ended because the origin refused tokens of
+// which none was this reader's: it came too late with its own, which may be good.
+func (r *reader) othersToken(fl *flight) bool {
+	return refused(fl.err) && !fl.tokens.tried(r.j.ref.Query)
 }
 
 // overtake returns the flight by which the bytes from want.Off come first: fl,

@@ -112,7 +112,7 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 			}
 			continue
 		}
-		query := *fl.query.Load()
+		query := fl.tokens.next()
 		stored, err := f.askFor(fl, j, s, r, node, left[0], query)
 		if stored > 0 {
 			deadline = f.cfg.Now().Add(f.cfg.Budget) // it waits anew from here
@@ -128,8 +128,8 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 		switch {
 		case err == nil:
 			continue // the next missing run, or the end
-		case refused(err) && *fl.query.Load() != query:
-			continue // a joiner brought another token meanwhile
+		case refused(err) && fl.tokens.refuse(query):
+			continue // a joiner brought another token
 		case fl.abandoned():
 			return context.Cause(fl.ctx)
 		case final(err) || isLocal(err) || errors.Is(err, errFull):
@@ -229,7 +229,7 @@ func (f *Filler) ownAfter(fl *flight, j *job, passed []*peerv1.PassedOver) error
 		own.o = &o
 	}
 	ref := own.ref
-	ref.Query = *fl.query.Load()
+	ref.Query = fl.tokens.next()
 	own.ref = ref
 	chunk, err := f.cfg.Store.Create(f.ctx, fl.key, own.o.Version)
 	if err != nil {

@@ -24,21 +24,22 @@ type wholeKey struct {
 
 // whole is one such fill; done is closed at its end, err set before.
 type whole struct {
-	done chan struct{}
-	err  error
+	query string // with which it was asked for; it may hold a token
+	done  chan struct{}
+	err   error
 }
 
 func newWholes() *wholes { return &wholes{byKey: make(map[wholeKey]*whole)} }
 
 // start returns the fill in progress for key, or a new one that the caller is
 // to run.
-func (t *wholes) start(key wholeKey) (w *whole, mine bool) {
+func (t *wholes) start(key wholeKey, query string) (w *whole, mine bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if w = t.byKey[key]; w != nil {
 		return w, false
 	}
-	w = &whole{done: make(chan struct{})}
+	w = &whole{query: query, done: make(chan struct{})}
 	t.byKey[key] = w
 	return w, true
 }
@@ -66,17 +67,29 @@ func keyOfWhole(o *storage.Object) wholeKey {
 // origin, or by waiting for who does. It returns when the flight's blocks are
 // present.
 func (f *Filler) fillWhole(fl *flight, j *job, s *sink) error {
+	for tries := 0; ; tries++ {
+		query, err := f.fillWholeOnce(fl, j, s)
+		if !refused(err) || !fl.tokens.refuse(query) || tries >= maxTokens {
+			return err // else another's token may do
+		}
+	}
+}
+
+// fillWholeOnce returns also the query with which it was asked for.
+func (f *Filler) fillWholeOnce(fl *flight, j *job, s *sink) (query string, err error) {
 	key := keyOfWhole(j.o)
-	w, mine := f.wholes.start(key)
+	own := *j
+	own.ref.Query = fl.tokens.next()
+	w, mine := f.wholes.start(key, own.ref.Query)
 	switch {
 	case mine && len(s.missing(fl.span)) == 0:
 		f.wholes.end(key, w, nil) // the last one ended after this flight looked
 	case mine:
-		if !f.detach(func() { f.wholes.end(key, w, f.fetchWhole(j)) }) {
+		if !f.detach(func() { f.wholes.end(key, w, f.fetchWhole(&own)) }) {
 			f.wholes.end(key, w, errStopped)
 		}
 	}
-	return f.untilPresent(fl, j, w)
+	return w.query, f.untilPresent(fl, j, w)
 }
 
 // untilPresent waits until the blocks of fl are there or w has ended.
@@ -155,7 +168,7 @@ func (f *Filler) storeWhole(o *storage.Object, resp *origin.Response) error {
 // waits for its end: the bytes are on their way already.
 func (f *Filler) adoptWhole(j *job, resp *origin.Response) error {
 	key := keyOfWhole(j.o)
-	w, mine := f.wholes.start(key)
+	w, mine := f.wholes.start(key, j.ref.Query)
 	if !mine {
 		_ = resp.Body.Close()
 		<-w.done
@@ -169,7 +182,7 @@ func (f *Filler) adoptWhole(j *job, resp *origin.Response) error {
 // startWhole lets resp fill o in the background.
 func (f *Filler) startWhole(o *storage.Object, resp *origin.Response) {
 	key := keyOfWhole(o)
-	w, mine := f.wholes.start(key)
+	w, mine := f.wholes.start(key, "")
 	if !mine {
 		_ = resp.Body.Close()
 		return
