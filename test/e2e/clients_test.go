@@ -23,7 +23,7 @@ var downloads = flag.Int("downloads", 120, "TestClients: how many downloads; 100
 const (
 	// softShare of the origin's requests meet a fault that another request does
 	// not; hardShare of the objects are under trouble that lasts.
-	softShare, hardShare = 0.3, 0.1
+	softShare, hardShare = 0.3, 0.08
 	// hardPath begins the paths of the latter.
 	hardPath = "/hard/"
 	// crowdRate is the origin's, so that transfers are in progress when a node is
@@ -58,7 +58,7 @@ func hardFaults() []faultorigin.Behaviour {
 	return []faultorigin.Behaviour{
 		{Requests: first, Status: http.StatusNotFound},
 		{Requests: first, Status: http.StatusServiceUnavailable},
-		{Requests: first, Break: faultorigin.Stall, After: 1000},
+		{Requests: []int{1, 2}, Break: faultorigin.Stall, After: 1000},
 		{Requests: first, Drop: true},
 	}
 }
