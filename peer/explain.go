@@ -372,7 +372,10 @@ func (x *explaining) next(first uint32) {
 	say := func(format string, args ...any) { x.out.Next = append(x.out.Next, fmt.Sprintf(format, args...)) }
 	owner := x.who(x.acting(x.candidates(placeOf(x.out.ID, first), whole)))
 	home := x.who(x.acting(x.candidates(placeOf(x.out.ID, 0), "")))
-	there := fmt.Sprintf("%s asks the origin, by leave of %s as the object's home", owner, home)
+	there := fmt.Sprintf("%s asks the origin, by leave of the object's home, %s,", owner, home)
+	if owner == home {
+		there = owner + ", the object's home too, asks the origin"
+	}
 	if x.out.Dead != nil {
 		say("What this node knew of the object was purged: it is as if it had never been fetched.")
 	}

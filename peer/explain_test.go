@@ -13,7 +13,7 @@ import (
 	"github.com/mccd/mccd/test/faultorigin"
 )
 
-var all = storage.Span{End: math.MaxInt64} //nolint:gochecknoglobals // a constant
+var all = storage.Span{End: math.MaxInt64}
 
 // explained is what one chunk is expected to be told of.
 type explained struct {
@@ -74,8 +74,8 @@ func TestExplain(t *testing.T) {
 	for _, n := range c.nodes {
 		eventually(t, "all have told", n.Settled)
 	}
-	c.wantExplained(c.explain(2, path, all), StandingUnknown, "n0 asks the origin, by leave of n0", explained{"n0", "origin n0"})
-	c.wantExplained(c.explain(0, path, piece(0)), StandingUnknown, "this node asks the origin", explained{"n0", "origin n0"})
+	c.wantExplained(c.explain(2, path, all), StandingUnknown, "n0, the object's home too, asks the origin for the first", explained{"n0", "origin n0"})
+	c.wantExplained(c.explain(0, path, piece(0)), StandingUnknown, "this node, the object's home too, asks the origin", explained{"n0", "origin n0"})
 	if e := c.explain(2, path, all); e.Record != nil || e.From != "" || len(c.nodes[2].cache.Known()) != 0 {
 		t.Errorf("a record came with an explanation: %+v", e)
 	}

@@ -65,7 +65,7 @@ func serve(t *testing.T, f *fake) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(Config{Listener: ln, Cluster: f, Status: f, Freer: f, Drives: f})
+	s, err := New(Config{Listener: ln, Cluster: f, Status: f, Freer: f, Drives: f, Products: f, Explainer: f})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func TestRunEndsAHangingCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fake{}
-	s, err := New(Config{Listener: ln, Cluster: f, Status: f, Freer: f, Drives: f})
+	s, err := New(Config{Listener: ln, Cluster: f, Status: f, Freer: f, Drives: f, Products: f, Explainer: f})
 	if err != nil {
 		t.Fatal(err)
 	}

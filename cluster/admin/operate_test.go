@@ -255,7 +255,7 @@ func TestLogKeepsSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fake{}
-	s, err := New(Config{Listener: ln, Cluster: f, Status: f, Freer: f, Drives: f, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s, err := New(Config{Listener: ln, Cluster: f, Status: f, Freer: f, Drives: f, Products: f, Explainer: f, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,8 @@ type Config struct {
 	Drives Drives
 	// Products may be nil: nothing is purged by product then.
 	Products Products
+	// Explainer may be nil: nothing is explained then.
+	Explainer Explainer
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -111,6 +113,7 @@ func (s *Server) record(ctx context.Context, req any, info *grpc.UnaryServerInfo
 	switch info.FullMethod {
 	case adminv1.Admin_Status_FullMethodName, adminv1.Admin_ListTokens_FullMethodName, adminv1.Admin_GetConfig_FullMethodName, adminv1.Admin_ListPurges_FullMethodName,
 		adminv1.Admin_TLSStatus_FullMethodName,
+		adminv1.Admin_Explain_FullMethodName,
 		grpc_health_v1.Health_Check_FullMethodName, grpc_health_v1.Health_List_FullMethodName:
 	default:
 		s.log.Info("operator asked", "call", info.FullMethod, "code", status.Code(err).String(),

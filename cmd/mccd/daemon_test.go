@@ -140,6 +140,14 @@ func (f *fakeNode) Product(name string) (string, []string, error) {
 	return "Xbox", []string{"*.assets1.xboxlive.com", "xvc-origin.xboxlive.com"}, nil
 }
 
+func (f *fakeNode) Explain(_ context.Context, url, rng string) (*admin.Explanation, error) {
+	if strings.HasPrefix(url, "nonsense") {
+		return nil, errors.New("this is no URL")
+	}
+	e := sampleExplanations()["part"]
+	return &e, f.ask("explain %s %q", url, rng)
+}
+
 func (f *fakeNode) Status(context.Context) (admin.Status, error) {
 	s := sampleStatus()
 	s.Started = time.Now().Add(-90 * time.Minute)
@@ -192,7 +200,7 @@ func daemonSocket(t *testing.T, f *fakeNode) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := admin.New(admin.Config{Listener: ln, Cluster: f, Status: f, Freer: f, Products: f})
+	server, err := admin.New(admin.Config{Listener: ln, Cluster: f, Status: f, Freer: f, Products: f, Explainer: f})
 	if err != nil {
 		t.Fatal(err)
 	}

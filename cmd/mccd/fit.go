@@ -83,16 +83,22 @@ func cut(text string, n int) string {
 
 // wrap breaks text into lines of at most width columns, the first after
 // prefix, the others below it.
-func wrap(prefix, text string, width int) string {
+func wrap(prefix, text string, width int) string { return hang(prefix, "  ", text, width) }
+
+// hang is wrap with below before each line but the first.
+func hang(prefix, below, text string, width int) string {
 	b := &strings.Builder{}
-	line, begun := strings.TrimSuffix(prefix, " "), false
+	line, begun := prefix, false
 	for word := range strings.FieldsSeq(text) {
-		if utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width && begun {
+		if begun && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
 			b.WriteString(line + "\n")
-			line = " "
+			line, begun = below, false
 		}
-		line, begun = line+" "+word, true
+		if begun {
+			line += " "
+		}
+		line, begun = line+word, true
 	}
-	b.WriteString(line + "\n")
+	b.WriteString(strings.TrimRight(line, " ") + "\n")
 	return b.String()
 }

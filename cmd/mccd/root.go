@@ -39,7 +39,7 @@ func newRoot(environ []string) *cobra.Command {
 		&cobra.Group{ID: groupRescue, Title: "When things were lost:"},
 	)
 	for group, commands := range map[string][]*cobra.Command{
-		groupNode: {newServe(environ), newStatus(environ), newDrive(environ), newConfig(environ)},
+		groupNode: {newServe(environ), newStatus(environ), newExplain(environ), newDrive(environ), newConfig(environ)},
 		groupCluster: {
 			newJoin(environ), newLeave(environ), newToken(environ), newNode(environ), newRemove(environ), newRotate(environ), newPurge(environ), newTLS(environ),
 		},

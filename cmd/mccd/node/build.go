@@ -132,7 +132,7 @@ func (n *Node) buildAdmin() error {
 	}
 	n.onClose(l.Close)
 	n.admin, err = admin.New(admin.Config{
-		Listener: l, Cluster: n.cluster, Status: n, Freer: freer{n.store}, Drives: drives{n}, Products: products{n.catalogue}, Logger: n.log.With("part", "admin"),
+		Listener: l, Cluster: n.cluster, Status: n, Freer: freer{n.store}, Drives: drives{n}, Products: products{n.catalogue}, Explainer: explainer{n}, Logger: n.log.With("part", "admin"),
 	})
 	return err
 }

@@ -4396,6 +4396,1075 @@ func (x *FreeDriveResponse) GetPinned() int64 {
 	return 0
 }
 
+// ExplainRequest names what a client would ask for.
+type ExplainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The URL as the client asks for it: of this cache, with cacheHostOrigin, or of
+	// the origin itself. "/path?cacheHostOrigin=host" will do.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// The bytes that it wants as Range names them: "0-99", "100-" or "-100"; empty
+	// for all.
+	Range         string `protobuf:"bytes,2,opt,name=range,proto3" json:"range,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainRequest) Reset() {
+	*x = ExplainRequest{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainRequest) ProtoMessage() {}
+
+func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
+func (*ExplainRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *ExplainRequest) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *ExplainRequest) GetRange() string {
+	if x != nil {
+		return x.Range
+	}
+	return ""
+}
+
+// ExplainResponse is the explanation, in the order of a request's life.
+type ExplainResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How the URL is read.
+	Url *NamedURL `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// What a client gets at once; unset where it is served, and nothing else is set
+	// where it is not.
+	Refused *Refused `protobuf:"bytes,2,opt,name=refused,proto3" json:"refused,omitempty"`
+	// The rule of its origin.
+	Rule *ExplainedRule `protobuf:"bytes,3,opt,name=rule,proto3" json:"rule,omitempty"`
+	// The object's id: 32 hexadecimal digits.
+	Object string `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`
+	// The version that a request would go by; unset for none is known.
+	Version *ExplainedVersion `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	// How fresh it is.
+	Freshness *Freshness `protobuf:"bytes,6,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	// How purges stand to it.
+	Purge *PurgeStanding `protobuf:"bytes,7,opt,name=purge,proto3" json:"purge,omitempty"`
+	// The nodes that may act as its home, the owner first.
+	Home []*Candidate `protobuf:"bytes,8,rep,name=home,proto3" json:"home,omitempty"`
+	// The nodes that did not tell what they hold.
+	Silent []string `protobuf:"bytes,9,rep,name=silent,proto3" json:"silent,omitempty"`
+	// The first byte that is explained.
+	FirstByte int64 `protobuf:"varint,10,opt,name=first_byte,json=firstByte,proto3" json:"first_byte,omitempty"`
+	// The byte after the last one.
+	EndByte int64 `protobuf:"varint,11,opt,name=end_byte,json=endByte,proto3" json:"end_byte,omitempty"`
+	// The chunks in which these lie.
+	Chunks []*ExplainedChunk `protobuf:"bytes,12,rep,name=chunks,proto3" json:"chunks,omitempty"`
+	// How many chunks of what was asked for come after these.
+	MoreChunks int64 `protobuf:"varint,13,opt,name=more_chunks,json=moreChunks,proto3" json:"more_chunks,omitempty"`
+	// What the request would do about the version, each in one sentence.
+	Next []string `protobuf:"bytes,14,rep,name=next,proto3" json:"next,omitempty"`
+	// The node that was asked.
+	Node          string `protobuf:"bytes,15,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainResponse) Reset() {
+	*x = ExplainResponse{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainResponse) ProtoMessage() {}
+
+func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
+func (*ExplainResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *ExplainResponse) GetUrl() *NamedURL {
+	if x != nil {
+		return x.Url
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetRefused() *Refused {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetRule() *ExplainedRule {
+	if x != nil {
+		return x.Rule
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *ExplainResponse) GetVersion() *ExplainedVersion {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetFreshness() *Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetPurge() *PurgeStanding {
+	if x != nil {
+		return x.Purge
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetHome() []*Candidate {
+	if x != nil {
+		return x.Home
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetSilent() []string {
+	if x != nil {
+		return x.Silent
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetFirstByte() int64 {
+	if x != nil {
+		return x.FirstByte
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetEndByte() int64 {
+	if x != nil {
+		return x.EndByte
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetChunks() []*ExplainedChunk {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetMoreChunks() int64 {
+	if x != nil {
+		return x.MoreChunks
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetNext() []string {
+	if x != nil {
+		return x.Next
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+// NamedURL is how a URL is read. Its query is never told: it may be signed.
+type NamedURL struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "http" or "https".
+	Scheme string `protobuf:"bytes,1,opt,name=scheme,proto3" json:"scheme,omitempty"`
+	// The origin's host, with a port only where it is not the scheme's default.
+	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	// The raw path.
+	Path string `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
+	// "cacheHostOrigin" or "host": by which the origin is named.
+	Form string `protobuf:"bytes,4,opt,name=form,proto3" json:"form,omitempty"`
+	// The length of the query in bytes, without cacheHostOrigin.
+	QueryBytes    int64 `protobuf:"varint,5,opt,name=query_bytes,json=queryBytes,proto3" json:"query_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NamedURL) Reset() {
+	*x = NamedURL{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NamedURL) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NamedURL) ProtoMessage() {}
+
+func (x *NamedURL) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NamedURL.ProtoReflect.Descriptor instead.
+func (*NamedURL) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *NamedURL) GetScheme() string {
+	if x != nil {
+		return x.Scheme
+	}
+	return ""
+}
+
+func (x *NamedURL) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *NamedURL) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *NamedURL) GetForm() string {
+	if x != nil {
+		return x.Form
+	}
+	return ""
+}
+
+func (x *NamedURL) GetQueryBytes() int64 {
+	if x != nil {
+		return x.QueryBytes
+	}
+	return 0
+}
+
+// Refused is what a client gets at once.
+type Refused struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The HTTP status.
+	Status int32 `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
+	// What it says.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// The host patterns of the catalogue that come nearest, each with its rule.
+	Nearest       []string `protobuf:"bytes,3,rep,name=nearest,proto3" json:"nearest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refused) Reset() {
+	*x = Refused{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refused) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refused) ProtoMessage() {}
+
+func (x *Refused) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refused.ProtoReflect.Descriptor instead.
+func (*Refused) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *Refused) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *Refused) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Refused) GetNearest() []string {
+	if x != nil {
+		return x.Nearest
+	}
+	return nil
+}
+
+// ExplainedRule is by which rule an origin is served.
+type ExplainedRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The product.
+	Product string `protobuf:"bytes,2,opt,name=product,proto3" json:"product,omitempty"`
+	// "do" or "http".
+	Profile string `protobuf:"bytes,3,opt,name=profile,proto3" json:"profile,omitempty"`
+	// The canonical host in the key; empty for the host's own.
+	KeyHost string `protobuf:"bytes,4,opt,name=key_host,json=keyHost,proto3" json:"key_host,omitempty"`
+	// The query is part of the key.
+	QueryInKey bool `protobuf:"varint,5,opt,name=query_in_key,json=queryInKey,proto3" json:"query_in_key,omitempty"`
+	// http and https name the same object.
+	JoinSchemes   bool `protobuf:"varint,6,opt,name=join_schemes,json=joinSchemes,proto3" json:"join_schemes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedRule) Reset() {
+	*x = ExplainedRule{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedRule) ProtoMessage() {}
+
+func (x *ExplainedRule) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedRule.ProtoReflect.Descriptor instead.
+func (*ExplainedRule) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *ExplainedRule) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ExplainedRule) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *ExplainedRule) GetProfile() string {
+	if x != nil {
+		return x.Profile
+	}
+	return ""
+}
+
+func (x *ExplainedRule) GetKeyHost() string {
+	if x != nil {
+		return x.KeyHost
+	}
+	return ""
+}
+
+func (x *ExplainedRule) GetQueryInKey() bool {
+	if x != nil {
+		return x.QueryInKey
+	}
+	return false
+}
+
+func (x *ExplainedRule) GetJoinSchemes() bool {
+	if x != nil {
+		return x.JoinSchemes
+	}
+	return false
+}
+
+// ExplainedVersion is one state of an object.
+type ExplainedVersion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 16 hexadecimal digits.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What tells versions apart: "etag", "last-modified", "last-modified and
+	// length", "immutable" or "none".
+	ToldBy string `protobuf:"bytes,2,opt,name=told_by,json=toldBy,proto3" json:"told_by,omitempty"`
+	// The ETag as the origin sent it.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The Last-Modified as the origin sent it.
+	LastModified string `protobuf:"bytes,4,opt,name=last_modified,json=lastModified,proto3" json:"last_modified,omitempty"`
+	// The length in bytes; -1 for not known.
+	Size int64 `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
+	// The Content-Type.
+	ContentType string `protobuf:"bytes,6,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	// The id of the purge after which it was fetched; empty for none.
+	Mark string `protobuf:"bytes,7,opt,name=mark,proto3" json:"mark,omitempty"`
+	// The node whose record it is.
+	From string `protobuf:"bytes,8,opt,name=from,proto3" json:"from,omitempty"`
+	// The node that fills it whole, from one answer; empty for none does.
+	Whole         string `protobuf:"bytes,9,opt,name=whole,proto3" json:"whole,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedVersion) Reset() {
+	*x = ExplainedVersion{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedVersion) ProtoMessage() {}
+
+func (x *ExplainedVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedVersion.ProtoReflect.Descriptor instead.
+func (*ExplainedVersion) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *ExplainedVersion) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ExplainedVersion) GetToldBy() string {
+	if x != nil {
+		return x.ToldBy
+	}
+	return ""
+}
+
+func (x *ExplainedVersion) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *ExplainedVersion) GetLastModified() string {
+	if x != nil {
+		return x.LastModified
+	}
+	return ""
+}
+
+func (x *ExplainedVersion) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *ExplainedVersion) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+func (x *ExplainedVersion) GetMark() string {
+	if x != nil {
+		return x.Mark
+	}
+	return ""
+}
+
+func (x *ExplainedVersion) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *ExplainedVersion) GetWhole() string {
+	if x != nil {
+		return x.Whole
+	}
+	return ""
+}
+
+// Freshness is whether the origin has to be asked.
+type Freshness struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "fresh", "stale", "always revalidated", "refuted" or "unknown".
+	Standing string `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	// How long ago the origin confirmed the version.
+	ValidatedAgo *durationpb.Duration `protobuf:"bytes,2,opt,name=validated_ago,json=validatedAgo,proto3" json:"validated_ago,omitempty"`
+	// For how long after that it is fresh.
+	FreshFor *durationpb.Duration `protobuf:"bytes,3,opt,name=fresh_for,json=freshFor,proto3" json:"fresh_for,omitempty"`
+	// How much of that is left.
+	Left *durationpb.Duration `protobuf:"bytes,4,opt,name=left,proto3" json:"left,omitempty"`
+	// By what that is judged.
+	Why           string `protobuf:"bytes,5,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Freshness) Reset() {
+	*x = Freshness{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Freshness) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Freshness) ProtoMessage() {}
+
+func (x *Freshness) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Freshness.ProtoReflect.Descriptor instead.
+func (*Freshness) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *Freshness) GetStanding() string {
+	if x != nil {
+		return x.Standing
+	}
+	return ""
+}
+
+func (x *Freshness) GetValidatedAgo() *durationpb.Duration {
+	if x != nil {
+		return x.ValidatedAgo
+	}
+	return nil
+}
+
+func (x *Freshness) GetFreshFor() *durationpb.Duration {
+	if x != nil {
+		return x.FreshFor
+	}
+	return nil
+}
+
+func (x *Freshness) GetLeft() *durationpb.Duration {
+	if x != nil {
+		return x.Left
+	}
+	return nil
+}
+
+func (x *Freshness) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+// PurgeStanding is how purges stand to an object.
+type PurgeStanding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The purge index of the node.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// The newest purge that hits the object; unset for none.
+	Hit *PurgeMark `protobuf:"bytes,2,opt,name=hit,proto3" json:"hit,omitempty"`
+	// What the node kept of it is dead by that.
+	Killed        bool `protobuf:"varint,3,opt,name=killed,proto3" json:"killed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeStanding) Reset() {
+	*x = PurgeStanding{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeStanding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeStanding) ProtoMessage() {}
+
+func (x *PurgeStanding) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeStanding.ProtoReflect.Descriptor instead.
+func (*PurgeStanding) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *PurgeStanding) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *PurgeStanding) GetHit() *PurgeMark {
+	if x != nil {
+		return x.Hit
+	}
+	return nil
+}
+
+func (x *PurgeStanding) GetKilled() bool {
+	if x != nil {
+		return x.Killed
+	}
+	return false
+}
+
+// Candidate is a node that may act for a chunk, or as home.
+type Candidate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Why it is passed over now; empty for it is not.
+	WhyNot        string `protobuf:"bytes,2,opt,name=why_not,json=whyNot,proto3" json:"why_not,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Candidate) Reset() {
+	*x = Candidate{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Candidate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Candidate) ProtoMessage() {}
+
+func (x *Candidate) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
+func (*Candidate) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *Candidate) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Candidate) GetWhyNot() string {
+	if x != nil {
+		return x.WhyNot
+	}
+	return ""
+}
+
+// ExplainedChunk is one chunk.
+type ExplainedChunk struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number.
+	Index uint32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// The first byte that is wanted of it.
+	FirstByte int64 `protobuf:"varint,2,opt,name=first_byte,json=firstByte,proto3" json:"first_byte,omitempty"`
+	// The byte after the last one.
+	EndByte int64 `protobuf:"varint,3,opt,name=end_byte,json=endByte,proto3" json:"end_byte,omitempty"`
+	// The owner and its successors.
+	Order []*Candidate `protobuf:"bytes,4,rep,name=order,proto3" json:"order,omitempty"`
+	// The one that acts now.
+	Acting string `protobuf:"bytes,5,opt,name=acting,proto3" json:"acting,omitempty"`
+	// Who holds bytes of it, or brings them.
+	Holders []*ExplainedHolder `protobuf:"bytes,6,rep,name=holders,proto3" json:"holders,omitempty"`
+	// Where a request would get what is wanted, in order.
+	Steps []*ExplainedStep `protobuf:"bytes,7,rep,name=steps,proto3" json:"steps,omitempty"`
+	// The chunk's length in bytes; 0 for not known.
+	Size          int64 `protobuf:"varint,8,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedChunk) Reset() {
+	*x = ExplainedChunk{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedChunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedChunk) ProtoMessage() {}
+
+func (x *ExplainedChunk) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedChunk.ProtoReflect.Descriptor instead.
+func (*ExplainedChunk) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *ExplainedChunk) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *ExplainedChunk) GetFirstByte() int64 {
+	if x != nil {
+		return x.FirstByte
+	}
+	return 0
+}
+
+func (x *ExplainedChunk) GetEndByte() int64 {
+	if x != nil {
+		return x.EndByte
+	}
+	return 0
+}
+
+func (x *ExplainedChunk) GetOrder() []*Candidate {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+func (x *ExplainedChunk) GetActing() string {
+	if x != nil {
+		return x.Acting
+	}
+	return ""
+}
+
+func (x *ExplainedChunk) GetHolders() []*ExplainedHolder {
+	if x != nil {
+		return x.Holders
+	}
+	return nil
+}
+
+func (x *ExplainedChunk) GetSteps() []*ExplainedStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *ExplainedChunk) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+// ExplainedHolder is a node that has bytes of a chunk.
+type ExplainedHolder struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// How many bytes it has.
+	Bytes int64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// How many more its flights bring.
+	Coming int64 `protobuf:"varint,3,opt,name=coming,proto3" json:"coming,omitempty"`
+	// The flights.
+	Flights int32 `protobuf:"varint,4,opt,name=flights,proto3" json:"flights,omitempty"`
+	// What the copy is worth there: "owned", "borrowed", "old" or "pinned".
+	Worth string `protobuf:"bytes,5,opt,name=worth,proto3" json:"worth,omitempty"`
+	// The acting owner knows of it.
+	Known         bool `protobuf:"varint,6,opt,name=known,proto3" json:"known,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedHolder) Reset() {
+	*x = ExplainedHolder{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedHolder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedHolder) ProtoMessage() {}
+
+func (x *ExplainedHolder) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedHolder.ProtoReflect.Descriptor instead.
+func (*ExplainedHolder) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *ExplainedHolder) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *ExplainedHolder) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *ExplainedHolder) GetComing() int64 {
+	if x != nil {
+		return x.Coming
+	}
+	return 0
+}
+
+func (x *ExplainedHolder) GetFlights() int32 {
+	if x != nil {
+		return x.Flights
+	}
+	return 0
+}
+
+func (x *ExplainedHolder) GetWorth() string {
+	if x != nil {
+		return x.Worth
+	}
+	return ""
+}
+
+func (x *ExplainedHolder) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+// ExplainedStep is where bytes would come from.
+type ExplainedStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "hit", "joined", "peer" or "origin".
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The node that gets them.
+	By string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	// The node that has them; empty for the origin.
+	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// How many.
+	Bytes int64 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Why, in words.
+	Why           string `protobuf:"bytes,5,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedStep) Reset() {
+	*x = ExplainedStep{}
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedStep) ProtoMessage() {}
+
+func (x *ExplainedStep) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_admin_v1_admin_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedStep.ProtoReflect.Descriptor instead.
+func (*ExplainedStep) Descriptor() ([]byte, []int) {
+	return file_mccd_admin_v1_admin_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *ExplainedStep) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ExplainedStep) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *ExplainedStep) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *ExplainedStep) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *ExplainedStep) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 var File_mccd_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_mccd_admin_v1_admin_proto_rawDesc = "" +
@@ -4693,7 +5762,94 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"room_bytes\x18\x03 \x01(\x03R\troomBytes\x12\x12\n" +
 	"\x04busy\x18\x04 \x01(\x03R\x04busy\x12\x16\n" +
-	"\x06pinned\x18\x05 \x01(\x03R\x06pinned*_\n" +
+	"\x06pinned\x18\x05 \x01(\x03R\x06pinned\"8\n" +
+	"\x0eExplainRequest\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12\x14\n" +
+	"\x05range\x18\x02 \x01(\tR\x05range\"\xdf\x04\n" +
+	"\x0fExplainResponse\x12)\n" +
+	"\x03url\x18\x01 \x01(\v2\x17.mccd.admin.v1.NamedURLR\x03url\x120\n" +
+	"\arefused\x18\x02 \x01(\v2\x16.mccd.admin.v1.RefusedR\arefused\x120\n" +
+	"\x04rule\x18\x03 \x01(\v2\x1c.mccd.admin.v1.ExplainedRuleR\x04rule\x12\x16\n" +
+	"\x06object\x18\x04 \x01(\tR\x06object\x129\n" +
+	"\aversion\x18\x05 \x01(\v2\x1f.mccd.admin.v1.ExplainedVersionR\aversion\x126\n" +
+	"\tfreshness\x18\x06 \x01(\v2\x18.mccd.admin.v1.FreshnessR\tfreshness\x122\n" +
+	"\x05purge\x18\a \x01(\v2\x1c.mccd.admin.v1.PurgeStandingR\x05purge\x12,\n" +
+	"\x04home\x18\b \x03(\v2\x18.mccd.admin.v1.CandidateR\x04home\x12\x16\n" +
+	"\x06silent\x18\t \x03(\tR\x06silent\x12\x1d\n" +
+	"\n" +
+	"first_byte\x18\n" +
+	" \x01(\x03R\tfirstByte\x12\x19\n" +
+	"\bend_byte\x18\v \x01(\x03R\aendByte\x125\n" +
+	"\x06chunks\x18\f \x03(\v2\x1d.mccd.admin.v1.ExplainedChunkR\x06chunks\x12\x1f\n" +
+	"\vmore_chunks\x18\r \x01(\x03R\n" +
+	"moreChunks\x12\x12\n" +
+	"\x04next\x18\x0e \x03(\tR\x04next\x12\x12\n" +
+	"\x04node\x18\x0f \x01(\tR\x04node\"\x7f\n" +
+	"\bNamedURL\x12\x16\n" +
+	"\x06scheme\x18\x01 \x01(\tR\x06scheme\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
+	"\x04path\x18\x03 \x01(\tR\x04path\x12\x12\n" +
+	"\x04form\x18\x04 \x01(\tR\x04form\x12\x1f\n" +
+	"\vquery_bytes\x18\x05 \x01(\x03R\n" +
+	"queryBytes\"O\n" +
+	"\aRefused\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\x05R\x06status\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x18\n" +
+	"\anearest\x18\x03 \x03(\tR\anearest\"\xb7\x01\n" +
+	"\rExplainedRule\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aproduct\x18\x02 \x01(\tR\aproduct\x12\x18\n" +
+	"\aprofile\x18\x03 \x01(\tR\aprofile\x12\x19\n" +
+	"\bkey_host\x18\x04 \x01(\tR\akeyHost\x12 \n" +
+	"\fquery_in_key\x18\x05 \x01(\bR\n" +
+	"queryInKey\x12!\n" +
+	"\fjoin_schemes\x18\x06 \x01(\bR\vjoinSchemes\"\xe9\x01\n" +
+	"\x10ExplainedVersion\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
+	"\atold_by\x18\x02 \x01(\tR\x06toldBy\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x12#\n" +
+	"\rlast_modified\x18\x04 \x01(\tR\flastModified\x12\x12\n" +
+	"\x04size\x18\x05 \x01(\x03R\x04size\x12!\n" +
+	"\fcontent_type\x18\x06 \x01(\tR\vcontentType\x12\x12\n" +
+	"\x04mark\x18\a \x01(\tR\x04mark\x12\x12\n" +
+	"\x04from\x18\b \x01(\tR\x04from\x12\x14\n" +
+	"\x05whole\x18\t \x01(\tR\x05whole\"\xe0\x01\n" +
+	"\tFreshness\x12\x1a\n" +
+	"\bstanding\x18\x01 \x01(\tR\bstanding\x12>\n" +
+	"\rvalidated_ago\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\fvalidatedAgo\x126\n" +
+	"\tfresh_for\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bfreshFor\x12-\n" +
+	"\x04left\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x04left\x12\x10\n" +
+	"\x03why\x18\x05 \x01(\tR\x03why\"i\n" +
+	"\rPurgeStanding\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12*\n" +
+	"\x03hit\x18\x02 \x01(\v2\x18.mccd.admin.v1.PurgeMarkR\x03hit\x12\x16\n" +
+	"\x06killed\x18\x03 \x01(\bR\x06killed\"8\n" +
+	"\tCandidate\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x17\n" +
+	"\awhy_not\x18\x02 \x01(\tR\x06whyNot\"\xaa\x02\n" +
+	"\x0eExplainedChunk\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\rR\x05index\x12\x1d\n" +
+	"\n" +
+	"first_byte\x18\x02 \x01(\x03R\tfirstByte\x12\x19\n" +
+	"\bend_byte\x18\x03 \x01(\x03R\aendByte\x12.\n" +
+	"\x05order\x18\x04 \x03(\v2\x18.mccd.admin.v1.CandidateR\x05order\x12\x16\n" +
+	"\x06acting\x18\x05 \x01(\tR\x06acting\x128\n" +
+	"\aholders\x18\x06 \x03(\v2\x1e.mccd.admin.v1.ExplainedHolderR\aholders\x122\n" +
+	"\x05steps\x18\a \x03(\v2\x1c.mccd.admin.v1.ExplainedStepR\x05steps\x12\x12\n" +
+	"\x04size\x18\b \x01(\x03R\x04size\"\x99\x01\n" +
+	"\x0fExplainedHolder\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12\x16\n" +
+	"\x06coming\x18\x03 \x01(\x03R\x06coming\x12\x18\n" +
+	"\aflights\x18\x04 \x01(\x05R\aflights\x12\x14\n" +
+	"\x05worth\x18\x05 \x01(\tR\x05worth\x12\x14\n" +
+	"\x05known\x18\x06 \x01(\bR\x05known\"o\n" +
+	"\rExplainedStep\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\x12\x10\n" +
+	"\x03why\x18\x05 \x01(\tR\x03why*_\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vROLE_LEADER\x10\x01\x12\x0e\n" +
@@ -4732,7 +5888,7 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"KEY_GOSSIP\x10\x01\x12\x0f\n" +
 	"\vKEY_SEALING\x10\x02\x12\n" +
 	"\n" +
-	"\x06KEY_CA\x10\x032\xe4\x0e\n" +
+	"\x06KEY_CA\x10\x032\xae\x0f\n" +
 	"\x05Admin\x12E\n" +
 	"\x06Status\x12\x1c.mccd.admin.v1.StatusRequest\x1a\x1d.mccd.admin.v1.StatusResponse\x12?\n" +
 	"\x04Join\x12\x1a.mccd.admin.v1.JoinRequest\x1a\x1b.mccd.admin.v1.JoinResponse\x12B\n" +
@@ -4757,7 +5913,8 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"ListPurges\x12 .mccd.admin.v1.ListPurgesRequest\x1a!.mccd.admin.v1.ListPurgesResponse\x12W\n" +
 	"\fCreateTLSKey\x12\".mccd.admin.v1.CreateTLSKeyRequest\x1a#.mccd.admin.v1.CreateTLSKeyResponse\x12N\n" +
 	"\tImportTLS\x12\x1f.mccd.admin.v1.ImportTLSRequest\x1a .mccd.admin.v1.ImportTLSResponse\x12N\n" +
-	"\tTLSStatus\x12\x1f.mccd.admin.v1.TLSStatusRequest\x1a .mccd.admin.v1.TLSStatusResponse\x12N\n" +
+	"\tTLSStatus\x12\x1f.mccd.admin.v1.TLSStatusRequest\x1a .mccd.admin.v1.TLSStatusResponse\x12H\n" +
+	"\aExplain\x12\x1d.mccd.admin.v1.ExplainRequest\x1a\x1e.mccd.admin.v1.ExplainResponse\x12N\n" +
 	"\tFreeDrive\x12\x1f.mccd.admin.v1.FreeDriveRequest\x1a .mccd.admin.v1.FreeDriveResponse\x12K\n" +
 	"\bAddDrive\x12\x1e.mccd.admin.v1.AddDriveRequest\x1a\x1f.mccd.admin.v1.AddDriveResponse\x12V\n" +
 	"\vRemoveDrive\x12!.mccd.admin.v1.RemoveDriveRequest\x1a\".mccd.admin.v1.RemoveDriveResponse0\x01\x12Y\n" +
@@ -4776,7 +5933,7 @@ func file_mccd_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_mccd_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_mccd_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_mccd_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 76)
 var file_mccd_admin_v1_admin_proto_goTypes = []any{
 	(Role)(0),                     // 0: mccd.admin.v1.Role
 	(State)(0),                    // 1: mccd.admin.v1.State
@@ -4847,11 +6004,23 @@ var file_mccd_admin_v1_admin_proto_goTypes = []any{
 	(*TLSNode)(nil),               // 66: mccd.admin.v1.TLSNode
 	(*FreeDriveRequest)(nil),      // 67: mccd.admin.v1.FreeDriveRequest
 	(*FreeDriveResponse)(nil),     // 68: mccd.admin.v1.FreeDriveResponse
-	(*timestamppb.Timestamp)(nil), // 69: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 70: google.protobuf.Duration
+	(*ExplainRequest)(nil),        // 69: mccd.admin.v1.ExplainRequest
+	(*ExplainResponse)(nil),       // 70: mccd.admin.v1.ExplainResponse
+	(*NamedURL)(nil),              // 71: mccd.admin.v1.NamedURL
+	(*Refused)(nil),               // 72: mccd.admin.v1.Refused
+	(*ExplainedRule)(nil),         // 73: mccd.admin.v1.ExplainedRule
+	(*ExplainedVersion)(nil),      // 74: mccd.admin.v1.ExplainedVersion
+	(*Freshness)(nil),             // 75: mccd.admin.v1.Freshness
+	(*PurgeStanding)(nil),         // 76: mccd.admin.v1.PurgeStanding
+	(*Candidate)(nil),             // 77: mccd.admin.v1.Candidate
+	(*ExplainedChunk)(nil),        // 78: mccd.admin.v1.ExplainedChunk
+	(*ExplainedHolder)(nil),       // 79: mccd.admin.v1.ExplainedHolder
+	(*ExplainedStep)(nil),         // 80: mccd.admin.v1.ExplainedStep
+	(*timestamppb.Timestamp)(nil), // 81: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 82: google.protobuf.Duration
 }
 var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
-	69, // 0: mccd.admin.v1.StatusResponse.start_time:type_name -> google.protobuf.Timestamp
+	81, // 0: mccd.admin.v1.StatusResponse.start_time:type_name -> google.protobuf.Timestamp
 	10, // 1: mccd.admin.v1.StatusResponse.addresses:type_name -> mccd.admin.v1.Address
 	11, // 2: mccd.admin.v1.StatusResponse.nodes:type_name -> mccd.admin.v1.Node
 	12, // 3: mccd.admin.v1.StatusResponse.drives:type_name -> mccd.admin.v1.Drive
@@ -4860,18 +6029,18 @@ var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
 	0,  // 6: mccd.admin.v1.Cluster.role:type_name -> mccd.admin.v1.Role
 	8,  // 7: mccd.admin.v1.Cluster.quorum:type_name -> mccd.admin.v1.Quorum
 	9,  // 8: mccd.admin.v1.Cluster.join:type_name -> mccd.admin.v1.JoinProgress
-	70, // 9: mccd.admin.v1.Quorum.lasted:type_name -> google.protobuf.Duration
-	70, // 10: mccd.admin.v1.JoinProgress.lasted:type_name -> google.protobuf.Duration
+	82, // 9: mccd.admin.v1.Quorum.lasted:type_name -> google.protobuf.Duration
+	82, // 10: mccd.admin.v1.JoinProgress.lasted:type_name -> google.protobuf.Duration
 	1,  // 11: mccd.admin.v1.Node.state:type_name -> mccd.admin.v1.State
 	2,  // 12: mccd.admin.v1.Node.stage:type_name -> mccd.admin.v1.NodeStage
-	69, // 13: mccd.admin.v1.Node.certificate_end:type_name -> google.protobuf.Timestamp
+	81, // 13: mccd.admin.v1.Node.certificate_end:type_name -> google.protobuf.Timestamp
 	3,  // 14: mccd.admin.v1.Drive.state:type_name -> mccd.admin.v1.DriveState
-	69, // 15: mccd.admin.v1.Drive.scrub_time:type_name -> google.protobuf.Timestamp
+	81, // 15: mccd.admin.v1.Drive.scrub_time:type_name -> google.protobuf.Timestamp
 	11, // 16: mccd.admin.v1.JoinResponse.nodes:type_name -> mccd.admin.v1.Node
-	70, // 17: mccd.admin.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	82, // 17: mccd.admin.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
 	26, // 18: mccd.admin.v1.CreateTokenResponse.info:type_name -> mccd.admin.v1.Token
-	69, // 19: mccd.admin.v1.Token.created:type_name -> google.protobuf.Timestamp
-	69, // 20: mccd.admin.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	81, // 19: mccd.admin.v1.Token.created:type_name -> google.protobuf.Timestamp
+	81, // 20: mccd.admin.v1.Token.expires:type_name -> google.protobuf.Timestamp
 	26, // 21: mccd.admin.v1.ListTokensResponse.tokens:type_name -> mccd.admin.v1.Token
 	33, // 22: mccd.admin.v1.SetNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
 	33, // 23: mccd.admin.v1.CreateNodeRequest.settings:type_name -> mccd.admin.v1.NodeSettings
@@ -4881,67 +6050,84 @@ var file_mccd_admin_v1_admin_proto_depIdxs = []int32{
 	40, // 27: mccd.admin.v1.GetConfigResponse.config:type_name -> mccd.admin.v1.Config
 	40, // 28: mccd.admin.v1.SetConfigRequest.config:type_name -> mccd.admin.v1.Config
 	57, // 29: mccd.admin.v1.ListPurgesResponse.marks:type_name -> mccd.admin.v1.PurgeMark
-	69, // 30: mccd.admin.v1.PurgeMark.created:type_name -> google.protobuf.Timestamp
+	81, // 30: mccd.admin.v1.PurgeMark.created:type_name -> google.protobuf.Timestamp
 	63, // 31: mccd.admin.v1.ImportTLSResponse.status:type_name -> mccd.admin.v1.TLSStatusResponse
 	64, // 32: mccd.admin.v1.TLSStatusResponse.certificate:type_name -> mccd.admin.v1.TLSCertificate
 	65, // 33: mccd.admin.v1.TLSStatusResponse.requested:type_name -> mccd.admin.v1.TLSRequested
 	66, // 34: mccd.admin.v1.TLSStatusResponse.nodes:type_name -> mccd.admin.v1.TLSNode
-	69, // 35: mccd.admin.v1.TLSCertificate.not_before:type_name -> google.protobuf.Timestamp
-	69, // 36: mccd.admin.v1.TLSCertificate.not_after:type_name -> google.protobuf.Timestamp
-	69, // 37: mccd.admin.v1.TLSNode.not_after:type_name -> google.protobuf.Timestamp
-	5,  // 38: mccd.admin.v1.Admin.Status:input_type -> mccd.admin.v1.StatusRequest
-	20, // 39: mccd.admin.v1.Admin.Join:input_type -> mccd.admin.v1.JoinRequest
-	22, // 40: mccd.admin.v1.Admin.Leave:input_type -> mccd.admin.v1.LeaveRequest
-	24, // 41: mccd.admin.v1.Admin.CreateToken:input_type -> mccd.admin.v1.CreateTokenRequest
-	27, // 42: mccd.admin.v1.Admin.ListTokens:input_type -> mccd.admin.v1.ListTokensRequest
-	29, // 43: mccd.admin.v1.Admin.RevokeToken:input_type -> mccd.admin.v1.RevokeTokenRequest
-	31, // 44: mccd.admin.v1.Admin.RemoveNode:input_type -> mccd.admin.v1.RemoveNodeRequest
-	34, // 45: mccd.admin.v1.Admin.SetNode:input_type -> mccd.admin.v1.SetNodeRequest
-	36, // 46: mccd.admin.v1.Admin.CreateNode:input_type -> mccd.admin.v1.CreateNodeRequest
-	38, // 47: mccd.admin.v1.Admin.Rotate:input_type -> mccd.admin.v1.RotateRequest
-	43, // 48: mccd.admin.v1.Admin.GetConfig:input_type -> mccd.admin.v1.GetConfigRequest
-	45, // 49: mccd.admin.v1.Admin.SetConfig:input_type -> mccd.admin.v1.SetConfigRequest
-	47, // 50: mccd.admin.v1.Admin.Recover:input_type -> mccd.admin.v1.RecoverRequest
-	49, // 51: mccd.admin.v1.Admin.Backup:input_type -> mccd.admin.v1.BackupRequest
-	51, // 52: mccd.admin.v1.Admin.Restore:input_type -> mccd.admin.v1.RestoreRequest
-	53, // 53: mccd.admin.v1.Admin.Purge:input_type -> mccd.admin.v1.PurgeRequest
-	55, // 54: mccd.admin.v1.Admin.ListPurges:input_type -> mccd.admin.v1.ListPurgesRequest
-	58, // 55: mccd.admin.v1.Admin.CreateTLSKey:input_type -> mccd.admin.v1.CreateTLSKeyRequest
-	60, // 56: mccd.admin.v1.Admin.ImportTLS:input_type -> mccd.admin.v1.ImportTLSRequest
-	62, // 57: mccd.admin.v1.Admin.TLSStatus:input_type -> mccd.admin.v1.TLSStatusRequest
-	67, // 58: mccd.admin.v1.Admin.FreeDrive:input_type -> mccd.admin.v1.FreeDriveRequest
-	13, // 59: mccd.admin.v1.Admin.AddDrive:input_type -> mccd.admin.v1.AddDriveRequest
-	15, // 60: mccd.admin.v1.Admin.RemoveDrive:input_type -> mccd.admin.v1.RemoveDriveRequest
-	17, // 61: mccd.admin.v1.Admin.ReplaceDrive:input_type -> mccd.admin.v1.ReplaceDriveRequest
-	6,  // 62: mccd.admin.v1.Admin.Status:output_type -> mccd.admin.v1.StatusResponse
-	21, // 63: mccd.admin.v1.Admin.Join:output_type -> mccd.admin.v1.JoinResponse
-	23, // 64: mccd.admin.v1.Admin.Leave:output_type -> mccd.admin.v1.LeaveResponse
-	25, // 65: mccd.admin.v1.Admin.CreateToken:output_type -> mccd.admin.v1.CreateTokenResponse
-	28, // 66: mccd.admin.v1.Admin.ListTokens:output_type -> mccd.admin.v1.ListTokensResponse
-	30, // 67: mccd.admin.v1.Admin.RevokeToken:output_type -> mccd.admin.v1.RevokeTokenResponse
-	32, // 68: mccd.admin.v1.Admin.RemoveNode:output_type -> mccd.admin.v1.RemoveNodeResponse
-	35, // 69: mccd.admin.v1.Admin.SetNode:output_type -> mccd.admin.v1.SetNodeResponse
-	37, // 70: mccd.admin.v1.Admin.CreateNode:output_type -> mccd.admin.v1.CreateNodeResponse
-	39, // 71: mccd.admin.v1.Admin.Rotate:output_type -> mccd.admin.v1.RotateResponse
-	44, // 72: mccd.admin.v1.Admin.GetConfig:output_type -> mccd.admin.v1.GetConfigResponse
-	46, // 73: mccd.admin.v1.Admin.SetConfig:output_type -> mccd.admin.v1.SetConfigResponse
-	48, // 74: mccd.admin.v1.Admin.Recover:output_type -> mccd.admin.v1.RecoverResponse
-	50, // 75: mccd.admin.v1.Admin.Backup:output_type -> mccd.admin.v1.BackupResponse
-	52, // 76: mccd.admin.v1.Admin.Restore:output_type -> mccd.admin.v1.RestoreResponse
-	54, // 77: mccd.admin.v1.Admin.Purge:output_type -> mccd.admin.v1.PurgeResponse
-	56, // 78: mccd.admin.v1.Admin.ListPurges:output_type -> mccd.admin.v1.ListPurgesResponse
-	59, // 79: mccd.admin.v1.Admin.CreateTLSKey:output_type -> mccd.admin.v1.CreateTLSKeyResponse
-	61, // 80: mccd.admin.v1.Admin.ImportTLS:output_type -> mccd.admin.v1.ImportTLSResponse
-	63, // 81: mccd.admin.v1.Admin.TLSStatus:output_type -> mccd.admin.v1.TLSStatusResponse
-	68, // 82: mccd.admin.v1.Admin.FreeDrive:output_type -> mccd.admin.v1.FreeDriveResponse
-	14, // 83: mccd.admin.v1.Admin.AddDrive:output_type -> mccd.admin.v1.AddDriveResponse
-	16, // 84: mccd.admin.v1.Admin.RemoveDrive:output_type -> mccd.admin.v1.RemoveDriveResponse
-	18, // 85: mccd.admin.v1.Admin.ReplaceDrive:output_type -> mccd.admin.v1.ReplaceDriveResponse
-	62, // [62:86] is the sub-list for method output_type
-	38, // [38:62] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	81, // 35: mccd.admin.v1.TLSCertificate.not_before:type_name -> google.protobuf.Timestamp
+	81, // 36: mccd.admin.v1.TLSCertificate.not_after:type_name -> google.protobuf.Timestamp
+	81, // 37: mccd.admin.v1.TLSNode.not_after:type_name -> google.protobuf.Timestamp
+	71, // 38: mccd.admin.v1.ExplainResponse.url:type_name -> mccd.admin.v1.NamedURL
+	72, // 39: mccd.admin.v1.ExplainResponse.refused:type_name -> mccd.admin.v1.Refused
+	73, // 40: mccd.admin.v1.ExplainResponse.rule:type_name -> mccd.admin.v1.ExplainedRule
+	74, // 41: mccd.admin.v1.ExplainResponse.version:type_name -> mccd.admin.v1.ExplainedVersion
+	75, // 42: mccd.admin.v1.ExplainResponse.freshness:type_name -> mccd.admin.v1.Freshness
+	76, // 43: mccd.admin.v1.ExplainResponse.purge:type_name -> mccd.admin.v1.PurgeStanding
+	77, // 44: mccd.admin.v1.ExplainResponse.home:type_name -> mccd.admin.v1.Candidate
+	78, // 45: mccd.admin.v1.ExplainResponse.chunks:type_name -> mccd.admin.v1.ExplainedChunk
+	82, // 46: mccd.admin.v1.Freshness.validated_ago:type_name -> google.protobuf.Duration
+	82, // 47: mccd.admin.v1.Freshness.fresh_for:type_name -> google.protobuf.Duration
+	82, // 48: mccd.admin.v1.Freshness.left:type_name -> google.protobuf.Duration
+	57, // 49: mccd.admin.v1.PurgeStanding.hit:type_name -> mccd.admin.v1.PurgeMark
+	77, // 50: mccd.admin.v1.ExplainedChunk.order:type_name -> mccd.admin.v1.Candidate
+	79, // 51: mccd.admin.v1.ExplainedChunk.holders:type_name -> mccd.admin.v1.ExplainedHolder
+	80, // 52: mccd.admin.v1.ExplainedChunk.steps:type_name -> mccd.admin.v1.ExplainedStep
+	5,  // 53: mccd.admin.v1.Admin.Status:input_type -> mccd.admin.v1.StatusRequest
+	20, // 54: mccd.admin.v1.Admin.Join:input_type -> mccd.admin.v1.JoinRequest
+	22, // 55: mccd.admin.v1.Admin.Leave:input_type -> mccd.admin.v1.LeaveRequest
+	24, // 56: mccd.admin.v1.Admin.CreateToken:input_type -> mccd.admin.v1.CreateTokenRequest
+	27, // 57: mccd.admin.v1.Admin.ListTokens:input_type -> mccd.admin.v1.ListTokensRequest
+	29, // 58: mccd.admin.v1.Admin.RevokeToken:input_type -> mccd.admin.v1.RevokeTokenRequest
+	31, // 59: mccd.admin.v1.Admin.RemoveNode:input_type -> mccd.admin.v1.RemoveNodeRequest
+	34, // 60: mccd.admin.v1.Admin.SetNode:input_type -> mccd.admin.v1.SetNodeRequest
+	36, // 61: mccd.admin.v1.Admin.CreateNode:input_type -> mccd.admin.v1.CreateNodeRequest
+	38, // 62: mccd.admin.v1.Admin.Rotate:input_type -> mccd.admin.v1.RotateRequest
+	43, // 63: mccd.admin.v1.Admin.GetConfig:input_type -> mccd.admin.v1.GetConfigRequest
+	45, // 64: mccd.admin.v1.Admin.SetConfig:input_type -> mccd.admin.v1.SetConfigRequest
+	47, // 65: mccd.admin.v1.Admin.Recover:input_type -> mccd.admin.v1.RecoverRequest
+	49, // 66: mccd.admin.v1.Admin.Backup:input_type -> mccd.admin.v1.BackupRequest
+	51, // 67: mccd.admin.v1.Admin.Restore:input_type -> mccd.admin.v1.RestoreRequest
+	53, // 68: mccd.admin.v1.Admin.Purge:input_type -> mccd.admin.v1.PurgeRequest
+	55, // 69: mccd.admin.v1.Admin.ListPurges:input_type -> mccd.admin.v1.ListPurgesRequest
+	58, // 70: mccd.admin.v1.Admin.CreateTLSKey:input_type -> mccd.admin.v1.CreateTLSKeyRequest
+	60, // 71: mccd.admin.v1.Admin.ImportTLS:input_type -> mccd.admin.v1.ImportTLSRequest
+	62, // 72: mccd.admin.v1.Admin.TLSStatus:input_type -> mccd.admin.v1.TLSStatusRequest
+	69, // 73: mccd.admin.v1.Admin.Explain:input_type -> mccd.admin.v1.ExplainRequest
+	67, // 74: mccd.admin.v1.Admin.FreeDrive:input_type -> mccd.admin.v1.FreeDriveRequest
+	13, // 75: mccd.admin.v1.Admin.AddDrive:input_type -> mccd.admin.v1.AddDriveRequest
+	15, // 76: mccd.admin.v1.Admin.RemoveDrive:input_type -> mccd.admin.v1.RemoveDriveRequest
+	17, // 77: mccd.admin.v1.Admin.ReplaceDrive:input_type -> mccd.admin.v1.ReplaceDriveRequest
+	6,  // 78: mccd.admin.v1.Admin.Status:output_type -> mccd.admin.v1.StatusResponse
+	21, // 79: mccd.admin.v1.Admin.Join:output_type -> mccd.admin.v1.JoinResponse
+	23, // 80: mccd.admin.v1.Admin.Leave:output_type -> mccd.admin.v1.LeaveResponse
+	25, // 81: mccd.admin.v1.Admin.CreateToken:output_type -> mccd.admin.v1.CreateTokenResponse
+	28, // 82: mccd.admin.v1.Admin.ListTokens:output_type -> mccd.admin.v1.ListTokensResponse
+	30, // 83: mccd.admin.v1.Admin.RevokeToken:output_type -> mccd.admin.v1.RevokeTokenResponse
+	32, // 84: mccd.admin.v1.Admin.RemoveNode:output_type -> mccd.admin.v1.RemoveNodeResponse
+	35, // 85: mccd.admin.v1.Admin.SetNode:output_type -> mccd.admin.v1.SetNodeResponse
+	37, // 86: mccd.admin.v1.Admin.CreateNode:output_type -> mccd.admin.v1.CreateNodeResponse
+	39, // 87: mccd.admin.v1.Admin.Rotate:output_type -> mccd.admin.v1.RotateResponse
+	44, // 88: mccd.admin.v1.Admin.GetConfig:output_type -> mccd.admin.v1.GetConfigResponse
+	46, // 89: mccd.admin.v1.Admin.SetConfig:output_type -> mccd.admin.v1.SetConfigResponse
+	48, // 90: mccd.admin.v1.Admin.Recover:output_type -> mccd.admin.v1.RecoverResponse
+	50, // 91: mccd.admin.v1.Admin.Backup:output_type -> mccd.admin.v1.BackupResponse
+	52, // 92: mccd.admin.v1.Admin.Restore:output_type -> mccd.admin.v1.RestoreResponse
+	54, // 93: mccd.admin.v1.Admin.Purge:output_type -> mccd.admin.v1.PurgeResponse
+	56, // 94: mccd.admin.v1.Admin.ListPurges:output_type -> mccd.admin.v1.ListPurgesResponse
+	59, // 95: mccd.admin.v1.Admin.CreateTLSKey:output_type -> mccd.admin.v1.CreateTLSKeyResponse
+	61, // 96: mccd.admin.v1.Admin.ImportTLS:output_type -> mccd.admin.v1.ImportTLSResponse
+	63, // 97: mccd.admin.v1.Admin.TLSStatus:output_type -> mccd.admin.v1.TLSStatusResponse
+	70, // 98: mccd.admin.v1.Admin.Explain:output_type -> mccd.admin.v1.ExplainResponse
+	68, // 99: mccd.admin.v1.Admin.FreeDrive:output_type -> mccd.admin.v1.FreeDriveResponse
+	14, // 100: mccd.admin.v1.Admin.AddDrive:output_type -> mccd.admin.v1.AddDriveResponse
+	16, // 101: mccd.admin.v1.Admin.RemoveDrive:output_type -> mccd.admin.v1.RemoveDriveResponse
+	18, // 102: mccd.admin.v1.Admin.ReplaceDrive:output_type -> mccd.admin.v1.ReplaceDriveResponse
+	78, // [78:103] is the sub-list for method output_type
+	53, // [53:78] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_mccd_admin_v1_admin_proto_init() }
@@ -4956,7 +6142,7 @@ func file_mccd_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mccd_admin_v1_admin_proto_rawDesc), len(file_mccd_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   64,
+			NumMessages:   76,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -41,6 +41,7 @@ const (
 	Admin_CreateTLSKey_FullMethodName = "/mccd.admin.v1.Admin/CreateTLSKey"
 	Admin_ImportTLS_FullMethodName    = "/mccd.admin.v1.Admin/ImportTLS"
 	Admin_TLSStatus_FullMethodName    = "/mccd.admin.v1.Admin/TLSStatus"
+	Admin_Explain_FullMethodName      = "/mccd.admin.v1.Admin/Explain"
 	Admin_FreeDrive_FullMethodName    = "/mccd.admin.v1.Admin/FreeDrive"
 	Admin_AddDrive_FullMethodName     = "/mccd.admin.v1.Admin/AddDrive"
 	Admin_RemoveDrive_FullMethodName  = "/mccd.admin.v1.Admin/RemoveDrive"
@@ -98,6 +99,9 @@ type AdminClient interface {
 	ImportTLS(ctx context.Context, in *ImportTLSRequest, opts ...grpc.CallOption) (*ImportTLSResponse, error)
 	// TLSStatus tells how the nodes serve https.
 	TLSStatus(ctx context.Context, in *TLSStatusRequest, opts ...grpc.CallOption) (*TLSStatusResponse, error)
+	// Explain tells what a client's request would meet at this node now, and why.
+	// It asks other nodes, never an origin, and changes nothing.
+	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
 	// FreeDrive makes room on one of the node's drives, by what is worth least.
 	FreeDrive(ctx context.Context, in *FreeDriveRequest, opts ...grpc.CallOption) (*FreeDriveResponse, error)
 	// AddDrive takes a drive in while the node runs, until its next start.
@@ -317,6 +321,16 @@ func (c *adminClient) TLSStatus(ctx context.Context, in *TLSStatusRequest, opts 
 	return out, nil
 }
 
+func (c *adminClient) Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainResponse)
+	err := c.cc.Invoke(ctx, Admin_Explain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminClient) FreeDrive(ctx context.Context, in *FreeDriveRequest, opts ...grpc.CallOption) (*FreeDriveResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(FreeDriveResponse)
@@ -426,6 +440,9 @@ type AdminServer interface {
 	ImportTLS(context.Context, *ImportTLSRequest) (*ImportTLSResponse, error)
 	// TLSStatus tells how the nodes serve https.
 	TLSStatus(context.Context, *TLSStatusRequest) (*TLSStatusResponse, error)
+	// Explain tells what a client's request would meet at this node now, and why.
+	// It asks other nodes, never an origin, and changes nothing.
+	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
 	// FreeDrive makes room on one of the node's drives, by what is worth least.
 	FreeDrive(context.Context, *FreeDriveRequest) (*FreeDriveResponse, error)
 	// AddDrive takes a drive in while the node runs, until its next start.
@@ -504,6 +521,9 @@ func (UnimplementedAdminServer) ImportTLS(context.Context, *ImportTLSRequest) (*
 }
 func (UnimplementedAdminServer) TLSStatus(context.Context, *TLSStatusRequest) (*TLSStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TLSStatus not implemented")
+}
+func (UnimplementedAdminServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
 }
 func (UnimplementedAdminServer) FreeDrive(context.Context, *FreeDriveRequest) (*FreeDriveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FreeDrive not implemented")
@@ -898,6 +918,24 @@ func _Admin_TLSStatus_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_Explain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Explain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Explain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Explain(ctx, req.(*ExplainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Admin_FreeDrive_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(FreeDriveRequest)
 	if err := dec(in); err != nil {
@@ -1042,6 +1080,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "TLSStatus",
 			Handler:    _Admin_TLSStatus_Handler,
+		},
+		{
+			MethodName: "Explain",
+			Handler:    _Admin_Explain_Handler,
 		},
 		{
 			MethodName: "FreeDrive",
