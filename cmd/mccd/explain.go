@@ -25,8 +25,8 @@ who holds which part, and where the bytes would come from.
 
 URL is what the client asks for: of a cache, with cacheHostOrigin=HOST in its
 query ("/PATH?cacheHostOrigin=HOST" will do), or of the origin itself. Its query
-is never shown; with - in its place the URL is read from the standard input, where
-no list of processes shows it.
+is never shown; with - in its place the URL is read from the standard input,
+where no list of processes shows it.
 
 Nothing is changed by it, and nothing fetched from an origin; the other nodes are
 asked what they hold.`,
