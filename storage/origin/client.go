@@ -119,11 +119,14 @@ func (c *Client) rule(ref storage.Ref) (*storage.Rule, error) {
 // returns the last answer.
 func (c *Client) exchange(ctx context.Context, method string, ref storage.Ref, rule *storage.Rule,
 	header func(storage.Ref) http.Header, body io.Reader, unwanted <-chan struct{}) (*exchange, error) {
+	var queries []string
 	for hop := 0; ; hop++ {
+		queries = append(queries, ref.Query)
 		x, err := c.ask(ctx, method, ref, rule, header(ref), body, unwanted)
 		if err != nil {
 			return nil, err
 		}
+		x.queries = queries
 		if !redirects(x.resp.StatusCode) || method != http.MethodGet && method != http.MethodHead || body != nil {
 			return x, nil
 		}
@@ -149,6 +152,9 @@ type exchange struct {
 	body *body
 	// sent is when the request was sent.
 	sent time.Time
+	// queries are those of the request and of the redirects that it followed;
+	// each may hold a token.
+	queries []string
 }
 
 // ask sends one request for what is at one host, to it or to what is asked in

@@ -46,8 +46,16 @@ func conditions(h http.Header, v *storage.Version) {
 // shortestToken is the length from which a query may hold a signature.
 const shortestToken = 8
 
-// withoutToken takes the fields out of h that repeat the query: what is kept
-// goes to disk and to other clients, and a signed query must not.
+// withoutTokens takes the fields out of h that repeat a query by which the
+// answer was got, redirects included: what is kept goes to disk and to other
+// clients, and a signed query must not.
+func (x *exchange) withoutTokens(h http.Header) http.Header {
+	for _, query := range x.queries {
+		h = withoutToken(h, query)
+	}
+	return h
+}
+
 func withoutToken(h http.Header, query string) http.Header {
 	if len(query) < shortestToken {
 		return h

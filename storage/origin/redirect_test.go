@@ -102,6 +102,14 @@ func TestRedirectIsFollowedToAllowedHosts(t *testing.T) {
 	if e := other.Ledger().Requests("/else"); e[1].Query != "" {
 		t.Errorf("the token went along: %q", e[1].Query)
 	}
+	other.Script("/else", faultorigin.Behaviour{Header: http.Header{"Content-Location": {"/else?sig=of-the-edge"}, "X-First": {"?token=secret"}}})
+	if resp, err = ask("http://other.example.com/else?sig=of-the-edge"); err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if h := resp.Object.Header; len(h["Content-Location"])+len(h["X-First"]) > 0 {
+		t.Errorf("kept with a token: %v", h)
+	}
 	for location, want := range map[string]error{
 		"http://evil.example.org/": ErrRefused, "http://strict.example.com/else": ErrRefused,
 		"http://other.example.com:8080/else": ErrRefused, "ftp://other.example.com/": ErrRefused,

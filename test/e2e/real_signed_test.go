@@ -92,7 +92,9 @@ func TestRealSignedURLs(t *testing.T) {
 			"name": "signed", "profile": "do", "hosts": []string{signedHost, signedEdge}, "connect": strings.TrimPrefix(server.URL, "http://"),
 			"immutable_prefixes": []string{},
 		}},
-		amend: func(_ int, settings map[string]any) { settings["log"] = map[string]any{"level": "debug", "format": "text"} },
+		amend: func(_ int, settings map[string]any) {
+			settings["log"] = map[string]any{"level": "debug", "format": "text"}
+		},
 	})
 	get := func(ctx context.Context, node int, path, query, span string) (int, []byte, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, process.URL(b.Nodes[node].Addr, path+"?"+query, signedHost), nil)
