@@ -35,10 +35,11 @@ demo: build ## Three nodes, an origin and a herd on this machine; one node is ki
 
 # Each measures for minutes, prints a table and writes out/bench-TARGET.json;
 # flags of the program go into BENCHFLAGS (docs/benchmarks.md).
-BENCHES := bench-hit bench-herd bench-follow bench-peer bench-capacity bench-start bench-memory bench-origin
+BENCHES := bench-hit bench-tls bench-herd bench-follow bench-peer bench-capacity bench-start bench-memory bench-origin
 .PHONY: bench $(BENCHES)
 bench: $(BENCHES) ## Measure mccd beside nginx, Varnish and Traffic Server: all that follow
 bench-hit: ## Delivery of hits, CPU and throughput
+bench-tls: ## The same over TLS 1.3, beside nginx
 bench-herd: ## 200 clients ask for one cold object
 bench-follow: ## First byte, second client and gaps at a slow origin
 bench-peer: ## A fill from another node beside HTTP/1.1 over TLS

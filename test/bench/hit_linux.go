@@ -66,12 +66,13 @@ type hits struct {
 	subjects []*subject // ours first
 	path     string
 	size     int64
+	prefix   string // of the rows' names
 }
 
 // newHits starts all subjects and lets them fetch the object.
 func (b *bench) newHits(ctx context.Context, size int64) (*hits, error) {
 	o := objects{path: "/filestreamingservice/files/hit", count: 1, size: size}
-	h := &hits{out: b.out, path: o.at(0), size: size}
+	h := &hits{out: b.out, path: o.at(0), size: size, prefix: "hit"}
 	err := b.fillHits(ctx, h, o)
 	if err != nil {
 		h.stop()
@@ -141,7 +142,7 @@ func (h *hits) compare(ctx context.Context, l hitLoad, rounds rounds, window int
 			s := h.subjects[i]
 			got, err := load.Steady{
 				Addr: s.addrs[0], Target: s.target(h.path), Object: h.size, Size: l.size,
-				Clients: l.conns, Bytes: window, Groups: s.groups,
+				Clients: l.conns, Bytes: window, Groups: s.groups, TLS: s.tls,
 			}.Measure(ctx)
 			if err != nil && (i == 0 || ctx.Err() != nil) {
 				return nil, fmt.Errorf("%s, %s, %d connections: %w", s.name, l.name, l.conns, err)
@@ -157,7 +158,7 @@ func (h *hits) compare(ctx context.Context, l hitLoad, rounds rounds, window int
 		}
 	}
 	var found []figures.Finding
-	name := fmt.Sprintf("hit/%s/%d/", l.name, l.conns)
+	name := fmt.Sprintf("%s/%s/%d/", h.prefix, l.name, l.conns)
 	if len(h.subjects) == 1 {
 		return append(found, figures.Single(name+"cpu/none", "CPU-s/GiB", cpu[0]), figures.Single(name+"throughput/none", "MiB/s", speed[0])), nil
 	}
@@ -166,6 +167,9 @@ func (h *hits) compare(ctx context.Context, l hitLoad, rounds rounds, window int
 			continue
 		}
 		goal := hitGoal(s.name, l.size)
+		if s.tls != nil {
+			goal = tlsGoal()
+		}
 		found = append(found,
 			figures.Compare(name+"cpu/"+s.name, "CPU-s/GiB", cpu[0], cpu[i+1]).Within(goal.cpu, goal.cpuAim),
 			figures.Compare(name+"throughput/"+s.name, "MiB/s", speed[0], speed[i+1]).Within(goal.speed, goal.speedAim))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -26,8 +27,11 @@ type subject struct {
 	// addrs are where clients ask, groups the process groups.
 	addrs  []string
 	groups []int
-	query  string
-	stop   func()
+	// https are where https clients ask; tls is how they do, nil = they do not.
+	https []string
+	tls   *tls.Config
+	query string
+	stop  func()
 }
 
 // target returns what is asked for to get the object at path.
@@ -39,6 +43,8 @@ type place struct {
 	root   string // of static files
 	size   int64  // that a cache, or each node's drive, may hold
 	files  int    // limit of open files; 0 = none
+	// cert is what https is served with; zero = it is not.
+	cert rival.Certificate
 }
 
 // startNodes starts a cluster of n nodes in a new folder.
@@ -51,8 +57,13 @@ func (b *bench) startNodes(ctx context.Context, name string, n int, p place) (*s
 	}
 	cfg := process.Config{
 		Bin: b.bin, Dir: dir, Nodes: n, DriveSize: fmt.Sprintf("%dMiB", max(p.size, 1<<30)>>20),
-		Origins: []process.Origin{{Name: "bench", Hosts: []string{originHost}, Profile: "do", Connect: p.origin.addr, AllowPrivate: true}},
-		Amend:   func(_ int, settings map[string]any) { delete(settings, "access_log") },
+		Origins: []process.Origin{{Name: "bench", Hosts: []string{originHost}, Profile: "do", Connect: p.origin.addr, AllowPrivate: true, JoinSchemes: true}},
+		Amend: func(_ int, settings map[string]any) {
+			delete(settings, "access_log")
+			if p.cert != (rival.Certificate{}) {
+				settings["tls"] = map[string]string{"cert_file": p.cert.Chain, "key_file": p.cert.Key}
+			}
+		},
 	}
 	if p.files > 0 {
 		cfg.Host = func(i int) (string, []string) { return fmt.Sprintf("127.0.0.%d", i+1), rival.Limited(p.files) }
@@ -71,7 +82,7 @@ func (b *bench) startNodes(ctx context.Context, name string, n int, p place) (*s
 		return nil, err
 	}
 	for _, node := range cluster.Nodes {
-		s.addrs, s.groups = append(s.addrs, node.Addr), append(s.groups, node.PID())
+		s.addrs, s.https, s.groups = append(s.addrs, node.Addr), append(s.https, node.HTTPS), append(s.groups, node.PID())
 	}
 	return s, nil
 }
@@ -89,7 +100,7 @@ func (b *bench) startRival(ctx context.Context, kind rival.Kind, p place) (*subj
 		return nil, err
 	}
 	server, err := kind.Start(ctx, rival.Config{
-		Dir: filepath.Join(dir, kind.Name), Addr: addr, Origin: p.origin.addr, Root: p.root, Size: p.size, Files: p.files,
+		Dir: filepath.Join(dir, kind.Name), Addr: addr, Origin: p.origin.addr, Root: p.root, Size: p.size, Files: p.files, Cert: p.cert,
 	})
 	if err != nil {
 		return nil, err

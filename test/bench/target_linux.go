@@ -34,7 +34,7 @@ type bench struct {
 // its name.
 func targets(flags *flag.FlagSet) []target {
 	return []target{
-		newHit(flags), newHerd(flags), newFollow(flags),
+		newHit(flags), newTLS(flags), newHerd(flags), newFollow(flags),
 		newPeer(flags), newCapacity(flags), newStart(flags), newMemory(flags), newOrigin(flags),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/mccd/mccd/cluster/admin"
 	"github.com/mccd/mccd/cluster/state"
@@ -73,6 +74,24 @@ func (n *Node) SetConfig(ctx context.Context, expect uint64, cfg state.Config) (
 		return err
 	})
 	return revision, err
+}
+
+// ServeTLS has a key made at this node for names and serves, at all nodes, the
+// certificate that a signs, good until end.
+func (n *Node) ServeTLS(ctx context.Context, a *Authority, kind string, end time.Time, names ...string) (s admin.TLSStatus, err error) {
+	err = n.Admin(ctx, func(ctx context.Context, c *admin.Client) error {
+		csr, err := c.CreateTLSKey(ctx, state.TLSKeySpec{Names: names, Kind: kind})
+		if err != nil {
+			return err
+		}
+		chain, err := a.Sign(csr, end)
+		if err != nil {
+			return err
+		}
+		s, err = c.ImportTLS(ctx, chain, nil)
+		return err
+	})
+	return s, err
 }
 
 // Join makes the running node one of the cluster in which at is, by a token.

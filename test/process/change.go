@@ -34,17 +34,17 @@ func (n *Node) Readdress() error {
 }
 
 func (n *Node) listens() map[string]string {
-	return map[string]string{"listen": n.Addr, "ops_listen": n.Ops, "peer_listen": n.Peer, "gossip_listen": n.Gossip}
+	return map[string]string{"listen": n.Addr, "https_listen": n.HTTPS, "ops_listen": n.Ops, "peer_listen": n.Peer, "gossip_listen": n.Gossip}
 }
 
 // pickPorts chooses the node's addresses. Those of a host of its own need no
 // look whether they are free.
 func (n *Node) pickPorts() error {
-	addrs, err := freeAddrs(n.IP, 4, n.wrap == nil)
+	addrs, err := freeAddrs(n.IP, 5, n.wrap == nil)
 	if err != nil {
 		return err
 	}
-	n.Addr, n.Ops, n.Peer, n.Gossip = addrs[0], addrs[1], addrs[2], addrs[3]
+	n.Addr, n.Ops, n.Peer, n.Gossip, n.HTTPS = addrs[0], addrs[1], addrs[2], addrs[3], addrs[4]
 	return nil
 }
 

@@ -20,6 +20,7 @@ type Origin struct {
 	Profile      string   `yaml:"profile,omitempty"`
 	Connect      string   `yaml:"connect,omitempty"`
 	AllowPrivate bool     `yaml:"allow_private,omitempty"`
+	JoinSchemes  bool     `yaml:"join_schemes,omitempty"`
 	MaxRequests  int      `yaml:"max_requests,omitempty"`
 }
 

@@ -29,9 +29,9 @@ type Node struct {
 	Dir, Drive string
 	// IP is of all its ports.
 	IP string
-	// Addr is where clients ask, Ops the operators' HTTP, Peer and Gossip the
-	// ports between nodes, Socket the admin service.
-	Addr, Ops, Peer, Gossip, Socket string
+	// Addr is where clients ask, HTTPS where https clients do, Ops the operators'
+	// HTTP, Peer and Gossip the ports between nodes, Socket the admin service.
+	Addr, HTTPS, Ops, Peer, Gossip, Socket string
 	// ConfigFile and LogFile are paths. The log of all lives of the node is
 	// kept.
 	ConfigFile, LogFile string

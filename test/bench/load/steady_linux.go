@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -23,6 +24,21 @@ type Steady struct {
 	Bytes int64
 	// Groups are the process groups of the server.
 	Groups []int
+	// TLS, if not nil, has the connections speak TLS 1.3.
+	TLS *tls.Config
+}
+
+// asker is one connection of a load.
+type asker interface {
+	Get(request []byte, status string, n int64, moved func(int64)) error
+	Close()
+}
+
+func (s Steady) dial(ctx context.Context) (asker, error) {
+	if s.TLS != nil {
+		return DialTLS(ctx, s.Addr, s.TLS)
+	}
+	return Dial(ctx, s.Addr)
 }
 
 // Figures are what a load found.
@@ -36,14 +52,14 @@ type Figures struct {
 func (s Steady) Measure(ctx context.Context) (Figures, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	clients := make([]*Client, 0, s.Clients)
+	clients := make([]asker, 0, s.Clients)
 	defer func() {
 		for _, c := range clients {
 			c.Close()
 		}
 	}()
 	for range s.Clients {
-		c, err := Dial(ctx, s.Addr)
+		c, err := s.dial(ctx)
 		if err != nil {
 			return Figures{}, err
 		}
@@ -74,7 +90,7 @@ func (s Steady) Measure(ctx context.Context) (Figures, error) {
 }
 
 // ask sends requests until the window is over.
-func (s Steady) ask(c *Client, seed uint64, w *window) error {
+func (s Steady) ask(c asker, seed uint64, w *window) error {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	n, status := s.Size, "206"
 	if n == 0 {

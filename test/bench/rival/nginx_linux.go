@@ -21,7 +21,8 @@ http {
 	uwsgi_temp_path DIR/uwsgi; scgi_temp_path DIR/scgi;
 	CACHE
 	server {
-		listen ADDR;
+		listen ADDR TLS;
+		CERT
 		LOCATION
 	}
 }
@@ -30,6 +31,10 @@ http {
 func nginxStatic(bin string, cfg Config) ([]string, error) {
 	return nginx(bin, cfg, "", fmt.Sprintf("root %s;", cfg.Root))
 }
+
+// NginxTLS is nginx that sends files by TLS 1.3, with the certificate of
+// Config.Cert and else as Debian ships it.
+func NginxTLS() Kind { return Kind{Name: "nginx", program: "nginx", prepare: nginxStatic} }
 
 // nginxSlice is a cache by slices of 1 MiB, as cache boxes for games ship it.
 func nginxSlice(bin string, cfg Config) ([]string, error) {
@@ -49,6 +54,10 @@ func nginxSlice(bin string, cfg Config) ([]string, error) {
 }
 
 func nginx(bin string, cfg Config, cache, location string) ([]string, error) {
-	err := write(cfg.Dir, "nginx.conf", nginxConf, "USER", userRoot(), "DIR", cfg.Dir, "ADDR", cfg.Addr, "CACHE", cache, "LOCATION", location)
+	listen, cert := "", ""
+	if cfg.Cert != (Certificate{}) {
+		listen, cert = "ssl", fmt.Sprintf("ssl_protocols TLSv1.3; ssl_certificate %s; ssl_certificate_key %s;", cfg.Cert.Chain, cfg.Cert.Key)
+	}
+	err := write(cfg.Dir, "nginx.conf", nginxConf, " TLS", " "+listen, "CERT", cert, "USER", userRoot(), "DIR", cfg.Dir, "ADDR", cfg.Addr, "CACHE", cache, "LOCATION", location)
 	return []string{bin, "-c", cfg.Dir + "/nginx.conf", "-p", cfg.Dir, "-e", cfg.Dir + "/error.log"}, err
 }

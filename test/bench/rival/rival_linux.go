@@ -23,9 +23,14 @@ type Config struct {
 	Root string
 	// Size bounds what a cache holds, in bytes; 0 = 1 GiB.
 	Size int64
+	// Cert is what https is served with, by those that do.
+	Cert Certificate
 	// Files is the limit of open files; 0 = as it is.
 	Files int
 }
+
+// Certificate names the files of a certificate chain and its key, PEM.
+type Certificate struct{ Chain, Key string }
 
 // Kind is one rival that can be started.
 type Kind struct {
