@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -78,6 +79,7 @@ type Server struct {
 	http     *http.Server
 	served   chan struct{}
 	pool     *x509.CertPool
+	cert     []byte // DER
 }
 
 // NewHandler returns a Server that does not listen: an http.Handler with its
@@ -123,7 +125,7 @@ func Listen(cfg Config) (*Server, error) {
 			s.Close()
 			return nil, fmt.Errorf("make certificate: %w", err)
 		}
-		s.pool = pool
+		s.pool, s.cert = pool, cert.Certificate[0]
 		serve = tls.NewListener(serve, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"}})
 	}
 	s.http = &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute}
@@ -192,6 +194,14 @@ func (s *Server) URL() string {
 
 // CertPool returns the authority of the server's certificate; nil without TLS.
 func (s *Server) CertPool() *x509.CertPool { return s.pool }
+
+// CertificatePEM returns what CertPool trusts, as a file; nil without TLS.
+func (s *Server) CertificatePEM() []byte {
+	if s.cert == nil {
+		return nil
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.cert})
+}
 
 // Ledger returns the server's ledger.
 func (s *Server) Ledger() *Ledger { return s.ledger }
