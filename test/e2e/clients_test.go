@@ -21,9 +21,9 @@ import (
 var downloads = flag.Int("downloads", 120, "TestClients: how many downloads; 1000 for the full form")
 
 const (
-	// softShare of the origin's requests meet a fault that another request does
-	// not; hardShare of the objects are under trouble that lasts.
-	softShare, hardShare = 0.3, 0.08
+	// softShare is how likely a request at the origin meets a fault that the next
+	// one does not; hardShare of the objects are under trouble that lasts.
+	softShare, hardShare = 0.6, 0.08
 	// hardPath begins the paths of the latter.
 	hardPath = "/hard/"
 	// crowdRate is the origin's, so that transfers are in progress when a node is
@@ -46,7 +46,7 @@ func softFaults() []faultorigin.Behaviour {
 		{Status: http.StatusInternalServerError},
 		{Status: http.StatusBadGateway},
 		{Status: http.StatusServiceUnavailable},
-		{Delay: 2 * time.Second},
+		{Delay: 6 * time.Second},
 		{Pause: 3 * time.Second, PauseAfter: 100},
 		{Pause: 6 * time.Second, PauseAfter: 100_000},
 	}

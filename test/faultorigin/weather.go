@@ -6,12 +6,19 @@ import (
 	"math/rand/v2"
 )
 
-// Weather is bad luck by a seed: a share of the requests at each path meets one
-// of some faults, and never two in a row at one path, so that whoever asks again
-// gets on. The same seed gives the same luck.
+// apart is how many requests without a fault follow one with a fault at least, at
+// one path: those who ask again get on, also where several do so at once.
+const apart = 3
+
+// stretch is after how many requests the draw begins anew.
+const stretch = 64
+
+// Weather is bad luck by a seed: some of the requests at each path meet one of
+// some faults, and of four in a row at one path at most one does. The same seed
+// gives the same luck.
 type Weather struct {
 	Seed uint64
-	// Share of the requests that meet a fault; 0 = none, 1 = every second one.
+	// Share is how likely a fault is where there may be one; 0 = none.
 	Share float64
 	// Faults are what they meet, each as often as the others.
 	Faults []Behaviour
@@ -19,16 +26,24 @@ type Weather struct {
 
 // Behaviour returns that of the n-th request at path, n from 1.
 func (w Weather) Behaviour(path string, n int) Behaviour {
-	in := 0 // how many requests in a row, this one included, drew a fault
-	for in < n && w.draw(path, n-in).Float64() < w.Share {
-		in++
-	}
-	if in%2 == 0 || len(w.Faults) == 0 {
+	if len(w.Faults) == 0 {
 		return Behaviour{}
 	}
-	draw := w.draw(path, n)
-	_ = draw.Float64()
-	return w.Faults[draw.IntN(len(w.Faults))]
+	first := (n-1)/stretch*stretch + 1
+	next := first // where there may be one
+	if first > 1 {
+		next += apart
+	}
+	for i := next; i <= n; i++ {
+		draw := w.draw(path, i)
+		if i < next || draw.Float64() >= w.Share {
+			continue
+		}
+		if next = i + 1 + apart; i == n {
+			return w.Faults[draw.IntN(len(w.Faults))]
+		}
+	}
+	return Behaviour{}
 }
 
 // draw returns the numbers of the n-th request at path.
