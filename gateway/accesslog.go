@@ -29,7 +29,7 @@ type AccessField struct {
 func AccessFields() []AccessField {
 	return []AccessField{
 		{"time", "text", true, "When the request's head had been read, by RFC 3339 with milliseconds, in UTC."},
-		{"client", "text", true, "The client's address."},
+		{"client", "text", true, "The client's address, or what a trusted balancer says it is."},
 		{"subnet", "text", true, "Its subnet, for sums: the first 24 bits of an IPv4 address, 64 of an IPv6 address."},
 		{"method", "text", true, "The request's method."},
 		{"scheme", "text", true, "http or https, as the client came."},
@@ -177,7 +177,7 @@ func appendLine(b []byte, d *delivery, r *http.Request, host, path string, took 
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	client := clientAddr(r.RemoteAddr)
+	client := d.client
 	b = append(b, `{"time":"`...)
 	b = d.start.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z07:00")
 	b = append(b, `","client":"`...)

@@ -77,6 +77,7 @@ func TestAccessFieldsAreTheLine(t *testing.T) {
 
 func TestAccessLine(t *testing.T) {
 	d, r := aDelivery()
+	d.client = clientAddr(r.RemoteAddr)
 	const want = `{"time":"2026-03-01T09:30:00.012Z","client":"2001:db8:1:2:3::4","subnet":"2001:db8:1:2::/64","method":"GET","scheme":"http",` +
 		`"origin":"windows-update","product":"Windows Update","host":"h","path":"/p","range":"bytes=0-1048575","status":206,"bytes":1048576,` +
 		`"source":"peer","hit_bytes":0,"peer_bytes":1048576,"miss_bytes":0,"collapsed":true,"first_byte_ms":4.2,"duration_ms":1000,` +
@@ -85,7 +86,7 @@ func TestAccessLine(t *testing.T) {
 		t.Errorf("got  %swant %s", got, want)
 	}
 	for remote, subnet := range map[string]string{"192.0.2.7:80": "192.0.2.0/24", "[::ffff:192.0.2.7]:80": "192.0.2.0/24", "@": "", "": ""} {
-		r.RemoteAddr = remote
+		d.client = clientAddr(remote)
 		if line := string(appendLine(nil, d, r, "h", "/p", 0)); !strings.Contains(line, `"subnet":"`+subnet+`"`) {
 			t.Errorf("%s: %s", remote, line)
 		}

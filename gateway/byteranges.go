@@ -78,7 +78,7 @@ func (x *exchange) deliverParts(content Content, m *byteRanges, run storage.Run,
 			run = x.nextOrCut(content, part)
 		}
 		x.around(m.partHead(space[:0], i))
-		if direct && run.File != nil {
+		if direct && run.File != nil && x.g.egress == nil {
 			x.conn.cork()
 		}
 		x.deliverSpan(content, part, run, direct)

@@ -4,12 +4,18 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/mccd/mccd/storage"
 )
+
+// restAfter is how long a client may take nothing, or less than connLimits ask
+// for, before the run that is being sent to it is let go of: it holds a socket
+// then, and no chunk.
+const restAfter = time.Second
 
 // connLimits closes clients that take too little: fewer than bytes within
 // window, while bytes wait for them.
@@ -26,6 +32,12 @@ type conn struct {
 	bound  *connBound
 	closed atomic.Bool
 	limits connLimits
+	// client is who asks: the other end, or who a balancer says it is once its
+	// introduction has been read. It is there before the first request is.
+	client netip.Addr
+	// introduction is what the connection has to begin with; nil: nothing.
+	introduction *introductions
+	broken       error // why nothing can be read; nil: it can
 	// ahead was read by who had the connection before, and comes first.
 	ahead []byte
 	// raw is nil where the connection cannot send runs (not TCP).
@@ -43,8 +55,11 @@ type conn struct {
 	discarded atomic.Bool          // its end is not to look like one
 }
 
-func newConn(c net.Conn, bound *connBound, limits connLimits) *conn {
-	cc := &conn{Conn: c, bound: bound, limits: limits}
+func newConn(c net.Conn, bound *connBound, limits connLimits, in *introductions) *conn {
+	cc := &conn{Conn: c, bound: bound, limits: limits, client: addrOf(c.RemoteAddr())}
+	if in != nil && in.from(cc.client) {
+		cc.introduction = in
+	}
 	if t, ok := c.(*net.TCPConn); ok {
 		if raw, err := t.SyscallConn(); err == nil {
 			cc.raw = raw
@@ -56,6 +71,14 @@ func newConn(c net.Conn, bound *connBound, limits connLimits) *conn {
 
 // Read reads what the client sent.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.introduction != nil || c.broken != nil {
+		if c.broken != nil {
+			return 0, c.broken
+		}
+		if err := c.introduced(); err != nil {
+			return 0, err
+		}
+	}
 	if len(c.ahead) > 0 {
 		n := copy(p, c.ahead)
 		if c.ahead = c.ahead[n:]; len(c.ahead) == 0 {

@@ -55,11 +55,6 @@ type transfer struct {
 	write, sendfile, room func(fd uintptr) bool // bound once
 }
 
-// restAfter is how long a client may take nothing, or less than connLimits ask
-// for, before the run that is being sent to it is let go of: it holds a socket
-// then, and no chunk.
-const restAfter = time.Second
-
 // errRest ends a transfer whose client takes too little to hold a run.
 var errRest = errors.New("the client takes nothing")
 

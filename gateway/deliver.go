@@ -32,7 +32,7 @@ func (x *exchange) deliver(content Content, d decision, run storage.Run) {
 	x.from, x.collapsed = run.From, run.Collapsed
 	direct := x.conn != nil && x.conn.direct()
 	body := run.Len > 0
-	if body && direct && run.File != nil {
+	if body && direct && run.File != nil && x.g.egress == nil {
 		x.conn.cork() // the head leaves with the first bytes
 	}
 	m := newByteRanges(content.Object(), d)
@@ -60,12 +60,41 @@ func (x *exchange) deliver(content Content, d decision, run storage.Run) {
 // by run as they come.
 func (x *exchange) deliverSpan(content Content, span storage.Span, run storage.Run, direct bool) {
 	for {
+		if x.g.egress != nil {
+			run = x.paced(content, span, run)
+		}
 		span.Off += x.send(content, run, direct)
 		if span.Empty() {
 			return
 		}
 		run = x.nextOrCut(content, span)
 	}
+}
+
+// paced waits until the beginning of run may leave and returns that; run is let
+// go of when it takes long, and had again.
+func (x *exchange) paced(content Content, span storage.Span, run storage.Run) storage.Run {
+	part := x.g.egress.part
+	rested := false
+	long := func() {
+		if r, ok := content.(rester); ok {
+			r.Rest()
+			rested = true
+		}
+	}
+	if err := x.pace(min(run.Len, part), long); err != nil {
+		x.abort(cutClient, err)
+	}
+	if rested {
+		span.End = min(span.End, span.Off+min(run.Len, part))
+		run = x.nextOrCut(content, span)
+	}
+	if run.Len > part {
+		if run.Len = part; run.File == nil {
+			run.Bytes = run.Bytes[:part]
+		}
+	}
+	return run
 }
 
 // nextOrCut waits for the run at span.Off of a response that has begun, which

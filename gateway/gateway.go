@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -101,6 +102,20 @@ type Config struct {
 	// wait for it, is closed. Defaults 16 KiB and 30 s.
 	SlowWindow time.Duration
 	SlowBytes  int64
+	// ProxyProtocol are the balancers whose connections begin with a header of
+	// PROXY protocol 1 or 2, and are closed without one; of all others it is
+	// bad input. TrustedForwarders are those whose X-Forwarded-For, or without
+	// it Forwarded, tells the client's address. nil: none.
+	ProxyProtocol, TrustedForwarders []netip.Prefix
+	// AllowClients are the clients that are served, beside this machine itself;
+	// nil: all.
+	AllowClients []netip.Prefix
+	// Egress bounds the bytes of bodies per second that leave for clients;
+	// clients share it evenly. 0: no bound.
+	Egress int64
+	// Summary gives what /summary answers at a Host that is no origin: JSON.
+	// Nil: nothing is there.
+	Summary func() []byte
 	// Grace is how long Run waits for responses in flight. Default 30 s.
 	Grace time.Duration
 	// Draining tells that the node is about to stop: answers then carry
@@ -167,7 +182,7 @@ func (c *Config) validate() error {
 		"idle": c.Idle, "slow window": c.SlowWindow, "grace": c.Grace} {
 		fault(d < 0, "%s time of %s is negative", name, d)
 	}
-	fault(c.MaxConns < 0 || c.MaxHeaderBytes < 0 || c.SlowBytes < 0, "a limit is negative")
+	fault(c.Egress < 0 || c.MaxConns < 0 || c.MaxHeaderBytes < 0 || c.SlowBytes < 0, "a limit is negative")
 	return errors.Join(faults...)
 }
 
@@ -188,9 +203,12 @@ type Gateway struct {
 	flying    inflight
 	buffers   buffers
 	parts     parts
-	self      string // this node as a member of Cache-Status
-	values    fixedValues
-	loopNames []string // lower case
+	egress    *egress // nil: no bound
+	// introductions is nil where no balancer is listed.
+	introductions *introductions
+	self          string // this node as a member of Cache-Status
+	values        fixedValues
+	loopNames     []string // lower case
 }
 
 // New validates cfg, reporting every fault at once, and starts nothing.
@@ -203,6 +221,10 @@ func New(cfg Config) (*Gateway, error) {
 		cfg:     cfg,
 		metrics: newMetrics(cfg.Registerer),
 		self:    cacheStatusName(cfg.NodeName),
+	}
+	g.egress = newEgress(cfg.Egress, g.metrics.egressWaits)
+	if len(cfg.ProxyProtocol) > 0 {
+		g.introductions = &introductions{prefixes: cfg.ProxyProtocol, metrics: g.metrics, logger: cfg.Logger}
 	}
 	g.access = newAccessLog(cfg.AccessLog, g.metrics.logLost)
 	for _, name := range append([]string{cfg.NodeName}, cfg.LoopNames...) {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -31,6 +32,42 @@ func parseHost(s string) (host string, port int, ok bool) {
 		return "", 0, false
 	}
 	return host, port, true
+}
+
+// parseLiteral reads an address, with a port or without, as an origin: host is
+// its canonical form, inRef the same as a URL has it. Of IPv4 only four decimal
+// numbers are one, of IPv6 only what stands in brackets; zones, and IPv4 in
+// IPv6, are refused.
+func parseLiteral(s string) (host, inRef string, port int, ok bool) {
+	if literal, bracketed := strings.CutPrefix(s, "["); bracketed {
+		end := strings.IndexByte(literal, ']')
+		if end < 0 {
+			return "", "", 0, false
+		}
+		addr, err := netip.ParseAddr(literal[:end])
+		rest := literal[end+1:]
+		if err != nil || !addr.Is6() || addr.Is4In6() || addr.Zone() != "" {
+			return "", "", 0, false
+		}
+		if rest != "" {
+			digits, colon := strings.CutPrefix(rest, ":")
+			if port, ok = parsePort(digits); !ok || !colon {
+				return "", "", 0, false
+			}
+		}
+		return addr.String(), "[" + addr.String() + "]", port, true
+	}
+	host, digits, hasPort := strings.Cut(s, ":")
+	if hasPort {
+		if port, ok = parsePort(digits); !ok {
+			return "", "", 0, false
+		}
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil || !addr.Is4() {
+		return "", "", 0, false
+	}
+	return host, host, port, true
 }
 
 // parsePort reads 1 to 65535 in decimal without a sign or a leading zero.

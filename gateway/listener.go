@@ -40,22 +40,24 @@ const maxRefusals = 128
 // the node drains.
 type listener struct {
 	net.Listener
-	bound     *connBound
-	draining  atomic.Bool
-	secrets   *secrets // nil: plain http
-	parts     *parts
-	metrics   *metrics
-	limits    connLimits
-	refusals  chan struct{}  // one token per refusal in progress
-	refusing  sync.WaitGroup // the goroutines of refuse; added to by Accept only
-	closeOnce sync.Once
-	closeErr  error
+	bound    *connBound
+	draining atomic.Bool
+	secrets  *secrets // nil: plain http
+	parts    *parts
+	metrics  *metrics
+	limits   connLimits
+	// introductions are what connections of balancers begin with.
+	introductions *introductions
+	refusals      chan struct{}  // one token per refusal in progress
+	refusing      sync.WaitGroup // the goroutines of refuse; added to by Accept only
+	closeOnce     sync.Once
+	closeErr      error
 }
 
 func (g *Gateway) newListener(l net.Listener, bound *connBound, s *secrets) *listener {
 	return &listener{
 		Listener: l, bound: bound, secrets: s, parts: &g.parts, metrics: g.metrics,
-		limits:   connLimits{window: g.cfg.SlowWindow, bytes: g.cfg.SlowBytes},
+		limits: connLimits{window: g.cfg.SlowWindow, bytes: g.cfg.SlowBytes}, introductions: g.introductions,
 		refusals: make(chan struct{}, maxRefusals),
 	}
 }
@@ -71,7 +73,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if !l.draining.Load() && l.bound.take() {
-			cc := newConn(c, l.bound, l.limits)
+			cc := newConn(c, l.bound, l.limits, l.introductions)
 			if l.secrets != nil {
 				return newSecure(cc, l.secrets.config(), l.parts, l.metrics), nil
 			}
@@ -113,7 +115,7 @@ func newHanded(addr net.Addr) *handed {
 func (h *handed) take(c net.Conn, ahead []byte) {
 	switch cc := c.(type) {
 	case *conn:
-		cc.ahead = ahead
+		cc.ahead = append(ahead, cc.ahead...) // which was read before it was asked for
 	case *secure:
 		if cc.ConnectionState().NegotiatedProtocol == "h2" {
 			c = cc.Conn // net/http knows it by its type

@@ -23,6 +23,8 @@ type metrics struct {
 	logLost   prometheus.Counter
 	shaken    *prometheus.CounterVec // result of TLS handshakes
 
+	introductions, egressWaits, denied prometheus.Counter
+
 	known known
 }
 
@@ -73,6 +75,18 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.logLost = f.NewCounter(prometheus.CounterOpts{
 		Name: "mccd_gateway_access_log_lost_lines_total",
 		Help: "Lines of the access log that were dropped because its file or pipe took none for too long.",
+	})
+	m.introductions = f.NewCounter(prometheus.CounterOpts{
+		Name: "mccd_gateway_proxy_header_faults_total",
+		Help: "Connections of listed balancers that were closed because they did not begin with a PROXY header.",
+	})
+	m.egressWaits = f.NewCounter(prometheus.CounterOpts{
+		Name: "mccd_gateway_egress_waits_total",
+		Help: "Times that bytes for a client waited because of limits.egress.",
+	})
+	m.denied = f.NewCounter(prometheus.CounterOpts{
+		Name: "mccd_gateway_denied_clients_total",
+		Help: "Requests of clients that are not in allow_clients.",
 	})
 	firstByte := f.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "mccd_gateway_first_byte_seconds",

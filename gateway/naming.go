@@ -35,6 +35,11 @@ func (g *Gateway) name(r *http.Request) (storage.Ref, *storage.Rule, *refusal) {
 		origin = authority
 	}
 	host, port, ok := parseHost(origin)
+	inRef := host
+	if !ok && found {
+		// In Host a literal is the cache's own address, most of the time.
+		host, inRef, port, ok = parseLiteral(origin)
+	}
 	if !ok {
 		return storage.Ref{}, nil, refuseName(found)
 	}
@@ -53,11 +58,11 @@ func (g *Gateway) name(r *http.Request) (storage.Ref, *storage.Rule, *refusal) {
 		return storage.Ref{Host: host}, nil, refuse(http.StatusForbidden, "This origin is not served at that port. Ask for it at a port of its catalogue entry, or fetch from the origin itself.")
 	}
 	ref := storage.Ref{
-		Scheme: scheme, Host: host, Path: path, Query: query,
+		Scheme: scheme, Host: inRef, Path: path, Query: query,
 		KeyHost: rule.KeyHost, QueryInKey: rule.QueryInKey, JoinSchemes: rule.JoinSchemes,
 	}
 	if port != usual {
-		ref.Host = host + origin[strings.LastIndexByte(origin, ':'):]
+		ref.Host = inRef + origin[strings.LastIndexByte(origin, ':'):]
 	}
 	return ref, rule, nil
 }
@@ -66,7 +71,9 @@ func refuseName(byParam bool) *refusal {
 	if byParam {
 		return refuse(http.StatusForbidden, "This cluster does not serve that origin. An operator may add its host name to the catalogue; until then fetch from the origin itself.")
 	}
-	return refuse(http.StatusForbidden, "This is a cache. Name an origin of its catalogue: /path?"+originParam+"=<host>, or the origin's own name in Host.")
+	no := refuse(http.StatusForbidden, "This is a cache. Name an origin of its catalogue: /path?"+originParam+"=<host>, or the origin's own name in Host.")
+	no.nameless = true
+	return no
 }
 
 // splitTarget takes a raw request target apart. authority is empty for

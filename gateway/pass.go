@@ -88,6 +88,9 @@ func (p passWriter) Write(b []byte) (int, error) {
 	if p.x.firstByte == 0 {
 		p.x.firstByte = max(1, p.x.g.cfg.Now().Sub(p.x.start))
 	}
+	if err := p.x.pace(int64(len(b)), nil); err != nil {
+		return 0, err
+	}
 	n, err := p.x.w.Write(b)
 	p.x.sent += int64(n)
 	p.x.g.metrics.copied.Add(float64(n))

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/mccd/mccd/storage"
@@ -19,6 +20,7 @@ const (
 // of it, so that both tell the same.
 type delivery struct {
 	start  time.Time
+	client netip.Addr // the zero Addr: not known
 	status int
 	// rule is nil where no origin of the catalogue was named.
 	rule *storage.Rule

@@ -3,7 +3,6 @@ package gateway
 import (
 	"errors"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -36,12 +35,16 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if x.conn, _ = r.Context().Value(connKey{}).(*conn); x.conn != nil && r.TLS == nil {
 		r.TLS = x.conn.tls // net/http knows none of what it was handed
 	}
+	x.client = g.clientOf(r, x.conn)
 	defer func() { g.finish(&x.delivery, r, x.ref.Host, x.ref.Path) }()
 	if r.Body != http.NoBody {
 		// No body means anything here; whoever sends one slowly is cut.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.cfg.ReadHeader))
 	}
 	if no := x.admit(); no != nil {
+		if no.nameless && x.summarized() {
+			return
+		}
 		x.refuse(no, statusRefused)
 		return
 	}
@@ -58,6 +61,10 @@ func (x *exchange) admit() (no *refusal) {
 		return no
 	}
 	x.delivery.rule = x.rule
+	if !x.g.allowed(x.client) {
+		x.g.metrics.denied.Inc()
+		return refusalOfClient(x.rule)
+	}
 	if x.g.looped(x.r.Header["Via"]) {
 		return refuse(http.StatusLoopDetected, "This request has passed through this node already: the origin's name leads back to the cache. Check how it resolves at the nodes.")
 	}
@@ -134,9 +141,7 @@ func (x *exchange) serve() {
 // nil on an error and the caller's to close otherwise.
 func (x *exchange) open() (Content, decision, storage.Run, error) {
 	req := x.want.request(x.ref, x.rule, x.r.Method == http.MethodHead)
-	if addr, err := netip.ParseAddrPort(x.r.RemoteAddr); err == nil {
-		req.Client = addr.Addr()
-	}
+	req.Client = x.client
 	req.Resumes = x.rule.Profile == storage.ProfileDO && lite(x.r)
 	req.NotBefore = notBefore(x.r.Header["Cache-Control"], x.rule, x.start)
 	var err error

@@ -21,6 +21,9 @@ type refusal struct {
 	header http.Header
 	// allow is the Allow header of a 405.
 	allow string
+	// nameless tells that the request named no origin of the catalogue, and its
+	// Host was looked at for one.
+	nameless bool
 	// own tells that the node's own trouble is the reason.
 	own bool
 }
@@ -92,6 +95,18 @@ func refusalOfDecision(status int) *refusal {
 	default:
 		return refuse(http.StatusServiceUnavailable, "This request's Range or condition cannot be met. Ask for one range within the object, or for all of it.")
 	}
+}
+
+// refusalOfClient is the answer to who is not in Config.AllowClients. A client of
+// profile do goes to the CDN either way; the 403 that is meant would keep it
+// from every cache of that name for 15 minutes, wherever it is by then
+// (docs/clients.md section 5).
+func refusalOfClient(rule *storage.Rule) *refusal {
+	status := http.StatusServiceUnavailable
+	if rule.Profile == storage.ProfileHTTP {
+		status = http.StatusForbidden
+	}
+	return refuse(status, "This cache does not serve clients at your address. Its operator may list the address in allow_clients.")
 }
 
 func timedOut(err error) bool {

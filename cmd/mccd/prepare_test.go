@@ -117,7 +117,10 @@ func TestEveryFieldReachesTheNode(t *testing.T) {
 	c.TLS, c.HTTP2 = config.TLS{CertFile: "/c", KeyFile: "/k"}, true
 	c.Join, c.Drives = []string{"j"}, []config.Drive{{Path: "/a", Size: 1 << 30}}
 	c.Origins = []config.Origin{{Name: "o", Profile: "http", Hosts: []string{"o.example"}}}
-	c.Limits.MaxConnections, c.Limits.FreeSpace = 7, 1<<30
+	c.Limits.MaxConnections, c.Limits.FreeSpace, c.Limits.Egress = 7, 1<<30, 1<<30
+	c.IPOrigins, c.ProxyProtocol = []string{"192.0.2.1"}, []string{"192.0.2.2"}
+	c.TrustedForwarders, c.AllowClients = []string{"192.0.2.3"}, []string{"192.0.2.4"}
+	c.Upstream, c.UpstreamBypass, c.UpstreamFallback, c.UpstreamCredentials = "http://proxy:3128", []string{"b.example"}, false, "/c"
 	got := reflect.ValueOf(nodeConfig(c, slog.New(slog.DiscardHandler), &bytes.Buffer{}))
 	var zero func(v reflect.Value, path string)
 	zero = func(v reflect.Value, path string) {

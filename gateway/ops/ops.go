@@ -150,19 +150,22 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) summary(w http.ResponseWriter, _ *http.Request) {
-	sum := s.cfg.Summary()
-	sum.HitRatioBytes = 0
-	if all := sum.HitBytes + sum.MissBytes; all > 0 {
-		sum.HitRatioBytes = float64(sum.HitBytes) / float64(all)
-	}
-	body, err := json.Marshal(sum)
-	if err != nil {
-		text(w, http.StatusInternalServerError, err.Error()+"\n")
-		return
-	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(append(body, '\n'))
+	_, _ = w.Write(s.cfg.Summary().JSON())
+}
+
+// JSON returns s, with its ratio computed, as one line.
+func (s Summary) JSON() []byte {
+	s.HitRatioBytes = 0
+	if all := s.HitBytes + s.MissBytes; all > 0 {
+		s.HitRatioBytes = float64(s.HitBytes) / float64(all)
+	}
+	body, err := json.Marshal(s)
+	if err != nil {
+		return []byte("{}\n") // there is no number that JSON cannot write
+	}
+	return append(body, '\n')
 }
 
 func text(w http.ResponseWriter, status int, body string) {

@@ -6,31 +6,34 @@ import "time"
 // a text in docs.go, an environment variable and, where it is one value or a
 // short list, a flag; docs/configuration.md is generated from it.
 type Config struct {
-	Name             string   `yaml:"name"`
-	Zone             string   `yaml:"zone"`
-	DataDir          string   `yaml:"data_dir"`
-	Listen           string   `yaml:"listen"`
-	HTTPSListen      string   `yaml:"https_listen"`
-	HTTP2            bool     `yaml:"http2"`
-	TLS              TLS      `yaml:"tls"`
-	OpsListen        string   `yaml:"ops_listen"`
-	PeerListen       string   `yaml:"peer_listen"`
-	PeerAdvertise    string   `yaml:"peer_advertise"`
-	GossipListen     string   `yaml:"gossip_listen"`
-	GossipAdvertise  string   `yaml:"gossip_advertise"`
-	AdminSocket      string   `yaml:"admin_socket"`
-	Drives           []Drive  `yaml:"drives"`
-	Weight           int      `yaml:"weight"`
-	Join             []string `yaml:"join"`
-	TokenFile        string   `yaml:"token_file"`
-	JoinSecret       string   `yaml:"join_secret"`
-	CertLife         Duration `yaml:"cert_life"`
-	BuiltinCatalogue bool     `yaml:"builtin_catalogue"`
-	Origins          []Origin `yaml:"origins"`
-	IPOrigins        []string `yaml:"ip_origins"`
-	Upstream         string   `yaml:"upstream"`
-	UpstreamBypass   []string `yaml:"upstream_bypass"`
-	UpstreamFallback bool     `yaml:"upstream_fallback"`
+	Name              string   `yaml:"name"`
+	Zone              string   `yaml:"zone"`
+	DataDir           string   `yaml:"data_dir"`
+	Listen            string   `yaml:"listen"`
+	HTTPSListen       string   `yaml:"https_listen"`
+	HTTP2             bool     `yaml:"http2"`
+	TLS               TLS      `yaml:"tls"`
+	OpsListen         string   `yaml:"ops_listen"`
+	PeerListen        string   `yaml:"peer_listen"`
+	PeerAdvertise     string   `yaml:"peer_advertise"`
+	GossipListen      string   `yaml:"gossip_listen"`
+	GossipAdvertise   string   `yaml:"gossip_advertise"`
+	AdminSocket       string   `yaml:"admin_socket"`
+	Drives            []Drive  `yaml:"drives"`
+	Weight            int      `yaml:"weight"`
+	Join              []string `yaml:"join"`
+	TokenFile         string   `yaml:"token_file"`
+	JoinSecret        string   `yaml:"join_secret"`
+	CertLife          Duration `yaml:"cert_life"`
+	BuiltinCatalogue  bool     `yaml:"builtin_catalogue"`
+	Origins           []Origin `yaml:"origins"`
+	IPOrigins         []string `yaml:"ip_origins"`
+	ProxyProtocol     []string `yaml:"proxy_protocol"`
+	TrustedForwarders []string `yaml:"trusted_forwarders"`
+	AllowClients      []string `yaml:"allow_clients"`
+	Upstream          string   `yaml:"upstream"`
+	UpstreamBypass    []string `yaml:"upstream_bypass"`
+	UpstreamFallback  bool     `yaml:"upstream_fallback"`
 	// UpstreamCredentials names a file, so that no secret is in a Config.
 	UpstreamCredentials string   `yaml:"upstream_credentials"`
 	Limits              Limits   `yaml:"limits"`
@@ -77,6 +80,7 @@ type Origin struct {
 // Limits bound what the node takes on; 0 leaves the choice to the node.
 type Limits struct {
 	MaxConnections    int      `yaml:"max_connections"`
+	Egress            Size     `yaml:"egress"`
 	Memory            Size     `yaml:"memory"`
 	RequestsPerOrigin int      `yaml:"requests_per_origin"`
 	OriginRequests    int      `yaml:"origin_requests"`

@@ -19,9 +19,13 @@ func (c *Config) Rules() []storage.Rule {
 }
 
 // IPPrefixes returns what ip_origins lists, without what cannot be read.
-func (c *Config) IPPrefixes() []netip.Prefix {
+func (c *Config) IPPrefixes() []netip.Prefix { return Prefixes(c.IPOrigins) }
+
+// Prefixes returns the addresses and prefixes of a list, without what cannot be
+// read; nil where there is none.
+func Prefixes(texts []string) []netip.Prefix {
 	var prefixes []netip.Prefix
-	for _, text := range c.IPOrigins {
+	for _, text := range texts {
 		if p, err := storage.ParsePrefix(text); err == nil {
 			prefixes = append(prefixes, p)
 		}

@@ -10,11 +10,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mccd/mccd/storage"
 )
 
 const (
 	// minDrive is the smallest limit of a drive: a few chunks must fit.
 	minDrive = Size(32 << 20)
+	// minEgress is the least bound of what leaves for clients.
+	minEgress = Size(1 << 20)
 	// maxSocketPath is what a Unix socket address holds, less its end mark.
 	maxSocketPath = 107
 	// maxSocketDir leaves room for the private name under which it is made.
@@ -58,6 +62,7 @@ func (v *validator) all() {
 	v.joining()
 	v.drives()
 	v.origins()
+	v.clients()
 	v.limits()
 	v.timeouts()
 	v.oneOf("log.level", v.cfg.Log.Level, "debug", "info", "warn", "error")
@@ -195,8 +200,27 @@ func nested(a, b string) bool {
 	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
 }
 
+// clients judges the lists of addresses on the clients' side.
+func (v *validator) clients() {
+	for key, texts := range map[string][]string{
+		"proxy_protocol": v.cfg.ProxyProtocol, "trusted_forwarders": v.cfg.TrustedForwarders, "allow_clients": v.cfg.AllowClients,
+	} {
+		for i, text := range texts {
+			switch p, err := storage.ParsePrefix(text); {
+			case err != nil:
+				v.fault(fmt.Sprintf("%s[%d]", key, i), "%v", err)
+			case p.Bits() == 0 && key != "allow_clients":
+				v.fault(fmt.Sprintf("%s[%d]", key, i), "%q would let every client choose its address; list the balancers", text)
+			}
+		}
+	}
+}
+
 func (v *validator) limits() {
 	l := v.cfg.Limits
+	if l.Egress > 0 && l.Egress < minEgress {
+		v.fault("limits.egress", "is %s; clients give up a cache that is slower than 4,000 B/s to each, so at least %s", l.Egress, minEgress)
+	}
 	for key, value := range map[string]int{
 		"limits.max_connections": l.MaxConnections, "limits.requests_per_origin": l.RequestsPerOrigin,
 		"limits.fills_per_peer": l.FillsPerPeer, "limits.flights": l.Flights,

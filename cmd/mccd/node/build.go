@@ -76,6 +76,8 @@ func (n *Node) buildGatewayAndFill() error {
 		TLSListeners: https, Credentials: n.https.credentials.Load, HTTP2: n.cfg.HTTP2,
 		FirstByte: n.cfg.Timeouts.ClientFirstByte, MaxConns: n.cfg.Limits.MaxConnections,
 		Grace: n.cfg.Timeouts.ShutdownGrace, Draining: n.draining.Load,
+		ProxyProtocol: n.cfg.ProxyProtocol, TrustedForwarders: n.cfg.TrustedForwarders, AllowClients: n.cfg.AllowClients,
+		Egress: n.cfg.Limits.Egress, Summary: func() []byte { return n.summary().JSON() },
 		Logger: n.log.With("part", "gateway"), AccessLog: n.cfg.AccessLog, Registerer: n.registry,
 	})
 	return err

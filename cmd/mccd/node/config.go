@@ -75,7 +75,10 @@ type Config struct {
 	Origins          []storage.Rule
 	// IPOrigins are addresses that clients may name in place of an origin.
 	IPOrigins []netip.Prefix
-	Upstream  Upstream
+	// ProxyProtocol, TrustedForwarders and AllowClients are as in
+	// gateway.Config.
+	ProxyProtocol, TrustedForwarders, AllowClients []netip.Prefix
+	Upstream                                       Upstream
 
 	Limits   Limits
 	Timeouts Timeouts
@@ -120,6 +123,8 @@ type Upstream struct {
 type Limits struct {
 	// MaxConnections of clients [from RLIMIT_NOFILE].
 	MaxConnections int
+	// Egress in bytes per second leaves for clients at most [unbounded].
+	Egress int64
 	// MemoryBytes of chunks kept in memory when no drive takes them [512 MiB].
 	MemoryBytes int64
 	// RequestsPerOrigin at one time [64].
