@@ -127,8 +127,8 @@ func TestRedirectIsFollowedToAllowedHosts(t *testing.T) {
 	if _, err := ask(path); err == nil || len(b.origin.Ledger().Requests(path)) != maxHops+1 {
 		t.Errorf("%d requests in a loop of redirects", len(b.origin.Ledger().Requests(path)))
 	}
-	if n := len(other.Ledger().Entries()); n != 2 {
-		t.Errorf("%d requests at the other host, want 2", n)
+	if n := len(other.Ledger().Entries()); n != 3 {
+		t.Errorf("%d requests at the other host, want 3", n)
 	}
 }
 
