@@ -147,7 +147,7 @@ $(BIN)/protoc-gen-go-grpc: tools/protoc/go.mod tools/protoc/go.sum
 
 .PHONY: deps-test
 deps-test: ## Debian packages of the programs that tests drive (as root; else those tests are skipped)
-	@tools/deps.sh gcc strace aria2c:aria2 wget curl
+	@tools/deps.sh gcc strace aria2c:aria2 wget curl openssl gpg gpg-agent
 
 .PHONY: deps-bench
 deps-bench: ## Debian packages of the programs that are measured against

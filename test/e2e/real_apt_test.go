@@ -26,32 +26,20 @@ func TestRealApt(t *testing.T) {
 			// Old enough for the cache to call it fresh for hours, as the origin
 			// says nothing; but apt asks for max-age=0.
 			modified := time.Now().Add(-10 * 24 * time.Hour)
-			d.add("mccd-one", "1.0", "", 3000, modified)
-			d.add("mccd-two", "1.0", "mccd-one", 90_000, modified)
-			d.add("mccd-big", "1.0", "", 9*mib+99, modified)
-			d.publish(modified)
+			d.begin(modified)
 			b := newBed(t, setting{nodes: 3, dir: d.dir, vhosts: []map[string]any{{
 				"name": "debian", "hosts": []string{debHost}, "immutable_prefixes": []string{"/pool/"},
 			}}})
-			fetch := func(c *client) {
-				c.Helper()
-				c.do("apt-get", "update")
-				c.do("apt-get", "download", "mccd-one", "mccd-big")
-				c.do("apt-get", "install", "--download-only", "-y", "mccd-two")
-				d.right(filepath.Join(c.dir, "mccd-one_*.deb"), "mccd-one")
-				d.right(filepath.Join(c.dir, "mccd-big_*.deb"), "mccd-big")
-				d.right(filepath.Join(c.dir, "var/cache/apt/archives/mccd-two_*.deb"), "mccd-two")
-			}
 			var clients []*client
 			for i := range b.Nodes {
 				clients = append(clients, b.apt(t, i, d))
 			}
-			fetch(clients[0])
+			clients[0].fetches(d)
 			if m := b.origin.Ledger().MaxTimes(""); m != 1 {
 				t.Errorf("a byte was fetched %d times", m)
 			}
 			for _, c := range clients[1:] {
-				b.free("the second run, at "+c.node.Name, func() { fetch(c) })
+				b.free("the second run, at "+c.node.Name, func() { c.fetches(d) })
 			}
 			for change := range 2 {
 				version := fmt.Sprintf("1.%d", change+1)
@@ -68,10 +56,21 @@ func TestRealApt(t *testing.T) {
 					})
 				}
 			}
-			fetch(clients[1])
-			b.free("the second run after the changes", func() { fetch(b.apt(t, 2, d)) })
+			clients[1].fetches(d)
+			b.free("the second run after the changes", func() { b.apt(t, 2, d).fetches(d) })
 		})
 	}
+}
+
+// fetches updates, and gets all packages in the ways that apt-get has.
+func (c *client) fetches(d *debian) {
+	c.Helper()
+	c.do("apt-get", "update")
+	c.do("apt-get", "download", "mccd-one", "mccd-big")
+	c.do("apt-get", "install", "--download-only", "-y", "mccd-two")
+	d.right(filepath.Join(c.dir, "mccd-one_*.deb"), "mccd-one")
+	d.right(filepath.Join(c.dir, "mccd-big_*.deb"), "mccd-big")
+	d.right(filepath.Join(c.dir, "var/cache/apt/archives/mccd-two_*.deb"), "mccd-two")
 }
 
 // apt returns a client of node i that has nothing but the repository in its
@@ -79,9 +78,16 @@ func TestRealApt(t *testing.T) {
 func (b *bed) apt(t *testing.T, i int, d *debian) *client {
 	t.Helper()
 	c := b.at(t, i)
-	option := "trusted=yes"
+	c.aptFor(d, "http://"+debHost, fmt.Sprintf("Acquire::http::Proxy::%s %q;", debHost, "http://"+c.node.Addr))
+	return c
+}
+
+// aptFor writes apt's settings for the repository at url.
+func (c *client) aptFor(d *debian, url, option string) {
+	c.Helper()
+	trust := "trusted=yes"
 	if d.gnupg != "" {
-		option = "signed-by=" + d.key()
+		trust = "signed-by=" + d.key()
 	}
 	files := map[string]string{
 		"apt.conf": strings.Join([]string{
@@ -89,21 +95,19 @@ func (b *bed) apt(t *testing.T, i int, d *debian) *client {
 			`Dir::Bin::methods "/usr/lib/apt/methods";`,
 			`APT::Architecture "amd64";`, `APT::Architectures { "amd64"; };`, `APT::Sandbox::User "";`,
 			`Acquire::Languages "none";`, `Acquire::Retries "0";`, `Debug::NoLocking "true";`,
-			fmt.Sprintf("Acquire::http::Proxy::%s %q;", debHost, "http://"+c.node.Addr),
-			"",
+			option, "",
 		}, "\n"),
-		"etc/apt/sources.list": fmt.Sprintf("deb [%s] http://%s stable main\n", option, debHost),
+		"etc/apt/sources.list": fmt.Sprintf("deb [%s] %s stable main\n", trust, url),
 		"status":               "", "var/lib/apt/lists/partial/.keep": "", "var/cache/apt/archives/partial/.keep": "",
 		"var/lib/dpkg/status": "", "etc/apt/preferences.d/.keep": "", "etc/apt/apt.conf.d/.keep": "", "etc/apt/trusted.gpg.d/.keep": "",
 	}
 	for name, text := range files {
 		if err := os.MkdirAll(filepath.Dir(c.file(name)), 0o755); err != nil {
-			t.Fatal(err)
+			c.Fatal(err)
 		}
 		c.put(name, []byte(text))
 	}
 	c.env = append(c.env, "APT_CONFIG="+c.file("apt.conf"), "PATH=/usr/sbin:/sbin:"+os.Getenv("PATH"))
-	return c
 }
 
 // offers fails the test unless apt takes version for the newest one of name.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +40,8 @@ type client struct {
 	node *process.Node
 	dir  string
 	env  []string
+	// wrap is the command that runs a program; nil: none.
+	wrap []string
 }
 
 // at returns a client of node i without anything of its own yet.
@@ -48,11 +51,12 @@ func (b *bed) at(t *testing.T, i int) *client {
 	here.T = t
 	dir := t.TempDir()
 	// Neither a proxy nor a user's own settings.
-	return &client{&here, b.Nodes[i], dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C"}}
+	return &client{bed: &here, node: b.Nodes[i], dir: dir, env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C"}}
 }
 
 // try runs argv in the client's folder and returns what it printed.
 func (c *client) try(argv ...string) (string, error) {
+	argv = append(slices.Clone(c.wrap), argv...)
 	cmd := exec.CommandContext(c.ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = c.dir, c.env
 	var out bytes.Buffer
@@ -84,4 +88,21 @@ func (b *bed) free(what string, do func()) {
 			}
 		}
 	}
+}
+
+// named lets the client's programs resolve names to the node's address: they
+// see a hosts file of their own. false: this machine does not allow that.
+func (c *client) named(names ...string) bool {
+	c.Helper()
+	c.put("hosts", []byte("127.0.0.1 localhost\n"+c.node.IP+" "+strings.Join(names, " ")+"\n"))
+	c.wrap = []string{"unshare", "--mount", "sh", "-c", `mount --bind "$0" /etc/hosts && exec "$@"`, c.file("hosts")}
+	if os.Getuid() != 0 {
+		c.wrap = slices.Insert(c.wrap, 1, "--map-root-user")
+	}
+	out, err := c.try("getent", "hosts", names[0])
+	if err != nil || !strings.Contains(out, c.node.IP) {
+		c.Logf("no hosts file of its own for a program: %v %s", err, out)
+		return false
+	}
+	return true
 }

@@ -37,8 +37,11 @@ func newDebian(t *testing.T, byHash bool) *debian {
 	t.Helper()
 	d := &debian{T: t, dir: t.TempDir(), work: t.TempDir(), byHash: byHash, debs: map[string]string{}}
 	gpg, err := exec.LookPath("gpg")
+	if err == nil {
+		_, err = exec.LookPath("gpg-agent")
+	}
 	if err != nil {
-		t.Log("gpg is not installed: the repository is not signed")
+		t.Log("gpg or its agent is not installed: the repository is not signed")
 		return d
 	}
 	// Not t.TempDir: the path of gpg-agent's socket must be short.
@@ -170,4 +173,13 @@ func (d *debian) publish(modified time.Time) {
 		d.Fatal(err)
 	}
 	d.write(debianSuite+"/InRelease", content, modified)
+}
+
+// begin publishes the first packages.
+func (d *debian) begin(modified time.Time) {
+	d.Helper()
+	d.add("mccd-one", "1.0", "", 3000, modified)
+	d.add("mccd-two", "1.0", "mccd-one", 90_000, modified)
+	d.add("mccd-big", "1.0", "", 9*mib+99, modified)
+	d.publish(modified)
 }

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path"
 	"strings"
 	"sync"
@@ -146,8 +147,10 @@ func (r *registry) total() map[string]int64 {
 // cache of its own; all but the first get everything without a byte of the
 // registry's, and a new version is seen at once where the registry says so.
 func TestRealNpm(t *testing.T) {
-	program(t, "node")
-	npm := program(t, "npm")
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		t.Skip("npm is not installed, nor does make deps-test do that: Debian's has 400 packages; apt-get install npm, or Node.js's own, brings it")
+	}
 	r := &registry{packages: map[string]map[string][]byte{}, depends: map[string]map[string]string{}, sent: map[string]int64{}}
 	r.publish(t, "mccd-new", "1.0.0", 3*mib, nil)
 	r.publish(t, "mccd-app", "1.0.0", 1000, map[string]string{"mccd-new": "^1.0.0"})
