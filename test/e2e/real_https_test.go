@@ -23,8 +23,8 @@ import (
 	"github.com/mccd/mccd/test/process"
 )
 
-// cacheName is what clients call all nodes.
-const cacheName = "cache.example"
+// nodesName is what clients call all nodes.
+const nodesName = "cache.example"
 
 // secured is a bed whose nodes serve https at one port, for origins that speak
 // https too.
@@ -106,7 +106,7 @@ func samePort(t *testing.T) string {
 // renew has a new key made at one node and its certificate imported at another.
 func (s *secured) renew(kind string, from, to int) {
 	s.Helper()
-	csr := s.command(0, s.Nodes[from], "tls", "csr", "--name", cacheName, "--name", filesHost, "--name", debHost, "--key", kind)
+	csr := s.command(0, s.Nodes[from], "tls", "csr", "--name", nodesName, "--name", filesHost, "--name", debHost, "--key", kind)
 	if block, _ := pem.Decode([]byte(csr)); block == nil {
 		s.Fatalf("mccd tls csr printed %q", csr)
 	}
@@ -132,24 +132,24 @@ func TestRealHTTPS(t *testing.T) {
 	s.content.Add(faultorigin.Object{Path: path, Size: size, Header: http.Header{"Cache-Control": {"max-age=3600"}}})
 	want := make([]byte, size)
 	faultorigin.Fill(want, path, faultorigin.DefaultVersion, 0)
-	url := "https://" + cacheName + ":" + s.port + path + "?cacheHostOrigin=" + filesHost
+	url := "https://" + nodesName + ":" + s.port + path + "?cacheHostOrigin=" + filesHost
 
 	s.renew("rsa", 0, 1)
 	for _, n := range s.Nodes {
 		c := s.at(t, n.Index)
-		out := c.do("sh", "-c", `openssl s_client -connect "$0" -servername `+cacheName+` -verify_hostname `+cacheName+
+		out := c.do("sh", "-c", `openssl s_client -connect "$0" -servername `+nodesName+` -verify_hostname `+nodesName+
 			` -verify_return_error -CAfile "$1" -alpn h2,http/1.1 </dev/null`, n.IP+":"+s.port, s.root)
 		for _, says := range []string{"Verify return code: 0 (ok)", "ALPN protocol: http/1.1"} {
 			if !strings.Contains(out, says) {
 				t.Errorf("openssl at %s does not say %q:\n%s", n.Name, says, out)
 			}
 		}
-		argv := []string{"curl", "-sS", "-f", "--cacert", s.root, "--resolve", cacheName + ":" + s.port + ":" + n.IP, "-o", "got", url}
+		argv := []string{"curl", "-sS", "-f", "--cacert", s.root, "--resolve", nodesName + ":" + s.port + ":" + n.IP, "-o", "got", url}
 		c.do(argv...)
 		same(t, c.file("got"), want)
 		c.do(append(argv, "-r", "8388600-")...)
 		same(t, c.file("got"), want[8388600:])
-		if out, err := c.try("curl", "-sS", "--cacert", s.root, "--resolve", "other.example:"+s.port+":"+n.IP, strings.Replace(url, cacheName, "other.example", 1)); err == nil {
+		if out, err := c.try("curl", "-sS", "--cacert", s.root, "--resolve", "other.example:"+s.port+":"+n.IP, strings.Replace(url, nodesName, "other.example", 1)); err == nil {
 			t.Errorf("curl takes %s for another host: %s", n.Name, out)
 		}
 	}
@@ -169,7 +169,7 @@ func (s *secured) renewsUnderLoad(t *testing.T, path string, want []byte) {
 	var readers sync.WaitGroup
 	for i := range 6 {
 		transport := &http.Transport{
-			TLSClientConfig:   &tls.Config{RootCAs: s.Pool(), ServerName: cacheName, ClientSessionCache: tls.NewLRUClientSessionCache(4)},
+			TLSClientConfig:   &tls.Config{RootCAs: s.Pool(), ServerName: nodesName, ClientSessionCache: tls.NewLRUClientSessionCache(4)},
 			DisableKeepAlives: i < 3,
 		}
 		defer transport.CloseIdleConnections()
