@@ -202,6 +202,7 @@ type Gateway struct {
 	totals    totals
 	flying    inflight
 	buffers   buffers
+	unstored  passMemory
 	parts     parts
 	egress    *egress // nil: no bound
 	// introductions is nil where no balancer is listed.

@@ -29,11 +29,14 @@ func (x *exchange) pass(how string) {
 		x.fail(err)
 		return
 	}
+	if how == statusUnstored && storable(resp) {
+		x.g.unstored.drop(x.ref.ID()) // the next who asks finds out
+	}
 	x.status, x.passed = resp.StatusCode, true
 	h := x.w.Header()
 	drop := connectionNames(resp.Header)
 	for name, values := range resp.Header {
-		if name == "Date" || name == "Content-Range" || name == "Age" || !hopByHop(name) && !drop[name] {
+		if name = wireName(name); name == "Date" || name == "Content-Range" || name == "Age" || !hopByHop(name) && !drop[name] {
 			h[name] = values
 		}
 	}
@@ -56,6 +59,9 @@ func (x *exchange) passBody(resp *http.Response) {
 	buf := x.g.buffers.get()
 	defer x.g.buffers.put(buf)
 	flush := http.NewResponseController(x.w)
+	if resp.ContentLength < 0 {
+		_ = flush.Flush() // the head: nobody knows when the first byte comes
+	}
 	n, err := copyAll(passWriter{x, flush}, passReader{x, resp}, *buf)
 	switch {
 	case err == nil && (resp.ContentLength < 0 || n == resp.ContentLength):

@@ -113,10 +113,17 @@ func (x *exchange) serve() {
 		x.pass(statusBypass) // RFC 9111 section 3.5
 		return
 	}
+	if x.rule.Profile == storage.ProfileHTTP && x.g.unstored.has(x.ref.ID(), x.start) {
+		x.pass(statusUnstored)
+		return
+	}
 	content, d, run, err := x.open()
 	switch {
 	case err == nil:
 	case errors.Is(err, storage.ErrUncacheable) || errors.Is(err, storage.ErrLength) && x.rule.Profile == storage.ProfileHTTP:
+		if x.rule.Profile == storage.ProfileHTTP {
+			x.g.unstored.add(x.ref.ID(), x.start)
+		}
 		x.pass(statusUnstored)
 		return
 	default:
