@@ -99,8 +99,14 @@ func TestPassedHeadGoesOutAtOnce(t *testing.T) {
 // until an answer can be stored.
 func TestWhatIsPassedIsRemembered(t *testing.T) {
 	n := startNode(t, 10, nil)
-	how := passed(200, 5, "hello", http.Header{"Cache-Control": {"no-store"}})
-	n.source.pass = how
+	var good atomic.Bool
+	n.source.pass = func(method string, ref storage.Ref, h http.Header) (*http.Response, error) {
+		header := http.Header{"Cache-Control": {"no-store"}}
+		if good.Load() {
+			header = nil
+		}
+		return passed(200, 5, "hello", header)(method, ref, h)
+	}
 	n.source.errs = []error{storage.ErrUncacheable}
 	asked := func() int { n.source.mu.Lock(); defer n.source.mu.Unlock(); return len(n.source.opens) }
 	for range 3 {
@@ -111,9 +117,7 @@ func TestWhatIsPassedIsRemembered(t *testing.T) {
 	if got := asked(); got != 1 {
 		t.Errorf("the fill was asked %d times for what cannot be stored", got)
 	}
-	n.source.mu.Lock()
-	n.source.pass = passed(200, 5, "hello", nil)
-	n.source.mu.Unlock()
+	good.Store(true)
 	n.get(t, httpHost, "/a?q")
 	if a := n.get(t, httpHost, "/a?q"); string(a.body) == "hello" || asked() != 2 {
 		t.Errorf("an object that can be stored by now is still passed on: %q, %d fills", a.body, asked())

@@ -65,12 +65,15 @@ func (x *exchange) admit() (no *refusal) {
 		x.g.metrics.denied.Inc()
 		return refusalOfClient(x.rule)
 	}
-	if x.g.looped(x.r.Header["Via"]) {
-		return refuse(http.StatusLoopDetected, "This request has passed through this node already: the origin's name leads back to the cache. Check how it resolves at the nodes.")
-	}
-	var looped bool
-	if x.ref.Caches, looped = cachesPassed(x.r.Header["Cdn-Loop"], x.g.cfg.Cluster()); looped {
+	caches, looped := cachesPassed(x.r.Header["Cdn-Loop"], x.g.cfg.Cluster())
+	if looped {
 		return refuse(http.StatusLoopDetected, "This request has passed through this cluster already: two caches name each other as parents. Take one of the two out of the configuration.")
+	}
+	x.ref.Caches = caches
+	// A child cluster tells clusters apart by what no two of them share; its
+	// nodes may be called as ours are.
+	if caches == "" && x.g.looped(x.r.Header["Via"]) {
+		return refuse(http.StatusLoopDetected, "This request has passed through this node already: the origin's name leads back to the cache. Check how it resolves at the nodes.")
 	}
 	if x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
 		return &refusal{status: http.StatusMethodNotAllowed, text: "Only GET and HEAD are served.", allow: "GET, HEAD"}

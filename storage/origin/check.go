@@ -37,7 +37,7 @@ func (x *exchange) response(r Request) (*Response, error) {
 	case http.StatusNotModified:
 		return x.notModified(r)
 	}
-	status := &storage.StatusError{Code: x.resp.StatusCode, Header: x.withoutTokens(httpcache.Kept(x.resp.Header))}
+	status := &storage.StatusError{Code: x.resp.StatusCode, Header: withoutTokens(httpcache.Kept(x.resp.Header), x.queries)}
 	if status.Code != http.StatusRequestedRangeNotSatisfiable {
 		return nil, status
 	}
@@ -133,7 +133,7 @@ func (x *exchange) content(r Request, span storage.Span, size int64) (*Response,
 
 func (x *exchange) object(r Request, v storage.Version, kept, h http.Header) storage.Object {
 	return storage.Object{
-		ID: r.Ref.ID(), Host: r.Ref.Host, Path: r.Ref.Path, Version: v, Header: x.withoutTokens(kept),
+		ID: r.Ref.ID(), Host: r.Ref.Host, Path: r.Ref.Path, Version: v, Header: withoutTokens(kept, x.queries),
 		ValidatedAt: x.sent, FreshFor: httpcache.FreshFor(h, x.sent, r.Rule, r.Ref.Path),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -43,29 +44,60 @@ func conditions(h http.Header, v *storage.Version) {
 	}
 }
 
-// shortestToken is the length from which a query may hold a signature.
+// shortestToken is the length from which a query, or the value of one of its
+// parameters, may be a signature.
 const shortestToken = 8
 
-// withoutTokens takes the fields out of h that repeat a query by which the
-// answer was got, redirects included: what is kept goes to disk and to other
-// clients, and a signed query must not.
-func (x *exchange) withoutTokens(h http.Header) http.Header {
-	for _, query := range x.queries {
-		h = withoutToken(h, query)
+// withoutTokens takes the fields out of h that repeat one of queries, or one of
+// their parameters: what is kept goes to disk and to other clients, and what
+// signs a URL must not. Fields that say what the object is stay for a parameter,
+// by which some stores let a URL choose them.
+func withoutTokens(h http.Header, queries []string) http.Header {
+	for _, query := range queries {
+		if len(query) < shortestToken {
+			continue
+		}
+		values := parameters(query)
+		for name, lines := range h {
+			repeats := func(text string) bool {
+				return slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, text) })
+			}
+			if repeats(query) || !describes(name) && slices.ContainsFunc(values, repeats) {
+				delete(h, name)
+			}
+		}
 	}
 	return h
 }
 
-func withoutToken(h http.Header, query string) http.Header {
-	if len(query) < shortestToken {
-		return h
-	}
-	for name, values := range h {
-		if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, query) }) {
-			delete(h, name)
+// parameters returns the values in query that may be signatures, as they are
+// and decoded.
+func parameters(query string) (values []string) {
+	for part := range strings.SplitSeq(query, "&") {
+		_, value, ok := strings.Cut(part, "=")
+		if !ok {
+			value = part
+		}
+		if len(value) < shortestToken {
+			continue
+		}
+		values = append(values, value)
+		if plain, err := url.QueryUnescape(value); err == nil && plain != value && len(plain) >= shortestToken {
+			values = append(values, plain)
 		}
 	}
-	return h
+	return values
+}
+
+// describes reports whether a field tells of the object, its version or its
+// freshness.
+func describes(name string) bool {
+	switch name {
+	case "Accept-Ranges", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type",
+		"Etag", "Expires", "Last-Modified", "Vary":
+		return true
+	}
+	return false
 }
 
 // formatRange writes a span as a Range (RFC 9110 section 14.1.2).

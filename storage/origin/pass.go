@@ -47,7 +47,7 @@ func (c *Client) Pass(ctx context.Context, method string, ref storage.Ref, rule 
 func (c *Client) passHeader(first storage.Ref, header http.Header) func(storage.Ref) http.Header {
 	h := httpcache.EndToEnd(header)
 	for name := range h {
-		if strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "Host" || name == "Expect" {
+		if strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "X-Real-Ip" || name == "Cdn-Loop" || name == "Host" || name == "Expect" {
 			delete(h, name)
 		}
 	}

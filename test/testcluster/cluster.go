@@ -319,3 +319,9 @@ func FreeAddr(t testing.TB) string {
 	defer l.Close()
 	return l.Addr().String()
 }
+
+// DataDir returns the directory that holds all of the node's files.
+func (n *Node) DataDir() string { return n.dir }
+
+// Log returns the end of what the node has logged, at every level.
+func (n *Node) Log() string { return n.logs.String() }
