@@ -49,7 +49,7 @@ func TestSignedURLsLeaveNoTrace(t *testing.T) {
 		for kind, behaviours := range map[string][]faultorigin.Behaviour{
 			"plain":     {{Token: "GOODtoken"}},
 			"revoked":   {{Requests: []int{1, 2}, Token: "GOODtoken"}, {Status: http.StatusForbidden}},
-			"no length": {{Token: "GOODtoken", IgnoreRange: true, Chunked: true}},
+			"unmeasured": {{Token: "GOODtoken", IgnoreRange: true, Chunked: true}},
 			"echo": {{Token: "GOODtoken", Header: http.Header{
 				"Content-Location": {"/echo?" + good}, "Link": {"</echo?P4=GOODtokenAAAA%2bbb%3d%3d>; rel=self"}, "X-Token": {"GOODtokenAAAA%2bbb%3d%3d"},
 			}}},
@@ -75,7 +75,9 @@ func TestSignedURLsLeaveNoTrace(t *testing.T) {
 					t.Logf("%s by %d: %v", path, i, err)
 					continue
 				}
-				fmt.Fprintln(&answers, resp.Header)
+				if resp.StatusCode < 400 { // the scripted origin tells them to all it refuses
+					fmt.Fprintln(&answers, resp.Header)
+				}
 				n, err := io.Copy(io.Discard, resp.Body)
 				resp.Body.Close()
 				whole := resp.StatusCode == http.StatusOK && err == nil && n == size
