@@ -10,7 +10,7 @@ import (
 // newVersion takes an answer that carries another version than the flight's:
 // its bytes go into that version's files, and the object's home is told.
 func (f *Filler) newVersion(j *job, resp *origin.Response) {
-	o, _, err := f.accept(j.ref, j.rule, resp)
+	o, _, err := f.accept(j.ref, j.rule, resp, false)
 	if err != nil {
 		f.refute(j.o)
 		return
@@ -37,8 +37,9 @@ func (f *Filler) newVersion(j *job, resp *origin.Response) {
 
 // accept makes the origin's answer an object of this node: its bytes are on
 // their way into the chunk files when it returns, by a flight where they lie in
-// one chunk.
-func (f *Filler) accept(ref storage.Ref, rule *storage.Rule, resp *origin.Response) (*storage.Object, *flight, error) {
+// one chunk. flaps tells that the object had that version before the one that is
+// taken for current: such answers are not joined.
+func (f *Filler) accept(ref storage.Ref, rule *storage.Rule, resp *origin.Response, flaps bool) (*storage.Object, *flight, error) {
 	o := resp.Object
 	if o.Size() < 0 {
 		_ = resp.Body.Close()
@@ -66,6 +67,9 @@ func (f *Filler) accept(ref storage.Ref, rule *storage.Rule, resp *origin.Respon
 	case !o.Version.Strong():
 		_ = resp.Body.Close()
 		whole, err := f.acceptWhole(ref, rule)
+		return whole, nil, err
+	case flaps:
+		whole, err := f.acceptFlapping(ref, rule, resp)
 		return whole, nil, err
 	default:
 		fl = f.startFlight(&job{o: &o, ref: ref, rule: rule}, resp)

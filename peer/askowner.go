@@ -28,6 +28,10 @@ func (f *Filler) askAsOwner(q question) (*storage.Object, error) {
 	if grant.Stale != nil && (q.stale == nil || grant.Stale.Registration > q.stale.Registration) {
 		q.stale = grant.Stale
 	}
+	replaced := uint64(0)
+	if q.stale != nil {
+		replaced = q.stale.Registration
+	}
 	defer f.asking.begin(q.ref.ID(), storage.ChunkOf(q.span().Off))()
 	o, err := f.askOrigin(q)
 	if err != nil {
@@ -35,6 +39,11 @@ func (f *Filler) askAsOwner(q question) (*storage.Object, error) {
 			hs.fail(err)
 		} // else the next who waits asks: this node's trouble and a refused token are not the object's state
 		return nil, err
+	}
+	if o.Registration < replaced { // the home may know less than this node does
+		own := *o
+		own.Registration = replaced
+		o = &own
 	}
 	return f.publish(hs.register(o))
 }
@@ -67,13 +76,13 @@ func (f *Filler) askOrigin(q question) (*storage.Object, error) {
 		q.stale = f.judge(q.stale, false) // a condition on what was purged would bring it back
 	}
 	if o := q.stale; o != nil && o.Version.ID() != q.refuted && (q.recordOnly || f.holds(o, q.span()) || f.brings(o, req.Span)) {
-		req.Revalidate = &o.Version
+		req.Revalidate, req.Known = &o.Version, o.Header
 	}
 	resp, err := f.request(req, q.stale)
 	if status, ok := errors.AsType[*storage.StatusError](err); ok && status.Code == http.StatusRequestedRangeNotSatisfiable {
 		// The object ends before the wanted range: learn it by its beginning,
 		// whole if it is empty or small.
-		req.Span, req.Revalidate = storage.Span{End: storage.PieceSize}, nil
+		req.Span, req.Revalidate, req.Known = storage.Span{End: storage.PieceSize}, nil, nil
 		resp, err = f.request(req, q.stale)
 		if status, ok := errors.AsType[*storage.StatusError](err); ok && status.Code == http.StatusRequestedRangeNotSatisfiable {
 			req.Whole = true
@@ -84,14 +93,21 @@ func (f *Filler) askOrigin(q question) (*storage.Object, error) {
 		return nil, err
 	}
 	if !resp.NotModified {
-		o, fl, err := f.accept(q.ref, q.rule, resp)
+		flaps := q.flaps(resp.Object.Version.ID(), f.cfg.Now())
+		if flaps && q.staysWhole() {
+			_ = resp.Body.Close()
+			o := *q.stale
+			o.ValidatedAt, o.FreshFor = resp.Object.ValidatedAt, flapFresh
+			return &o, nil
+		}
+		o, fl, err := f.accept(q.ref, q.rule, resp, flaps)
 		q.bring(fl)
 		return o, err
 	}
 	// The version is current: the record keeps what the first answer said,
 	// with the headers and the freshness of this one (RFC 9111 section 4.3.4).
 	o := *q.stale
-	o.Header = httpcache.Update(o.Header, resp.Object.Header)
+	o.Header = resp.Object.Header
 	o.ValidatedAt, o.FreshFor = resp.Object.ValidatedAt, resp.Object.FreshFor
 	return &o, nil
 }

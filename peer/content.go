@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/mccd/mccd/storage"
@@ -22,6 +23,9 @@ type Content struct {
 	since time.Time
 	// step is the range's place in its client's sequence.
 	step step
+	// resumes is the client's address if it is to get this version again when
+	// it comes back; invalid = it is not.
+	resumes netip.Addr
 }
 
 // firstWindow is how far a range that was asked for explicitly is filled at
@@ -152,5 +156,8 @@ func (c *Content) Rest() {
 // others follow them, or little is missing.
 func (c *Content) Close() {
 	c.step.took(c.given - c.begin)
+	if c.resumes.IsValid() {
+		c.f.began(c.Object(), c.resumes) // it may have taken long
+	}
 	c.r.end()
 }

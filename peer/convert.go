@@ -71,7 +71,44 @@ func recordToProto(o *storage.Object, now time.Time) *peerv1.Record {
 		AgeNanos: int64(max(0, now.Sub(o.ValidatedAt))), FreshNanos: int64(o.FreshFor),
 		Whole: o.Whole, Registration: o.Registration,
 		PurgeIndex: o.Stamp.Index, PurgeCluster: o.Stamp.Cluster, PurgeGeneration: o.Stamp.Generation,
+		Past: pastToProto(o.Past, now),
 	}
+}
+
+func pastToProto(past []storage.Past, now time.Time) []*peerv1.Past {
+	var out []*peerv1.Past
+	for _, p := range past {
+		out = append(out, &peerv1.Past{Version: versionToProto(p.Version), AgeNanos: int64(max(0, now.Sub(p.Until))), Whole: p.Whole})
+	}
+	return out
+}
+
+// maxPast bounds the earlier versions that a peer may tell of.
+const maxPast = 256
+
+func pastFromProto(in []*peerv1.Past, now time.Time) ([]storage.Past, error) {
+	if len(in) > maxPast {
+		return nil, errBadMessage
+	}
+	var out []storage.Past
+	for _, p := range in {
+		v, err := versionFromProto(p.GetVersion())
+		if err != nil || p.GetAgeNanos() < 0 {
+			return nil, errBadMessage
+		}
+		out = append(out, storage.Past{Version: v, Until: now.Add(-time.Duration(p.GetAgeNanos())), Whole: p.GetWhole()})
+	}
+	return out, nil
+}
+
+// bare returns o without its earlier versions, for calls that concern its bytes.
+func bare(o *storage.Object) *storage.Object {
+	if o == nil || len(o.Past) == 0 {
+		return o
+	}
+	b := *o
+	b.Past = nil
+	return &b
 }
 
 func recordFromProto(ref storage.Ref, r *peerv1.Record, now time.Time) (*storage.Object, error) {
@@ -79,10 +116,14 @@ func recordFromProto(ref storage.Ref, r *peerv1.Record, now time.Time) (*storage
 	if err != nil || r.GetAgeNanos() < 0 || r.GetFreshNanos() < 0 {
 		return nil, errBadMessage
 	}
+	past, err := pastFromProto(r.GetPast(), now)
+	if err != nil {
+		return nil, err
+	}
 	return &storage.Object{
 		ID: ref.ID(), Host: ref.Host, Path: ref.Path, Version: v, Header: headersFromProto(r.GetHeaders()),
 		ValidatedAt: now.Add(-time.Duration(r.GetAgeNanos())), FreshFor: time.Duration(r.GetFreshNanos()),
-		Whole: r.GetWhole(), Registration: r.GetRegistration(),
+		Whole: r.GetWhole(), Registration: r.GetRegistration(), Past: past,
 		Stamp: storage.Stamp{Cluster: r.GetPurgeCluster(), Generation: r.GetPurgeGeneration(), Index: r.GetPurgeIndex()},
 	}, nil
 }

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -103,6 +104,16 @@ func (f *Filler) whoMayHaveRecord(view *ring.View, id storage.ObjectID) (out []*
 // lookup asks node for its record of ref's object; nil = it has none. A node
 // that is slow is waited for as long as it is heard.
 func (f *Filler) lookup(ctx context.Context, node *ring.Node, ref storage.Ref) (*storage.Object, error) {
+	m, err := f.callLookup(ctx, node, ref, netip.Addr{})
+	if err != nil || m.GetRecord() == nil {
+		return nil, err
+	}
+	return recordFromProto(ref, m.GetRecord(), f.cfg.Now())
+}
+
+// callLookup asks node for its record of ref's object, and what client had of
+// it; the zero Addr = nobody's.
+func (f *Filler) callLookup(ctx context.Context, node *ring.Node, ref storage.Ref, client netip.Addr) (*peerv1.LookupResponse, error) {
 	k, err := f.links.to(node)
 	if err != nil {
 		return nil, err
@@ -119,16 +130,15 @@ func (f *Filler) lookup(ctx context.Context, node *ring.Node, ref storage.Ref) (
 	defer f.keepHearing(ctx, k)()
 	var m *peerv1.LookupResponse
 	err = w.receive(func() (err error) {
-		m, err = k.client.Lookup(ctx, &peerv1.LookupRequest{Ref: refToProto(ref), Epoch: epochToProto(f.cfg.Placement.View().Epoch)})
+		m, err = k.client.Lookup(ctx, &peerv1.LookupRequest{
+			Ref: refToProto(ref), Epoch: epochToProto(f.cfg.Placement.View().Epoch), Client: clientToProto(client),
+		})
 		return err
 	})
 	if err != nil {
 		return nil, x.ended(ctx, k, err)
 	}
-	if m.GetRecord() == nil {
-		return nil, nil //nolint:nilnil // none is an answer
-	}
-	return recordFromProto(ref, m.GetRecord(), f.cfg.Now())
+	return m, nil
 }
 
 // keepHearing pings k each heartbeat while a call waits that has none of its

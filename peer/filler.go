@@ -42,6 +42,8 @@ type Filler struct {
 	paces     *paces
 	troubles  *troubles
 	sequences *sequences
+	had       *had
+	begun     begun
 	requested *requested
 	// server is the Filler's own; nil = another's, or none.
 	server *grpc.Server
@@ -105,7 +107,7 @@ func New(cfg Config) (*Filler, error) {
 		ctx: ctx, cancel: cancel, work: work, admitted: newAdmitted(), pacer: newPacer(outPerPeer, outInAll),
 		links:   newLinks(ctx, cfg),
 		wholes:  newWholes(),
-		flights: newFlights(cfg.Flights, cfg.FlightsPerOrigin), paces: newPaces(), troubles: newTroubles(), sequences: newSequences(), requested: newRequested(), book: holders.New(cfg.Holders), acquiring: newAcquiring(),
+		flights: newFlights(cfg.Flights, cfg.FlightsPerOrigin), paces: newPaces(), troubles: newTroubles(), sequences: newSequences(), had: newHad(), requested: newRequested(), book: holders.New(cfg.Holders), acquiring: newAcquiring(),
 	}
 	f.metrics.register(cfg.Registerer, f)
 	f.cache = resolve.NewCache(cfg.Records, cfg.RecordsInMemory, f.judge, f.detach, cfg.Logger)
@@ -278,17 +280,19 @@ func (f *Filler) Open(ctx context.Context, req storage.Request) (*Content, error
 	if err != nil {
 		return nil, err
 	}
-	if req.Total > 0 && o.Size() != req.Total {
-		// A resume of another version: that one, as long as anybody holds it.
-		if o = f.cache.Before(o.ID); o == nil || o.Size() != req.Total {
-			return nil, storage.ErrVersionGone
+	past := false
+	if req.Total > 0 {
+		if o, past, err = f.resumed(ctx, req, o); err != nil {
+			return nil, err
 		}
-		past := *o
-		past.FreshFor = 0 // an owner that learns it from us is not to serve it to others
-		o = &past
 	}
 	c := newContent(f, req, o)
-	if brought != nil {
+	c.r.j.past = past
+	if req.Resumes && !req.HeadOnly {
+		c.resumes = req.Client
+		f.began(o, c.resumes)
+	}
+	if brought != nil && !past {
 		c.r.note(brought, true, false)
 	}
 	return c, nil
@@ -306,6 +310,9 @@ func (f *Filler) current(ctx context.Context, req storage.Request) (o *storage.O
 	q := question{ref: req.Ref, rule: req.Rule, first: req.First, recordOnly: req.HeadOnly, always: always, stale: o}
 	if refuted {
 		q.refuted = o.Version.ID()
+	}
+	if req.Total > 0 && q.first.Off >= 0 { // it may be another version that is wanted
+		q.first.End = q.first.Off + 1
 	}
 	q.brought = new(atomic.Pointer[flight])
 	fresh, err := f.resolve(ctx, q)

@@ -199,7 +199,7 @@ func (f *Filler) heldRequest(j *job, index uint32, span storage.Span, mode peerv
 	}
 	view := f.cfg.Placement.View()
 	return &peerv1.FillRequest{
-		Mode: mode, Ref: refToProto(ref), Record: recordToProto(f.vouch(j.o), f.cfg.Now()),
+		Mode: mode, Ref: refToProto(ref), Record: recordToProto(bare(f.vouch(j.o)), f.cfg.Now()),
 		Offset: base + span.Off, End: base + span.End, Caller: view.Self,
 		ViewDigest: view.Digest(), Epoch: epochToProto(view.Epoch),
 	}

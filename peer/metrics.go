@@ -26,6 +26,7 @@ type metrics struct {
 	purgedChunks  prometheus.Counter
 	confirmed     prometheus.Counter
 	corrupt       prometheus.Counter
+	flapping      prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -58,6 +59,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		passed: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "mccd_peer_passed_over_total", Help: "Candidates passed over by flights, by reason.",
 		}, []string{"reason"}),
+		flapping: f.NewCounter(prometheus.CounterOpts{
+			Name: "mccd_fill_flapping_total", Help: "Objects fetched whole from one answer because the edges of their origin disagree on the version.",
+		}),
 		disagreements: f.NewCounter(prometheus.CounterOpts{
 			Name: "mccd_peer_view_disagreements_total", Help: "Calls of nodes whose view digest differed from this node's.",
 		}),

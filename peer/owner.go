@@ -38,19 +38,26 @@ func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 			}
 			return nil
 		}
+		if j.past || f.superseded(j.o) || f.dead(j.o) {
+			if over, err := f.flyPast(fl, j, s); over {
+				return err
+			}
+			continue
+		}
 		fl.from.Store(uint32(storage.SourceOrigin))
 		fl.sent.Store(true)
-		if f.superseded(j.o) || f.dead(j.o) {
-			if w := f.wholes.at(keyOfWhole(j.o)); w != nil {
-				return f.untilPresent(fl, j, w) // its one answer is on its way
-			}
-			return storage.ErrVersionGone
-		}
 		if j.o.Whole != "" {
 			return f.fillWhole(fl, j, s)
 		}
 		n, more, err := f.fetchAll(fl, j, s)
 		switch {
+		case errors.Is(err, errEdges):
+			return f.settle(fl, j, s)
+		case errors.Is(err, storage.ErrVersionGone):
+			if over, err := f.flyPast(fl, j, s); over {
+				return err
+			}
+			last, tries, barren = nil, 0, 0
 		case more && n > 0:
 			last, tries, barren = err, tries+1, 0
 		case more:
@@ -185,7 +192,11 @@ func refused(err error) bool {
 // it returns how many came. An answer with another version goes into that
 // version's file.
 func (f *Filler) takeAnswer(j *job, s *sink, resp *origin.Response, want storage.Span) (int64, error) {
-	if resp.Object.Version.ID() != j.o.Version.ID() {
+	if v := resp.Object.Version.ID(); v != j.o.Version.ID() {
+		if resp.Object.Version.Strong() && !resp.RangeIgnored && resp.Span.Len() < resp.Object.Size() && f.cameBack(j, v) {
+			_ = resp.Body.Close()
+			return 0, errEdges
+		}
 		f.newVersion(j, resp)
 		return 0, storage.ErrVersionGone
 	}

@@ -17,6 +17,8 @@ type job struct {
 	o    *storage.Object
 	ref  storage.Ref
 	rule *storage.Rule
+	// past tells that o is an earlier version: the origin is not asked for it.
+	past bool
 	// passed are the candidates that a requester passed over, where the
 	// flight acts as owner on its behalf; caller is that requester.
 	passed []*peerv1.PassedOver
@@ -93,7 +95,7 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 	defer s.close()
 	r := &route{f: f, id: j.o.ID, index: fl.key.Index, whole: j.o.Whole}
 	deadline := f.cfg.Now().Add(f.cfg.Budget)
-	troubles, idle := 0, 0
+	troubles, idle, everywhere := 0, 0, false
 	for {
 		left := f.flights.left(fl, s.missing(fl.span))
 		if fl.abandoned() {
@@ -132,6 +134,10 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 			continue // a joiner brought another token
 		case fl.abandoned():
 			return context.Cause(fl.ctx)
+		case errors.Is(err, storage.ErrVersionGone) && !everywhere:
+			everywhere = true // nodes that the owner does not know of may hold it
+			f.takeAnywhere(fl, j, s)
+			continue
 		case final(err) || isLocal(err) || errors.Is(err, errFull):
 			return err
 		case errors.Is(err, errSilent):
@@ -180,10 +186,10 @@ func (f *Filler) askFor(fl *flight, j *job, s *sink, r *route, node *ring.Node, 
 	ref.Query = query
 	base := j.chunkSpan(fl.key.Index).Off
 	x := &exchange{f: f, node: node, sink: s, req: &peerv1.FillRequest{
-		Mode: peerv1.FillRequest_MODE_FILL, Ref: refToProto(ref), Record: recordToProto(f.vouch(j.o), f.cfg.Now()),
+		Mode: peerv1.FillRequest_MODE_FILL, Ref: refToProto(ref), Record: recordToProto(bare(f.vouch(j.o)), f.cfg.Now()),
 		Offset: base + span.Off, End: base + span.End, Caller: f.self(),
 		ViewDigest: r.digest, Epoch: epochToProto(r.epoch), PassedOver: r.passed,
-		PurgeIndex: f.purges().Stamp().Index,
+		PurgeIndex: f.purges().Stamp().Index, Past: j.past || f.superseded(j.o),
 	}}
 	x.onRecord = func(o *storage.Object) (*sink, error) {
 		// The owner saw another version: it goes on with ours as long as

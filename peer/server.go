@@ -43,8 +43,14 @@ func (s *service) Lookup(ctx context.Context, m *peerv1.LookupRequest) (*peerv1.
 	if err != nil {
 		return &peerv1.LookupResponse{}, nil
 	}
-	s.f.asking.await(ctx, ref.ID())
-	return &peerv1.LookupResponse{Record: recordToProto(s.f.cache.Record(ref.ID()), s.f.cfg.Now())}, nil
+	answer := &peerv1.LookupResponse{}
+	if m.GetClient() == nil {
+		s.f.asking.await(ctx, ref.ID())
+	} else if answer.Had, err = s.f.tellHad(ref.ID(), m.GetClient()); err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	answer.Record = recordToProto(s.f.cache.Record(ref.ID()), s.f.cfg.Now())
+	return answer, nil
 }
 
 // maxCaches bounds the bytes in which a peer names the caches on the way.
@@ -213,7 +219,7 @@ func (c *fillCall) fill(ctx context.Context, span storage.Span) error {
 		if err := c.learn(ctx, span); err != nil {
 			return err
 		}
-	} else if now := c.f.cache.Record(c.o.ID); now == nil {
+	} else if !c.m.GetPast() && c.f.cache.Record(c.o.ID) == nil {
 		c.f.cache.Publish(c.o)
 	}
 	if c.m.GetRecordOnly() {
@@ -274,7 +280,7 @@ func (c *fillCall) learn(ctx context.Context, span storage.Span) error {
 // streamSpan sends the bytes of span as they become present.
 func (c *fillCall) streamSpan(ctx context.Context, span storage.Span) error {
 	c.f.requested.add(c.o.Key(storage.ChunkOf(span.Off)), span, c.o.Size(), func() bool { return true })
-	j := &job{o: c.o, ref: c.ref, rule: c.rule, passed: c.m.GetPassedOver(), caller: c.m.GetCaller()}
+	j := &job{o: c.o, ref: c.ref, rule: c.rule, past: c.m.GetPast(), passed: c.m.GetPassedOver(), caller: c.m.GetCaller()}
 	r := reader{f: c.f, j: j, asOwner: true}
 	defer r.end()
 	rounded := storage.Span{Off: span.Off / storage.BlockSize * storage.BlockSize, End: span.End}

@@ -28,6 +28,8 @@ type Object struct {
 	Whole string
 	// Registration is the home's registration counter, which orders records.
 	Registration uint64
+	// Past are the versions before this one, the latest first; see After.
+	Past []Past
 	// Stamp tells by which purges the object was judged: sampled before the
 	// origin was asked, or newer where it was judged alive since.
 	Stamp Stamp

@@ -38,7 +38,8 @@ type Rule struct {
 	// Hosts are the patterns served: a name, or "*.name", which also matches
 	// name itself.
 	Hosts []string
-	// KeyHost is the canonical alias: one key for all of Hosts. Empty: each
+	// KeyHost is the canonical alias: one key for all of Hosts, whose versions
+	// are told by Last-Modified and length where there is a date. Empty: each
 	// host has keys of its own.
 	KeyHost string
 	// QueryInKey keeps the query as a part of the key.

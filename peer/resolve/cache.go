@@ -29,9 +29,6 @@ type Cache struct {
 	judge  Judge
 	logger *slog.Logger
 	memory recent
-	// before holds, by object, the record of the version before the present
-	// one, for downloads that began with it.
-	before recent
 
 	mu sync.Mutex // orders publications; guards nothing that readers need
 	// writes let the records of one object reach the disk one after the other,
@@ -53,8 +50,8 @@ func NewCache(disk Disk, entries int, judge Judge, run func(func()) bool, logger
 	}
 	return &Cache{
 		disk: disk, judge: judge, logger: logger,
-		memory: newRecent(entries), before: newRecent(max(1, entries/8)),
-		later: later{run: run, pending: make(map[storage.ObjectID]*write)},
+		memory: newRecent(entries),
+		later:  later{run: run, pending: make(map[storage.ObjectID]*write)},
 	}
 }
 
@@ -104,19 +101,10 @@ func (c *Cache) Peek(id storage.ObjectID) *storage.Object {
 // Known returns the objects whose records are in memory.
 func (c *Cache) Known() []storage.ObjectID { return c.memory.keys() }
 
-// Before returns the record of the version of id that was current before the
-// present one, nil when it is not known.
-func (c *Cache) Before(id storage.ObjectID) *storage.Object {
-	o, ok := c.before.get(id)
-	if !ok {
-		return nil
-	}
-	return c.judge(o, true)
-}
-
 // Publish keeps o, unless it does not count or a record with a newer
 // registration is kept already, and returns what is kept then; nil = nothing
-// that counts. It does not wait for the drive. A drive that cannot take the
+// that counts. What o takes the place of is among its earlier versions then. It
+// does not wait for the drive. A drive that cannot take the
 // record costs its being there after a restart, nothing else.
 func (c *Cache) Publish(o *storage.Object) *storage.Object {
 	id := o.ID
@@ -132,10 +120,8 @@ func (c *Cache) Publish(o *storage.Object) *storage.Object {
 		c.mu.Unlock()
 		return old
 	}
+	o = o.After(old)
 	c.memory.add(id, o)
-	if old != nil && old.Version.ID() != o.Version.ID() {
-		c.before.add(id, old)
-	}
 	c.mu.Unlock()
 	if old != nil && sameOnDisk(old, o) {
 		return o
@@ -162,7 +148,7 @@ func (c *Cache) Forget(id storage.ObjectID) {
 
 // ForgetDead drops from memory all that does not count any more.
 func (c *Cache) ForgetDead() {
-	for _, id := range append(c.memory.keys(), c.before.keys()...) {
+	for _, id := range c.memory.keys() {
 		c.forgetMemory(id)
 	}
 }
@@ -170,10 +156,8 @@ func (c *Cache) ForgetDead() {
 func (c *Cache) forgetMemory(id storage.ObjectID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, kept := range []recent{c.memory, c.before} {
-		if o, ok := kept.peek(id); ok && c.judge(o, true) == nil {
-			kept.remove(id)
-		}
+	if o, ok := c.memory.peek(id); ok && c.judge(o, true) == nil {
+		c.memory.remove(id)
 	}
 }
 
@@ -195,5 +179,5 @@ func newer(a, b *storage.Object) bool {
 // beyond a.
 func sameOnDisk(a, b *storage.Object) bool {
 	return a.Registration == b.Registration && a.Stamp.Cluster == b.Stamp.Cluster &&
-		a.Version.ID() == b.Version.ID() && a.Whole == b.Whole && a.ValidatedAt.Equal(b.ValidatedAt)
+		a.Version.ID() == b.Version.ID() && a.Whole == b.Whole && a.ValidatedAt.Equal(b.ValidatedAt) && len(a.Past) == len(b.Past)
 }

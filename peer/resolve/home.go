@@ -24,7 +24,9 @@ type Records interface {
 
 // Query says what would answer a node that wants an object's version.
 type Query struct {
-	// Registration is the registration that the asker found stale; 0 = none.
+	// Registration is the registration that the asker found stale, or
+	// contradicted; 0 = none. A record that was registered before it does not
+	// answer: the asker has been told a newer one.
 	Registration uint64
 	// Refuted is a version that the asker saw the origin contradict; the zero
 	// value means none.
@@ -112,7 +114,7 @@ func (h *Home) answers(o *storage.Object, q Query) bool {
 	if q.Refuted != (storage.VersionID{}) && o.Version.ID() == q.Refuted && o.Registration <= q.Registration {
 		return false
 	}
-	return !q.Always && o.Fresh(h.now())
+	return !q.Always && o.Registration >= q.Registration && o.Fresh(h.now())
 }
 
 // Register takes what the origin said under lease number n (0 = an observation
@@ -131,7 +133,7 @@ func (h *Home) Register(id storage.ObjectID, n uint64, o *storage.Object) *stora
 		h.counter = max(h.counter, before.Registration)
 	}
 	h.counter++
-	registered := *o
+	registered := *o.After(before)
 	registered.Registration = h.counter
 	h.mu.Unlock()
 	if fenced && before != nil && before.Registration > n {

@@ -25,6 +25,7 @@ const (
 // headers, are left out: a query may hold a signed token.
 func encodeRecord(o *storage.Object, stored time.Time) ([]byte, error) {
 	le, b := binary.LittleEndian, make([]byte, recordFixed, recordFixed+512)
+	var err error
 	copy(b, recordMagic)
 	le.PutUint32(b[8:], formatVersion)
 	// 12: checksum, 16: length of the file
@@ -64,6 +65,9 @@ func encodeRecord(o *storage.Object, stored time.Time) ([]byte, error) {
 		}
 	}
 	le.PutUint32(b[count:], n)
+	if b, err = appendPast(b, o.Past); err != nil {
+		return nil, err
+	}
 	le.PutUint64(b[16:], uint64(len(b)))
 	le.PutUint32(b[12:], recordSum(b))
 	return b, nil
@@ -143,6 +147,9 @@ func decodeRecord(b []byte) (*storage.Object, time.Time, error) {
 			return nil, time.Time{}, errDamaged
 		}
 		o.Header[name] = append(o.Header[name], value)
+	}
+	if o.Past, ok = takePast(rest); !ok {
+		return nil, time.Time{}, errDamaged
 	}
 	return o, time.Unix(0, int64(le.Uint64(b[40:]))), nil
 }

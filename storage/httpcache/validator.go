@@ -13,8 +13,8 @@ import (
 const strongAfter = time.Minute
 
 // Validator returns the version that an answer is of: told by the rule where
-// it says how (immutable paths; Last-Modified and length), else by a strong
-// ETag, else by a Last-Modified at least 60 s older than date, else by nothing
+// it says how (immutable paths; Last-Modified and length, also of mirrors, which
+// make ETags of their own), else by a strong ETag, else by a Last-Modified at least 60 s older than date, else by nothing
 // (ValidatorNone, told apart by nonce). date is the answer's Date, the zero
 // time where unknown; size is the object's length, -1 where unknown, and then
 // no validator that the length is a part of can be had. rule may be nil; path
@@ -26,7 +26,7 @@ func Validator(h http.Header, date time.Time, size int64, rule *storage.Rule, pa
 	switch {
 	case size >= 0 && rule != nil && rule.Immutable(path):
 		v.Kind = storage.ValidatorImmutable
-	case size >= 0 && rule != nil && rule.LastModifiedLength && dated:
+	case size >= 0 && rule != nil && (rule.LastModifiedLength || rule.KeyHost != "") && dated:
 		v.Kind = storage.ValidatorLastModifiedLength
 	case StrongETag(v.ETag):
 		v.Kind = storage.ValidatorETag

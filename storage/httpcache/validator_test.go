@@ -35,6 +35,7 @@ func TestValidator(t *testing.T) {
 		{"Date unknown", fields("Last-Modified", old), time.Time{}, 5, nil, "/a", storage.ValidatorNone},
 		{"unreadable date", fields("Last-Modified", "yesterday"), now, 5, byLength, "/a", storage.ValidatorNone},
 		{"date and length by rule", fields("Etag", `"a"`, "Last-Modified", young), now, 5, byLength, "/a", storage.ValidatorLastModifiedLength},
+		{"date and length of mirrors", fields("Etag", `"a"`, "Last-Modified", young), now, 5, &storage.Rule{KeyHost: "all.test"}, "/a", storage.ValidatorLastModifiedLength},
 		{"no date in spite of the rule", fields("Etag", `"a"`), now, 5, byLength, "/a", storage.ValidatorETag},
 		{"length unknown in spite of the rule", fields("Etag", `"a"`, "Last-Modified", old), now, -1, byLength, "/a", storage.ValidatorETag},
 		{"immutable path", fields(), now, 5, byLength, "/i/x", storage.ValidatorImmutable},

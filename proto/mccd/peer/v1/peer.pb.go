@@ -86,7 +86,7 @@ func (x PassedOver_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PassedOver_Reason.Descriptor instead.
 func (PassedOver_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{7, 0}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{8, 0}
 }
 
 // How far the callee may go.
@@ -143,7 +143,7 @@ func (x FillRequest_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FillRequest_Mode.Descriptor instead.
 func (FillRequest_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{8, 0}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{9, 0}
 }
 
 // What the callee is doing for the caller.
@@ -208,7 +208,7 @@ func (x FillResponse_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FillResponse_State.Descriptor instead.
 func (FillResponse_State) EnumDescriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{9, 0}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // What kind of end it is.
@@ -289,7 +289,7 @@ func (x Failure_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Failure_Kind.Descriptor instead.
 func (Failure_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{12, 0}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{13, 0}
 }
 
 // What became of a chunk.
@@ -342,7 +342,7 @@ func (x OfferResponse_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OfferResponse_Result.Descriptor instead.
 func (OfferResponse_Result) EnumDescriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{29, 0}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{34, 0}
 }
 
 // What a copy is worth to its node's drive.
@@ -403,7 +403,7 @@ func (x Holding_Worth) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Holding_Worth.Descriptor instead.
 func (Holding_Worth) EnumDescriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{32, 0}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{37, 0}
 }
 
 // Epoch names one placement of one cluster. Epochs of two clusters do not
@@ -878,8 +878,10 @@ type Record struct {
 	PurgeCluster string `protobuf:"bytes,8,opt,name=purge_cluster,json=purgeCluster,proto3" json:"purge_cluster,omitempty"`
 	// The recovery generation of that index.
 	PurgeGeneration uint32 `protobuf:"varint,9,opt,name=purge_generation,json=purgeGeneration,proto3" json:"purge_generation,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The versions that the object had before, the latest first.
+	Past          []*Past `protobuf:"bytes,10,rep,name=past,proto3" json:"past,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Record) Reset() {
@@ -975,6 +977,77 @@ func (x *Record) GetPurgeGeneration() uint32 {
 	return 0
 }
 
+func (x *Record) GetPast() []*Past {
+	if x != nil {
+		return x.Past
+	}
+	return nil
+}
+
+// Past is a version that an object had before the present one.
+type Past struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version.
+	Version *Version `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// How long ago a later one was found in its place, in nanoseconds.
+	AgeNanos int64 `protobuf:"varint,2,opt,name=age_nanos,json=ageNanos,proto3" json:"age_nanos,omitempty"`
+	// The node that filled the object whole; empty for none.
+	Whole         string `protobuf:"bytes,3,opt,name=whole,proto3" json:"whole,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Past) Reset() {
+	*x = Past{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Past) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Past) ProtoMessage() {}
+
+func (x *Past) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Past.ProtoReflect.Descriptor instead.
+func (*Past) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Past) GetVersion() *Version {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *Past) GetAgeNanos() int64 {
+	if x != nil {
+		return x.AgeNanos
+	}
+	return 0
+}
+
+func (x *Past) GetWhole() string {
+	if x != nil {
+		return x.Whole
+	}
+	return ""
+}
+
 // PassedOver names a candidate that the caller did not reach, and why.
 type PassedOver struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -988,7 +1061,7 @@ type PassedOver struct {
 
 func (x *PassedOver) Reset() {
 	*x = PassedOver{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[7]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1073,7 @@ func (x *PassedOver) String() string {
 func (*PassedOver) ProtoMessage() {}
 
 func (x *PassedOver) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[7]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1086,7 @@ func (x *PassedOver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PassedOver.ProtoReflect.Descriptor instead.
 func (*PassedOver) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{7}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *PassedOver) GetNode() string {
@@ -1064,14 +1137,17 @@ type FillRequest struct {
 	// The caller's purge index, in the cluster and generation of its epoch.
 	PurgeIndex uint64 `protobuf:"varint,14,opt,name=purge_index,json=purgeIndex,proto3" json:"purge_index,omitempty"`
 	// A client asks what the origin says now: a fresh record is not to answer.
-	Always        bool `protobuf:"varint,15,opt,name=always,proto3" json:"always,omitempty"`
+	Always bool `protobuf:"varint,15,opt,name=always,proto3" json:"always,omitempty"`
+	// The record is of an earlier version, to be had from what nodes hold alone:
+	// the origin has another one.
+	Past          bool `protobuf:"varint,16,opt,name=past,proto3" json:"past,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FillRequest) Reset() {
 	*x = FillRequest{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[8]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +1159,7 @@ func (x *FillRequest) String() string {
 func (*FillRequest) ProtoMessage() {}
 
 func (x *FillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[8]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +1172,7 @@ func (x *FillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FillRequest.ProtoReflect.Descriptor instead.
 func (*FillRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{8}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *FillRequest) GetMode() FillRequest_Mode {
@@ -1204,6 +1280,13 @@ func (x *FillRequest) GetAlways() bool {
 	return false
 }
 
+func (x *FillRequest) GetPast() bool {
+	if x != nil {
+		return x.Past
+	}
+	return false
+}
+
 // FillResponse is one message of a fill. Exactly one of the parts is set; a
 // message with data is encoded so that sums come first and data last.
 type FillResponse struct {
@@ -1234,7 +1317,7 @@ type FillResponse struct {
 
 func (x *FillResponse) Reset() {
 	*x = FillResponse{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[9]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1246,7 +1329,7 @@ func (x *FillResponse) String() string {
 func (*FillResponse) ProtoMessage() {}
 
 func (x *FillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[9]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1259,7 +1342,7 @@ func (x *FillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FillResponse.ProtoReflect.Descriptor instead.
 func (*FillResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{9}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *FillResponse) GetState() FillResponse_State {
@@ -1336,7 +1419,7 @@ type Presence struct {
 
 func (x *Presence) Reset() {
 	*x = Presence{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[10]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1431,7 @@ func (x *Presence) String() string {
 func (*Presence) ProtoMessage() {}
 
 func (x *Presence) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[10]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1444,7 @@ func (x *Presence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Presence.ProtoReflect.Descriptor instead.
 func (*Presence) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{10}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Presence) GetWords() []uint64 {
@@ -1389,7 +1472,7 @@ type NotOwner struct {
 
 func (x *NotOwner) Reset() {
 	*x = NotOwner{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[11]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1484,7 @@ func (x *NotOwner) String() string {
 func (*NotOwner) ProtoMessage() {}
 
 func (x *NotOwner) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[11]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +1497,7 @@ func (x *NotOwner) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotOwner.ProtoReflect.Descriptor instead.
 func (*NotOwner) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{11}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *NotOwner) GetViewDigest() uint64 {
@@ -1462,7 +1545,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[12]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1557,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[12]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1570,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{12}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Failure) GetKind() Failure_Kind {
@@ -1535,7 +1618,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[13]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1547,7 +1630,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[13]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1560,7 +1643,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{13}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ResolveRequest) GetOpen() *ResolveOpen {
@@ -1620,7 +1703,7 @@ type ResolveOpen struct {
 
 func (x *ResolveOpen) Reset() {
 	*x = ResolveOpen{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[14]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +1715,7 @@ func (x *ResolveOpen) String() string {
 func (*ResolveOpen) ProtoMessage() {}
 
 func (x *ResolveOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[14]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +1728,7 @@ func (x *ResolveOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveOpen.ProtoReflect.Descriptor instead.
 func (*ResolveOpen) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{14}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResolveOpen) GetRef() *Ref {
@@ -1724,7 +1807,7 @@ type Register struct {
 
 func (x *Register) Reset() {
 	*x = Register{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[15]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +1819,7 @@ func (x *Register) String() string {
 func (*Register) ProtoMessage() {}
 
 func (x *Register) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[15]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +1832,7 @@ func (x *Register) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Register.ProtoReflect.Descriptor instead.
 func (*Register) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{15}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Register) GetLease() uint64 {
@@ -1787,7 +1870,7 @@ type ResolveResponse struct {
 
 func (x *ResolveResponse) Reset() {
 	*x = ResolveResponse{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[16]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +1882,7 @@ func (x *ResolveResponse) String() string {
 func (*ResolveResponse) ProtoMessage() {}
 
 func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[16]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +1895,7 @@ func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveResponse.ProtoReflect.Descriptor instead.
 func (*ResolveResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{16}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ResolveResponse) GetRecord() *Record {
@@ -1863,14 +1946,17 @@ type LookupRequest struct {
 	// The object.
 	Ref *Ref `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
 	// The epoch of the caller's ring.
-	Epoch         *Epoch `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch *Epoch `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The address of a client, 16 bytes, who comes back for an object of which it
+	// has a part; empty = none does. The callee answers at once.
+	Client        []byte `protobuf:"bytes,3,opt,name=client,proto3" json:"client,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LookupRequest) Reset() {
 	*x = LookupRequest{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1882,7 +1968,7 @@ func (x *LookupRequest) String() string {
 func (*LookupRequest) ProtoMessage() {}
 
 func (x *LookupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[17]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1895,7 +1981,7 @@ func (x *LookupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupRequest.ProtoReflect.Descriptor instead.
 func (*LookupRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{17}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LookupRequest) GetRef() *Ref {
@@ -1912,18 +1998,27 @@ func (x *LookupRequest) GetEpoch() *Epoch {
 	return nil
 }
 
+func (x *LookupRequest) GetClient() []byte {
+	if x != nil {
+		return x.Client
+	}
+	return nil
+}
+
 // LookupResponse holds the record, absent when the node keeps none.
 type LookupResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The record.
-	Record        *Record `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Record *Record `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	// What the client had lately of the object, as far as the callee knows.
+	Had           []*Had `protobuf:"bytes,2,rep,name=had,proto3" json:"had,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LookupResponse) Reset() {
 	*x = LookupResponse{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[18]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2030,7 @@ func (x *LookupResponse) String() string {
 func (*LookupResponse) ProtoMessage() {}
 
 func (x *LookupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[18]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2043,7 @@ func (x *LookupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupResponse.ProtoReflect.Descriptor instead.
 func (*LookupResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{18}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LookupResponse) GetRecord() *Record {
@@ -1956,6 +2051,233 @@ func (x *LookupResponse) GetRecord() *Record {
 		return x.Record
 	}
 	return nil
+}
+
+func (x *LookupResponse) GetHad() []*Had {
+	if x != nil {
+		return x.Had
+	}
+	return nil
+}
+
+// Had is a version that a client had.
+type Had struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version's id, 8 bytes.
+	Version []byte `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// How long ago it asked for it last, in nanoseconds.
+	AgeNanos      int64 `protobuf:"varint,2,opt,name=age_nanos,json=ageNanos,proto3" json:"age_nanos,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Had) Reset() {
+	*x = Had{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Had) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Had) ProtoMessage() {}
+
+func (x *Had) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Had.ProtoReflect.Descriptor instead.
+func (*Had) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Had) GetVersion() []byte {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *Had) GetAgeNanos() int64 {
+	if x != nil {
+		return x.AgeNanos
+	}
+	return 0
+}
+
+// Begun tells that a client began to get a version of an object.
+type Begun struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The object's id, 16 bytes.
+	Object []byte `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// The client's address, 16 bytes.
+	Client []byte `protobuf:"bytes,2,opt,name=client,proto3" json:"client,omitempty"`
+	// What it gets.
+	Had           *Had `protobuf:"bytes,3,opt,name=had,proto3" json:"had,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Begun) Reset() {
+	*x = Begun{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Begun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Begun) ProtoMessage() {}
+
+func (x *Begun) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Begun.ProtoReflect.Descriptor instead.
+func (*Begun) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Begun) GetObject() []byte {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *Begun) GetClient() []byte {
+	if x != nil {
+		return x.Client
+	}
+	return nil
+}
+
+func (x *Begun) GetHad() *Had {
+	if x != nil {
+		return x.Had
+	}
+	return nil
+}
+
+// BeganRequest tells of clients.
+type BeganRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id.
+	Caller string `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	// The epoch of the caller's ring.
+	Epoch *Epoch `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// What they began with.
+	Begun         []*Begun `protobuf:"bytes,3,rep,name=begun,proto3" json:"begun,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeganRequest) Reset() {
+	*x = BeganRequest{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeganRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeganRequest) ProtoMessage() {}
+
+func (x *BeganRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeganRequest.ProtoReflect.Descriptor instead.
+func (*BeganRequest) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *BeganRequest) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *BeganRequest) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *BeganRequest) GetBegun() []*Begun {
+	if x != nil {
+		return x.Begun
+	}
+	return nil
+}
+
+// BeganResponse is empty.
+type BeganResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeganResponse) Reset() {
+	*x = BeganResponse{}
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeganResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeganResponse) ProtoMessage() {}
+
+func (x *BeganResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeganResponse.ProtoReflect.Descriptor instead.
+func (*BeganResponse) Descriptor() ([]byte, []int) {
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{23}
 }
 
 // PingRequest is empty.
@@ -1967,7 +2289,7 @@ type PingRequest struct {
 
 func (x *PingRequest) Reset() {
 	*x = PingRequest{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[19]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2301,7 @@ func (x *PingRequest) String() string {
 func (*PingRequest) ProtoMessage() {}
 
 func (x *PingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[19]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,7 +2314,7 @@ func (x *PingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PingRequest.ProtoReflect.Descriptor instead.
 func (*PingRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{19}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{24}
 }
 
 // PingResponse is empty.
@@ -2004,7 +2326,7 @@ type PingResponse struct {
 
 func (x *PingResponse) Reset() {
 	*x = PingResponse{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2338,7 @@ func (x *PingResponse) String() string {
 func (*PingResponse) ProtoMessage() {}
 
 func (x *PingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[20]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2351,7 @@ func (x *PingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PingResponse.ProtoReflect.Descriptor instead.
 func (*PingResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{20}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{25}
 }
 
 // Held tells which blocks of a chunk a node has.
@@ -2045,7 +2367,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2057,7 +2379,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[21]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2070,7 +2392,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{21}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Held) GetKey() *ChunkKey {
@@ -2100,7 +2422,7 @@ type Kept struct {
 
 func (x *Kept) Reset() {
 	*x = Kept{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2112,7 +2434,7 @@ func (x *Kept) String() string {
 func (*Kept) ProtoMessage() {}
 
 func (x *Kept) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[22]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2125,7 +2447,7 @@ func (x *Kept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kept.ProtoReflect.Descriptor instead.
 func (*Kept) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{22}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Kept) GetObject() []byte {
@@ -2159,7 +2481,7 @@ type InventoryRequest struct {
 
 func (x *InventoryRequest) Reset() {
 	*x = InventoryRequest{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[23]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2171,7 +2493,7 @@ func (x *InventoryRequest) String() string {
 func (*InventoryRequest) ProtoMessage() {}
 
 func (x *InventoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[23]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2184,7 +2506,7 @@ func (x *InventoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InventoryRequest.ProtoReflect.Descriptor instead.
 func (*InventoryRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{23}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *InventoryRequest) GetCaller() string {
@@ -2234,7 +2556,7 @@ type InventoryResponse struct {
 
 func (x *InventoryResponse) Reset() {
 	*x = InventoryResponse{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[24]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +2568,7 @@ func (x *InventoryResponse) String() string {
 func (*InventoryResponse) ProtoMessage() {}
 
 func (x *InventoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[24]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2259,7 +2581,7 @@ func (x *InventoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InventoryResponse.ProtoReflect.Descriptor instead.
 func (*InventoryResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{24}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *InventoryResponse) GetChunks() []*Held {
@@ -2312,7 +2634,7 @@ type AnnounceRequest struct {
 
 func (x *AnnounceRequest) Reset() {
 	*x = AnnounceRequest{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[25]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2646,7 @@ func (x *AnnounceRequest) String() string {
 func (*AnnounceRequest) ProtoMessage() {}
 
 func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[25]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2659,7 @@ func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceRequest.ProtoReflect.Descriptor instead.
 func (*AnnounceRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{25}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AnnounceRequest) GetCaller() string {
@@ -2394,7 +2716,7 @@ type AnnounceResponse struct {
 
 func (x *AnnounceResponse) Reset() {
 	*x = AnnounceResponse{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[26]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2406,7 +2728,7 @@ func (x *AnnounceResponse) String() string {
 func (*AnnounceResponse) ProtoMessage() {}
 
 func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[26]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2419,7 +2741,7 @@ func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceResponse.ProtoReflect.Descriptor instead.
 func (*AnnounceResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{26}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AnnounceResponse) GetHeld() []byte {
@@ -2452,7 +2774,7 @@ type Offered struct {
 
 func (x *Offered) Reset() {
 	*x = Offered{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[27]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +2786,7 @@ func (x *Offered) String() string {
 func (*Offered) ProtoMessage() {}
 
 func (x *Offered) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[27]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +2799,7 @@ func (x *Offered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Offered.ProtoReflect.Descriptor instead.
 func (*Offered) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{27}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Offered) GetObject() []byte {
@@ -2544,7 +2866,7 @@ type OfferRequest struct {
 
 func (x *OfferRequest) Reset() {
 	*x = OfferRequest{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[28]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2556,7 +2878,7 @@ func (x *OfferRequest) String() string {
 func (*OfferRequest) ProtoMessage() {}
 
 func (x *OfferRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[28]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2569,7 +2891,7 @@ func (x *OfferRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferRequest.ProtoReflect.Descriptor instead.
 func (*OfferRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{28}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *OfferRequest) GetCaller() string {
@@ -2604,7 +2926,7 @@ type OfferResponse struct {
 
 func (x *OfferResponse) Reset() {
 	*x = OfferResponse{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[29]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2616,7 +2938,7 @@ func (x *OfferResponse) String() string {
 func (*OfferResponse) ProtoMessage() {}
 
 func (x *OfferResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[29]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2629,7 +2951,7 @@ func (x *OfferResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferResponse.ProtoReflect.Descriptor instead.
 func (*OfferResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{29}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *OfferResponse) GetResult() OfferResponse_Result {
@@ -2660,7 +2982,7 @@ type HoldingsRequest struct {
 
 func (x *HoldingsRequest) Reset() {
 	*x = HoldingsRequest{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[30]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2672,7 +2994,7 @@ func (x *HoldingsRequest) String() string {
 func (*HoldingsRequest) ProtoMessage() {}
 
 func (x *HoldingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[30]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2685,7 +3007,7 @@ func (x *HoldingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldingsRequest.ProtoReflect.Descriptor instead.
 func (*HoldingsRequest) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{30}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *HoldingsRequest) GetCaller() string {
@@ -2741,7 +3063,7 @@ type HoldingsResponse struct {
 
 func (x *HoldingsResponse) Reset() {
 	*x = HoldingsResponse{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[31]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2753,7 +3075,7 @@ func (x *HoldingsResponse) String() string {
 func (*HoldingsResponse) ProtoMessage() {}
 
 func (x *HoldingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[31]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2766,7 +3088,7 @@ func (x *HoldingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldingsResponse.ProtoReflect.Descriptor instead.
 func (*HoldingsResponse) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{31}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *HoldingsResponse) GetChunks() []*Holding {
@@ -2800,7 +3122,7 @@ type Holding struct {
 
 func (x *Holding) Reset() {
 	*x = Holding{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[32]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2812,7 +3134,7 @@ func (x *Holding) String() string {
 func (*Holding) ProtoMessage() {}
 
 func (x *Holding) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[32]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2825,7 +3147,7 @@ func (x *Holding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holding.ProtoReflect.Descriptor instead.
 func (*Holding) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{32}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Holding) GetIndex() uint32 {
@@ -2890,7 +3212,7 @@ type KnownHolder struct {
 
 func (x *KnownHolder) Reset() {
 	*x = KnownHolder{}
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[33]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2902,7 +3224,7 @@ func (x *KnownHolder) String() string {
 func (*KnownHolder) ProtoMessage() {}
 
 func (x *KnownHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_mccd_peer_v1_peer_proto_msgTypes[33]
+	mi := &file_mccd_peer_v1_peer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2915,7 +3237,7 @@ func (x *KnownHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KnownHolder.ProtoReflect.Descriptor instead.
 func (*KnownHolder) Descriptor() ([]byte, []int) {
-	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{33}
+	return file_mccd_peer_v1_peer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *KnownHolder) GetNode() string {
@@ -2969,7 +3291,7 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x04mark\x18\a \x01(\tR\x04mark\"4\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06values\x18\x02 \x03(\tR\x06values\"\xd2\x02\n" +
+	"\x06values\x18\x02 \x03(\tR\x06values\"\xfa\x02\n" +
 	"\x06Record\x12/\n" +
 	"\aversion\x18\x01 \x01(\v2\x15.mccd.peer.v1.VersionR\aversion\x12.\n" +
 	"\aheaders\x18\x02 \x03(\v2\x14.mccd.peer.v1.HeaderR\aheaders\x12\x1b\n" +
@@ -2981,7 +3303,13 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\vpurge_index\x18\a \x01(\x04R\n" +
 	"purgeIndex\x12#\n" +
 	"\rpurge_cluster\x18\b \x01(\tR\fpurgeCluster\x12)\n" +
-	"\x10purge_generation\x18\t \x01(\rR\x0fpurgeGeneration\"\xe1\x01\n" +
+	"\x10purge_generation\x18\t \x01(\rR\x0fpurgeGeneration\x12&\n" +
+	"\x04past\x18\n" +
+	" \x03(\v2\x12.mccd.peer.v1.PastR\x04past\"j\n" +
+	"\x04Past\x12/\n" +
+	"\aversion\x18\x01 \x01(\v2\x15.mccd.peer.v1.VersionR\aversion\x12\x1b\n" +
+	"\tage_nanos\x18\x02 \x01(\x03R\bageNanos\x12\x14\n" +
+	"\x05whole\x18\x03 \x01(\tR\x05whole\"\xe1\x01\n" +
 	"\n" +
 	"PassedOver\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x127\n" +
@@ -2992,7 +3320,7 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\rREASON_SILENT\x10\x02\x12\x13\n" +
 	"\x0fREASON_DRAINING\x10\x03\x12\x14\n" +
 	"\x10REASON_NOT_OWNER\x10\x04\x12\x12\n" +
-	"\x0eREASON_TROUBLE\x10\x05\"\xe7\x04\n" +
+	"\x0eREASON_TROUBLE\x10\x05\"\xfb\x04\n" +
 	"\vFillRequest\x122\n" +
 	"\x04mode\x18\x01 \x01(\x0e2\x1e.mccd.peer.v1.FillRequest.ModeR\x04mode\x12#\n" +
 	"\x03ref\x18\x02 \x01(\v2\x11.mccd.peer.v1.RefR\x03ref\x12,\n" +
@@ -3015,7 +3343,8 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x03key\x18\r \x01(\v2\x16.mccd.peer.v1.ChunkKeyR\x03key\x12\x1f\n" +
 	"\vpurge_index\x18\x0e \x01(\x04R\n" +
 	"purgeIndex\x12\x16\n" +
-	"\x06always\x18\x0f \x01(\bR\x06always\"J\n" +
+	"\x06always\x18\x0f \x01(\bR\x06always\x12\x12\n" +
+	"\x04past\x18\x10 \x01(\bR\x04past\"J\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tMODE_FILL\x10\x01\x12\r\n" +
@@ -3093,12 +3422,26 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\x05stale\x18\x03 \x01(\v2\x14.mccd.peer.v1.RecordR\x05stale\x12/\n" +
 	"\afailure\x18\x04 \x01(\v2\x15.mccd.peer.v1.FailureR\afailure\x123\n" +
 	"\tnot_owner\x18\x05 \x01(\v2\x16.mccd.peer.v1.NotOwnerR\bnotOwner\x12\x1c\n" +
-	"\theartbeat\x18\x06 \x01(\bR\theartbeat\"_\n" +
+	"\theartbeat\x18\x06 \x01(\bR\theartbeat\"w\n" +
 	"\rLookupRequest\x12#\n" +
 	"\x03ref\x18\x01 \x01(\v2\x11.mccd.peer.v1.RefR\x03ref\x12)\n" +
-	"\x05epoch\x18\x02 \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\">\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12\x16\n" +
+	"\x06client\x18\x03 \x01(\fR\x06client\"c\n" +
 	"\x0eLookupResponse\x12,\n" +
-	"\x06record\x18\x01 \x01(\v2\x14.mccd.peer.v1.RecordR\x06record\"\r\n" +
+	"\x06record\x18\x01 \x01(\v2\x14.mccd.peer.v1.RecordR\x06record\x12#\n" +
+	"\x03had\x18\x02 \x03(\v2\x11.mccd.peer.v1.HadR\x03had\"<\n" +
+	"\x03Had\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\fR\aversion\x12\x1b\n" +
+	"\tage_nanos\x18\x02 \x01(\x03R\bageNanos\"\\\n" +
+	"\x05Begun\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\fR\x06object\x12\x16\n" +
+	"\x06client\x18\x02 \x01(\fR\x06client\x12#\n" +
+	"\x03had\x18\x03 \x01(\v2\x11.mccd.peer.v1.HadR\x03had\"|\n" +
+	"\fBeganRequest\x12\x16\n" +
+	"\x06caller\x18\x01 \x01(\tR\x06caller\x12)\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x13.mccd.peer.v1.EpochR\x05epoch\x12)\n" +
+	"\x05begun\x18\x03 \x03(\v2\x13.mccd.peer.v1.BegunR\x05begun\"\x0f\n" +
+	"\rBeganResponse\"\r\n" +
 	"\vPingRequest\"\x0e\n" +
 	"\fPingResponse\"d\n" +
 	"\x04Held\x12(\n" +
@@ -3172,7 +3515,7 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\fWORTH_PINNED\x10\x04\"U\n" +
 	"\vKnownHolder\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x122\n" +
-	"\bpresence\x18\x02 \x01(\v2\x16.mccd.peer.v1.PresenceR\bpresence2\xc1\x04\n" +
+	"\bpresence\x18\x02 \x01(\v2\x16.mccd.peer.v1.PresenceR\bpresence2\x83\x05\n" +
 	"\x04Peer\x12?\n" +
 	"\x04Fill\x12\x19.mccd.peer.v1.FillRequest\x1a\x1a.mccd.peer.v1.FillResponse0\x01\x12J\n" +
 	"\aResolve\x12\x1c.mccd.peer.v1.ResolveRequest\x1a\x1d.mccd.peer.v1.ResolveResponse(\x010\x01\x12C\n" +
@@ -3181,7 +3524,8 @@ const file_mccd_peer_v1_peer_proto_rawDesc = "" +
 	"\tInventory\x12\x1e.mccd.peer.v1.InventoryRequest\x1a\x1f.mccd.peer.v1.InventoryResponse0\x01\x12I\n" +
 	"\bAnnounce\x12\x1d.mccd.peer.v1.AnnounceRequest\x1a\x1e.mccd.peer.v1.AnnounceResponse\x12B\n" +
 	"\x05Offer\x12\x1a.mccd.peer.v1.OfferRequest\x1a\x1b.mccd.peer.v1.OfferResponse0\x01\x12I\n" +
-	"\bHoldings\x12\x1d.mccd.peer.v1.HoldingsRequest\x1a\x1e.mccd.peer.v1.HoldingsResponseB0Z.github.com/mccd/mccd/proto/mccd/peer/v1;peerv1b\x06proto3"
+	"\bHoldings\x12\x1d.mccd.peer.v1.HoldingsRequest\x1a\x1e.mccd.peer.v1.HoldingsResponse\x12@\n" +
+	"\x05Began\x12\x1a.mccd.peer.v1.BeganRequest\x1a\x1b.mccd.peer.v1.BeganResponseB0Z.github.com/mccd/mccd/proto/mccd/peer/v1;peerv1b\x06proto3"
 
 var (
 	file_mccd_peer_v1_peer_proto_rawDescOnce sync.Once
@@ -3196,7 +3540,7 @@ func file_mccd_peer_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_mccd_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_mccd_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_mccd_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_mccd_peer_v1_peer_proto_goTypes = []any{
 	(PassedOver_Reason)(0),    // 0: mccd.peer.v1.PassedOver.Reason
 	(FillRequest_Mode)(0),     // 1: mccd.peer.v1.FillRequest.Mode
@@ -3211,109 +3555,122 @@ var file_mccd_peer_v1_peer_proto_goTypes = []any{
 	(*Version)(nil),           // 10: mccd.peer.v1.Version
 	(*Header)(nil),            // 11: mccd.peer.v1.Header
 	(*Record)(nil),            // 12: mccd.peer.v1.Record
-	(*PassedOver)(nil),        // 13: mccd.peer.v1.PassedOver
-	(*FillRequest)(nil),       // 14: mccd.peer.v1.FillRequest
-	(*FillResponse)(nil),      // 15: mccd.peer.v1.FillResponse
-	(*Presence)(nil),          // 16: mccd.peer.v1.Presence
-	(*NotOwner)(nil),          // 17: mccd.peer.v1.NotOwner
-	(*Failure)(nil),           // 18: mccd.peer.v1.Failure
-	(*ResolveRequest)(nil),    // 19: mccd.peer.v1.ResolveRequest
-	(*ResolveOpen)(nil),       // 20: mccd.peer.v1.ResolveOpen
-	(*Register)(nil),          // 21: mccd.peer.v1.Register
-	(*ResolveResponse)(nil),   // 22: mccd.peer.v1.ResolveResponse
-	(*LookupRequest)(nil),     // 23: mccd.peer.v1.LookupRequest
-	(*LookupResponse)(nil),    // 24: mccd.peer.v1.LookupResponse
-	(*PingRequest)(nil),       // 25: mccd.peer.v1.PingRequest
-	(*PingResponse)(nil),      // 26: mccd.peer.v1.PingResponse
-	(*Held)(nil),              // 27: mccd.peer.v1.Held
-	(*Kept)(nil),              // 28: mccd.peer.v1.Kept
-	(*InventoryRequest)(nil),  // 29: mccd.peer.v1.InventoryRequest
-	(*InventoryResponse)(nil), // 30: mccd.peer.v1.InventoryResponse
-	(*AnnounceRequest)(nil),   // 31: mccd.peer.v1.AnnounceRequest
-	(*AnnounceResponse)(nil),  // 32: mccd.peer.v1.AnnounceResponse
-	(*Offered)(nil),           // 33: mccd.peer.v1.Offered
-	(*OfferRequest)(nil),      // 34: mccd.peer.v1.OfferRequest
-	(*OfferResponse)(nil),     // 35: mccd.peer.v1.OfferResponse
-	(*HoldingsRequest)(nil),   // 36: mccd.peer.v1.HoldingsRequest
-	(*HoldingsResponse)(nil),  // 37: mccd.peer.v1.HoldingsResponse
-	(*Holding)(nil),           // 38: mccd.peer.v1.Holding
-	(*KnownHolder)(nil),       // 39: mccd.peer.v1.KnownHolder
+	(*Past)(nil),              // 13: mccd.peer.v1.Past
+	(*PassedOver)(nil),        // 14: mccd.peer.v1.PassedOver
+	(*FillRequest)(nil),       // 15: mccd.peer.v1.FillRequest
+	(*FillResponse)(nil),      // 16: mccd.peer.v1.FillResponse
+	(*Presence)(nil),          // 17: mccd.peer.v1.Presence
+	(*NotOwner)(nil),          // 18: mccd.peer.v1.NotOwner
+	(*Failure)(nil),           // 19: mccd.peer.v1.Failure
+	(*ResolveRequest)(nil),    // 20: mccd.peer.v1.ResolveRequest
+	(*ResolveOpen)(nil),       // 21: mccd.peer.v1.ResolveOpen
+	(*Register)(nil),          // 22: mccd.peer.v1.Register
+	(*ResolveResponse)(nil),   // 23: mccd.peer.v1.ResolveResponse
+	(*LookupRequest)(nil),     // 24: mccd.peer.v1.LookupRequest
+	(*LookupResponse)(nil),    // 25: mccd.peer.v1.LookupResponse
+	(*Had)(nil),               // 26: mccd.peer.v1.Had
+	(*Begun)(nil),             // 27: mccd.peer.v1.Begun
+	(*BeganRequest)(nil),      // 28: mccd.peer.v1.BeganRequest
+	(*BeganResponse)(nil),     // 29: mccd.peer.v1.BeganResponse
+	(*PingRequest)(nil),       // 30: mccd.peer.v1.PingRequest
+	(*PingResponse)(nil),      // 31: mccd.peer.v1.PingResponse
+	(*Held)(nil),              // 32: mccd.peer.v1.Held
+	(*Kept)(nil),              // 33: mccd.peer.v1.Kept
+	(*InventoryRequest)(nil),  // 34: mccd.peer.v1.InventoryRequest
+	(*InventoryResponse)(nil), // 35: mccd.peer.v1.InventoryResponse
+	(*AnnounceRequest)(nil),   // 36: mccd.peer.v1.AnnounceRequest
+	(*AnnounceResponse)(nil),  // 37: mccd.peer.v1.AnnounceResponse
+	(*Offered)(nil),           // 38: mccd.peer.v1.Offered
+	(*OfferRequest)(nil),      // 39: mccd.peer.v1.OfferRequest
+	(*OfferResponse)(nil),     // 40: mccd.peer.v1.OfferResponse
+	(*HoldingsRequest)(nil),   // 41: mccd.peer.v1.HoldingsRequest
+	(*HoldingsResponse)(nil),  // 42: mccd.peer.v1.HoldingsResponse
+	(*Holding)(nil),           // 43: mccd.peer.v1.Holding
+	(*KnownHolder)(nil),       // 44: mccd.peer.v1.KnownHolder
 }
 var file_mccd_peer_v1_peer_proto_depIdxs = []int32{
 	10, // 0: mccd.peer.v1.Record.version:type_name -> mccd.peer.v1.Version
 	11, // 1: mccd.peer.v1.Record.headers:type_name -> mccd.peer.v1.Header
-	0,  // 2: mccd.peer.v1.PassedOver.reason:type_name -> mccd.peer.v1.PassedOver.Reason
-	1,  // 3: mccd.peer.v1.FillRequest.mode:type_name -> mccd.peer.v1.FillRequest.Mode
-	9,  // 4: mccd.peer.v1.FillRequest.ref:type_name -> mccd.peer.v1.Ref
-	12, // 5: mccd.peer.v1.FillRequest.record:type_name -> mccd.peer.v1.Record
-	13, // 6: mccd.peer.v1.FillRequest.passed_over:type_name -> mccd.peer.v1.PassedOver
-	6,  // 7: mccd.peer.v1.FillRequest.epoch:type_name -> mccd.peer.v1.Epoch
-	8,  // 8: mccd.peer.v1.FillRequest.key:type_name -> mccd.peer.v1.ChunkKey
-	2,  // 9: mccd.peer.v1.FillResponse.state:type_name -> mccd.peer.v1.FillResponse.State
-	12, // 10: mccd.peer.v1.FillResponse.record:type_name -> mccd.peer.v1.Record
-	17, // 11: mccd.peer.v1.FillResponse.not_owner:type_name -> mccd.peer.v1.NotOwner
-	18, // 12: mccd.peer.v1.FillResponse.failure:type_name -> mccd.peer.v1.Failure
-	16, // 13: mccd.peer.v1.FillResponse.presence:type_name -> mccd.peer.v1.Presence
-	6,  // 14: mccd.peer.v1.NotOwner.epoch:type_name -> mccd.peer.v1.Epoch
-	7,  // 15: mccd.peer.v1.NotOwner.members:type_name -> mccd.peer.v1.Member
-	3,  // 16: mccd.peer.v1.Failure.kind:type_name -> mccd.peer.v1.Failure.Kind
-	11, // 17: mccd.peer.v1.Failure.headers:type_name -> mccd.peer.v1.Header
-	20, // 18: mccd.peer.v1.ResolveRequest.open:type_name -> mccd.peer.v1.ResolveOpen
-	21, // 19: mccd.peer.v1.ResolveRequest.register:type_name -> mccd.peer.v1.Register
-	18, // 20: mccd.peer.v1.ResolveRequest.failure:type_name -> mccd.peer.v1.Failure
-	9,  // 21: mccd.peer.v1.ResolveOpen.ref:type_name -> mccd.peer.v1.Ref
-	10, // 22: mccd.peer.v1.ResolveOpen.refuted:type_name -> mccd.peer.v1.Version
-	13, // 23: mccd.peer.v1.ResolveOpen.passed_over:type_name -> mccd.peer.v1.PassedOver
-	6,  // 24: mccd.peer.v1.ResolveOpen.epoch:type_name -> mccd.peer.v1.Epoch
-	12, // 25: mccd.peer.v1.Register.record:type_name -> mccd.peer.v1.Record
-	12, // 26: mccd.peer.v1.ResolveResponse.record:type_name -> mccd.peer.v1.Record
-	12, // 27: mccd.peer.v1.ResolveResponse.stale:type_name -> mccd.peer.v1.Record
-	18, // 28: mccd.peer.v1.ResolveResponse.failure:type_name -> mccd.peer.v1.Failure
-	17, // 29: mccd.peer.v1.ResolveResponse.not_owner:type_name -> mccd.peer.v1.NotOwner
-	9,  // 30: mccd.peer.v1.LookupRequest.ref:type_name -> mccd.peer.v1.Ref
-	6,  // 31: mccd.peer.v1.LookupRequest.epoch:type_name -> mccd.peer.v1.Epoch
-	12, // 32: mccd.peer.v1.LookupResponse.record:type_name -> mccd.peer.v1.Record
-	8,  // 33: mccd.peer.v1.Held.key:type_name -> mccd.peer.v1.ChunkKey
-	16, // 34: mccd.peer.v1.Held.presence:type_name -> mccd.peer.v1.Presence
-	6,  // 35: mccd.peer.v1.InventoryRequest.epoch:type_name -> mccd.peer.v1.Epoch
-	27, // 36: mccd.peer.v1.InventoryResponse.chunks:type_name -> mccd.peer.v1.Held
-	28, // 37: mccd.peer.v1.InventoryResponse.records:type_name -> mccd.peer.v1.Kept
-	6,  // 38: mccd.peer.v1.AnnounceRequest.epoch:type_name -> mccd.peer.v1.Epoch
-	27, // 39: mccd.peer.v1.AnnounceRequest.chunks:type_name -> mccd.peer.v1.Held
-	28, // 40: mccd.peer.v1.AnnounceRequest.records:type_name -> mccd.peer.v1.Kept
-	16, // 41: mccd.peer.v1.Offered.presence:type_name -> mccd.peer.v1.Presence
-	12, // 42: mccd.peer.v1.Offered.record:type_name -> mccd.peer.v1.Record
-	6,  // 43: mccd.peer.v1.OfferRequest.epoch:type_name -> mccd.peer.v1.Epoch
-	33, // 44: mccd.peer.v1.OfferRequest.chunks:type_name -> mccd.peer.v1.Offered
-	4,  // 45: mccd.peer.v1.OfferResponse.result:type_name -> mccd.peer.v1.OfferResponse.Result
-	6,  // 46: mccd.peer.v1.HoldingsRequest.epoch:type_name -> mccd.peer.v1.Epoch
-	38, // 47: mccd.peer.v1.HoldingsResponse.chunks:type_name -> mccd.peer.v1.Holding
-	16, // 48: mccd.peer.v1.Holding.presence:type_name -> mccd.peer.v1.Presence
-	16, // 49: mccd.peer.v1.Holding.coming:type_name -> mccd.peer.v1.Presence
-	5,  // 50: mccd.peer.v1.Holding.worth:type_name -> mccd.peer.v1.Holding.Worth
-	39, // 51: mccd.peer.v1.Holding.known:type_name -> mccd.peer.v1.KnownHolder
-	16, // 52: mccd.peer.v1.KnownHolder.presence:type_name -> mccd.peer.v1.Presence
-	14, // 53: mccd.peer.v1.Peer.Fill:input_type -> mccd.peer.v1.FillRequest
-	19, // 54: mccd.peer.v1.Peer.Resolve:input_type -> mccd.peer.v1.ResolveRequest
-	23, // 55: mccd.peer.v1.Peer.Lookup:input_type -> mccd.peer.v1.LookupRequest
-	25, // 56: mccd.peer.v1.Peer.Ping:input_type -> mccd.peer.v1.PingRequest
-	29, // 57: mccd.peer.v1.Peer.Inventory:input_type -> mccd.peer.v1.InventoryRequest
-	31, // 58: mccd.peer.v1.Peer.Announce:input_type -> mccd.peer.v1.AnnounceRequest
-	34, // 59: mccd.peer.v1.Peer.Offer:input_type -> mccd.peer.v1.OfferRequest
-	36, // 60: mccd.peer.v1.Peer.Holdings:input_type -> mccd.peer.v1.HoldingsRequest
-	15, // 61: mccd.peer.v1.Peer.Fill:output_type -> mccd.peer.v1.FillResponse
-	22, // 62: mccd.peer.v1.Peer.Resolve:output_type -> mccd.peer.v1.ResolveResponse
-	24, // 63: mccd.peer.v1.Peer.Lookup:output_type -> mccd.peer.v1.LookupResponse
-	26, // 64: mccd.peer.v1.Peer.Ping:output_type -> mccd.peer.v1.PingResponse
-	30, // 65: mccd.peer.v1.Peer.Inventory:output_type -> mccd.peer.v1.InventoryResponse
-	32, // 66: mccd.peer.v1.Peer.Announce:output_type -> mccd.peer.v1.AnnounceResponse
-	35, // 67: mccd.peer.v1.Peer.Offer:output_type -> mccd.peer.v1.OfferResponse
-	37, // 68: mccd.peer.v1.Peer.Holdings:output_type -> mccd.peer.v1.HoldingsResponse
-	61, // [61:69] is the sub-list for method output_type
-	53, // [53:61] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	13, // 2: mccd.peer.v1.Record.past:type_name -> mccd.peer.v1.Past
+	10, // 3: mccd.peer.v1.Past.version:type_name -> mccd.peer.v1.Version
+	0,  // 4: mccd.peer.v1.PassedOver.reason:type_name -> mccd.peer.v1.PassedOver.Reason
+	1,  // 5: mccd.peer.v1.FillRequest.mode:type_name -> mccd.peer.v1.FillRequest.Mode
+	9,  // 6: mccd.peer.v1.FillRequest.ref:type_name -> mccd.peer.v1.Ref
+	12, // 7: mccd.peer.v1.FillRequest.record:type_name -> mccd.peer.v1.Record
+	14, // 8: mccd.peer.v1.FillRequest.passed_over:type_name -> mccd.peer.v1.PassedOver
+	6,  // 9: mccd.peer.v1.FillRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	8,  // 10: mccd.peer.v1.FillRequest.key:type_name -> mccd.peer.v1.ChunkKey
+	2,  // 11: mccd.peer.v1.FillResponse.state:type_name -> mccd.peer.v1.FillResponse.State
+	12, // 12: mccd.peer.v1.FillResponse.record:type_name -> mccd.peer.v1.Record
+	18, // 13: mccd.peer.v1.FillResponse.not_owner:type_name -> mccd.peer.v1.NotOwner
+	19, // 14: mccd.peer.v1.FillResponse.failure:type_name -> mccd.peer.v1.Failure
+	17, // 15: mccd.peer.v1.FillResponse.presence:type_name -> mccd.peer.v1.Presence
+	6,  // 16: mccd.peer.v1.NotOwner.epoch:type_name -> mccd.peer.v1.Epoch
+	7,  // 17: mccd.peer.v1.NotOwner.members:type_name -> mccd.peer.v1.Member
+	3,  // 18: mccd.peer.v1.Failure.kind:type_name -> mccd.peer.v1.Failure.Kind
+	11, // 19: mccd.peer.v1.Failure.headers:type_name -> mccd.peer.v1.Header
+	21, // 20: mccd.peer.v1.ResolveRequest.open:type_name -> mccd.peer.v1.ResolveOpen
+	22, // 21: mccd.peer.v1.ResolveRequest.register:type_name -> mccd.peer.v1.Register
+	19, // 22: mccd.peer.v1.ResolveRequest.failure:type_name -> mccd.peer.v1.Failure
+	9,  // 23: mccd.peer.v1.ResolveOpen.ref:type_name -> mccd.peer.v1.Ref
+	10, // 24: mccd.peer.v1.ResolveOpen.refuted:type_name -> mccd.peer.v1.Version
+	14, // 25: mccd.peer.v1.ResolveOpen.passed_over:type_name -> mccd.peer.v1.PassedOver
+	6,  // 26: mccd.peer.v1.ResolveOpen.epoch:type_name -> mccd.peer.v1.Epoch
+	12, // 27: mccd.peer.v1.Register.record:type_name -> mccd.peer.v1.Record
+	12, // 28: mccd.peer.v1.ResolveResponse.record:type_name -> mccd.peer.v1.Record
+	12, // 29: mccd.peer.v1.ResolveResponse.stale:type_name -> mccd.peer.v1.Record
+	19, // 30: mccd.peer.v1.ResolveResponse.failure:type_name -> mccd.peer.v1.Failure
+	18, // 31: mccd.peer.v1.ResolveResponse.not_owner:type_name -> mccd.peer.v1.NotOwner
+	9,  // 32: mccd.peer.v1.LookupRequest.ref:type_name -> mccd.peer.v1.Ref
+	6,  // 33: mccd.peer.v1.LookupRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	12, // 34: mccd.peer.v1.LookupResponse.record:type_name -> mccd.peer.v1.Record
+	26, // 35: mccd.peer.v1.LookupResponse.had:type_name -> mccd.peer.v1.Had
+	26, // 36: mccd.peer.v1.Begun.had:type_name -> mccd.peer.v1.Had
+	6,  // 37: mccd.peer.v1.BeganRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	27, // 38: mccd.peer.v1.BeganRequest.begun:type_name -> mccd.peer.v1.Begun
+	8,  // 39: mccd.peer.v1.Held.key:type_name -> mccd.peer.v1.ChunkKey
+	17, // 40: mccd.peer.v1.Held.presence:type_name -> mccd.peer.v1.Presence
+	6,  // 41: mccd.peer.v1.InventoryRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	32, // 42: mccd.peer.v1.InventoryResponse.chunks:type_name -> mccd.peer.v1.Held
+	33, // 43: mccd.peer.v1.InventoryResponse.records:type_name -> mccd.peer.v1.Kept
+	6,  // 44: mccd.peer.v1.AnnounceRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	32, // 45: mccd.peer.v1.AnnounceRequest.chunks:type_name -> mccd.peer.v1.Held
+	33, // 46: mccd.peer.v1.AnnounceRequest.records:type_name -> mccd.peer.v1.Kept
+	17, // 47: mccd.peer.v1.Offered.presence:type_name -> mccd.peer.v1.Presence
+	12, // 48: mccd.peer.v1.Offered.record:type_name -> mccd.peer.v1.Record
+	6,  // 49: mccd.peer.v1.OfferRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	38, // 50: mccd.peer.v1.OfferRequest.chunks:type_name -> mccd.peer.v1.Offered
+	4,  // 51: mccd.peer.v1.OfferResponse.result:type_name -> mccd.peer.v1.OfferResponse.Result
+	6,  // 52: mccd.peer.v1.HoldingsRequest.epoch:type_name -> mccd.peer.v1.Epoch
+	43, // 53: mccd.peer.v1.HoldingsResponse.chunks:type_name -> mccd.peer.v1.Holding
+	17, // 54: mccd.peer.v1.Holding.presence:type_name -> mccd.peer.v1.Presence
+	17, // 55: mccd.peer.v1.Holding.coming:type_name -> mccd.peer.v1.Presence
+	5,  // 56: mccd.peer.v1.Holding.worth:type_name -> mccd.peer.v1.Holding.Worth
+	44, // 57: mccd.peer.v1.Holding.known:type_name -> mccd.peer.v1.KnownHolder
+	17, // 58: mccd.peer.v1.KnownHolder.presence:type_name -> mccd.peer.v1.Presence
+	15, // 59: mccd.peer.v1.Peer.Fill:input_type -> mccd.peer.v1.FillRequest
+	20, // 60: mccd.peer.v1.Peer.Resolve:input_type -> mccd.peer.v1.ResolveRequest
+	24, // 61: mccd.peer.v1.Peer.Lookup:input_type -> mccd.peer.v1.LookupRequest
+	30, // 62: mccd.peer.v1.Peer.Ping:input_type -> mccd.peer.v1.PingRequest
+	34, // 63: mccd.peer.v1.Peer.Inventory:input_type -> mccd.peer.v1.InventoryRequest
+	36, // 64: mccd.peer.v1.Peer.Announce:input_type -> mccd.peer.v1.AnnounceRequest
+	39, // 65: mccd.peer.v1.Peer.Offer:input_type -> mccd.peer.v1.OfferRequest
+	41, // 66: mccd.peer.v1.Peer.Holdings:input_type -> mccd.peer.v1.HoldingsRequest
+	28, // 67: mccd.peer.v1.Peer.Began:input_type -> mccd.peer.v1.BeganRequest
+	16, // 68: mccd.peer.v1.Peer.Fill:output_type -> mccd.peer.v1.FillResponse
+	23, // 69: mccd.peer.v1.Peer.Resolve:output_type -> mccd.peer.v1.ResolveResponse
+	25, // 70: mccd.peer.v1.Peer.Lookup:output_type -> mccd.peer.v1.LookupResponse
+	31, // 71: mccd.peer.v1.Peer.Ping:output_type -> mccd.peer.v1.PingResponse
+	35, // 72: mccd.peer.v1.Peer.Inventory:output_type -> mccd.peer.v1.InventoryResponse
+	37, // 73: mccd.peer.v1.Peer.Announce:output_type -> mccd.peer.v1.AnnounceResponse
+	40, // 74: mccd.peer.v1.Peer.Offer:output_type -> mccd.peer.v1.OfferResponse
+	42, // 75: mccd.peer.v1.Peer.Holdings:output_type -> mccd.peer.v1.HoldingsResponse
+	29, // 76: mccd.peer.v1.Peer.Began:output_type -> mccd.peer.v1.BeganResponse
+	68, // [68:77] is the sub-list for method output_type
+	59, // [59:68] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_mccd_peer_v1_peer_proto_init() }
@@ -3327,7 +3684,7 @@ func file_mccd_peer_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mccd_peer_v1_peer_proto_rawDesc), len(file_mccd_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   34,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

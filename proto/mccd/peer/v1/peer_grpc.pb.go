@@ -30,6 +30,7 @@ const (
 	Peer_Announce_FullMethodName  = "/mccd.peer.v1.Peer/Announce"
 	Peer_Offer_FullMethodName     = "/mccd.peer.v1.Peer/Offer"
 	Peer_Holdings_FullMethodName  = "/mccd.peer.v1.Peer/Holdings"
+	Peer_Began_FullMethodName     = "/mccd.peer.v1.Peer/Began"
 )
 
 // PeerClient is the client API for Peer service.
@@ -65,6 +66,9 @@ type PeerClient interface {
 	// Holdings tells what the callee has of chunks of one version, brings, and
 	// knows of others. It is for people (mccd explain) and changes nothing.
 	Holdings(ctx context.Context, in *HoldingsRequest, opts ...grpc.CallOption) (*HoldingsResponse, error)
+	// Began tells the home of objects which versions clients began to get from
+	// the caller, so that who comes back to another node gets the same.
+	Began(ctx context.Context, in *BeganRequest, opts ...grpc.CallOption) (*BeganResponse, error)
 }
 
 type peerClient struct {
@@ -185,6 +189,16 @@ func (c *peerClient) Holdings(ctx context.Context, in *HoldingsRequest, opts ...
 	return out, nil
 }
 
+func (c *peerClient) Began(ctx context.Context, in *BeganRequest, opts ...grpc.CallOption) (*BeganResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeganResponse)
+	err := c.cc.Invoke(ctx, Peer_Began_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PeerServer is the server API for Peer service.
 // All implementations must embed UnimplementedPeerServer
 // for forward compatibility.
@@ -218,6 +232,9 @@ type PeerServer interface {
 	// Holdings tells what the callee has of chunks of one version, brings, and
 	// knows of others. It is for people (mccd explain) and changes nothing.
 	Holdings(context.Context, *HoldingsRequest) (*HoldingsResponse, error)
+	// Began tells the home of objects which versions clients began to get from
+	// the caller, so that who comes back to another node gets the same.
+	Began(context.Context, *BeganRequest) (*BeganResponse, error)
 	mustEmbedUnimplementedPeerServer()
 }
 
@@ -251,6 +268,9 @@ func (UnimplementedPeerServer) Offer(*OfferRequest, grpc.ServerStreamingServer[O
 }
 func (UnimplementedPeerServer) Holdings(context.Context, *HoldingsRequest) (*HoldingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Holdings not implemented")
+}
+func (UnimplementedPeerServer) Began(context.Context, *BeganRequest) (*BeganResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Began not implemented")
 }
 func (UnimplementedPeerServer) mustEmbedUnimplementedPeerServer() {}
 func (UnimplementedPeerServer) testEmbeddedByValue()              {}
@@ -385,6 +405,24 @@ func _Peer_Holdings_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Peer_Began_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeganRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeerServer).Began(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Peer_Began_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeerServer).Began(ctx, req.(*BeganRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Peer_ServiceDesc is the grpc.ServiceDesc for Peer service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -407,6 +445,10 @@ var Peer_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Holdings",
 			Handler:    _Peer_Holdings_Handler,
+		},
+		{
+			MethodName: "Began",
+			Handler:    _Peer_Began_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
