@@ -99,7 +99,7 @@ func (f *Filler) settle(fl *flight, j *job, s *sink) error {
 		stale = known
 	}
 	ref := j.ref
-	ref.Query = *fl.query.Load()
+	ref.Query = fl.tokens.next()
 	o, err := f.resolve(f.ctx, question{
 		ref: ref, rule: j.rule, first: fl.span.Shift(j.chunkSpan(fl.key.Index).Off), stale: stale,
 		refuted: j.o.Version.ID(), always: j.rule.RevalidateAlways(ref.Path), asOwner: true, passed: j.passed, caller: j.caller,
