@@ -147,7 +147,7 @@ func TestSlowHeads(t *testing.T) {
 	n := startNode(t, 1000, func(c *Config) { c.ReadHeader = 50 * time.Millisecond })
 	slow := make([]net.Conn, 20)
 	for i := range slow {
-		c, err := net.Dial("tcp", n.addr)
+		c, err := n.dial()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +170,7 @@ func TestSlowHeads(t *testing.T) {
 // TestSlowBodyOfARequest: a body that never comes does not hold the connection.
 func TestSlowBodyOfARequest(t *testing.T) {
 	n := startNode(t, 1000, func(c *Config) { c.ReadHeader = 50 * time.Millisecond })
-	c, err := net.Dial("tcp", n.addr)
+	c, err := n.dial()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,13 +2,7 @@ package gateway
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"strings"
@@ -20,7 +14,7 @@ import (
 
 func dial(t *testing.T, n *node) net.Conn {
 	t.Helper()
-	c, err := net.Dial("tcp", n.addr)
+	c, err := n.dial()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +63,7 @@ func TestOverTheConnectionBound(t *testing.T) {
 func TestClientThatTakesNothing(t *testing.T) {
 	n := startNode(t, 32<<20, func(c *Config) { c.SlowWindow = 50 * time.Millisecond })
 	c := dial(t, n)
-	if err := c.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+	if err := tcp(c).SetReadBuffer(4096); err != nil {
 		t.Fatal(err)
 	}
 	ask(t, c, request("GET", doHost, "/a"))
@@ -179,47 +173,6 @@ func TestDrainCutsAfterTheGrace(t *testing.T) {
 	if got, _ := io.ReadAll(c); len(got) != 0 {
 		t.Errorf("%d bytes came", len(got))
 	}
-}
-
-// TestTLS: https names an https origin, speaks HTTP/1.1 only, and copies.
-func TestTLS(t *testing.T) {
-	n := startNode(t, 300<<10, func(c *Config) {
-		c.TLSListeners, c.Listeners = c.Listeners, nil
-		creds := &Credentials{Certificate: selfSigned(t)}
-		c.Credentials = func() *Credentials { return creds }
-	})
-	c, err := tls.Dial("tcp", n.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if p := c.ConnectionState().NegotiatedProtocol; p != "http/1.1" {
-		t.Errorf("negotiated %q", p)
-	}
-	if _, err := io.WriteString(c, request("GET", "cache", "/a?cacheHostOrigin="+doHost)); err != nil {
-		t.Fatal(err)
-	}
-	a := readAnswer(newReader(c), "GET")
-	if a.status != 200 || !bytes.Equal(a.body, n.source.data) {
-		t.Errorf("status %d, error %v, %d bytes", a.status, a.err, len(a.body))
-	}
-	if reqs := n.source.requests(); reqs[0].Ref.Scheme != "https" {
-		t.Errorf("scheme %q", reqs[0].Ref.Scheme)
-	}
-}
-
-func selfSigned(t *testing.T) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"cache"}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // TestKeepAlive: answers follow each other on one connection in order, also

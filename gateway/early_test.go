@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"testing"
 
@@ -25,7 +24,7 @@ func TestEarlyBytes(t *testing.T) {
 		begin = end
 	}
 	n.source.mu.Unlock()
-	c, err := net.Dial("tcp", n.addr)
+	c, err := n.dial()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"io"
 	"log/slog"
@@ -185,6 +186,7 @@ type node struct {
 	registry  *prometheus.Registry
 	log       *syncBuffer
 	addr      string
+	client    *tls.Config // nil: plain http
 	stop      func() error
 }
 
@@ -244,6 +246,9 @@ func startNode(t testing.TB, size int, adjust func(*Config)) *node {
 		Catalogue: n.catalogue, Source: n.source, Pass: n.source, NodeName: "n1", NodeID: "id-1",
 		Listeners: []net.Listener{l}, Registerer: n.registry,
 		Logger: slog.New(slog.NewJSONHandler(n.log, nil)), AccessLog: n.log,
+	}
+	if strings.HasPrefix(t.Name(), underTLS) {
+		n.client = cfg.underTLS(t)
 	}
 	if adjust != nil {
 		adjust(&cfg)
@@ -306,7 +311,7 @@ type answer struct {
 // send writes raw as a request on a connection of its own and reads the answer.
 func (n *node) send(t testing.TB, raw string) answer {
 	t.Helper()
-	c, err := net.Dial("tcp", n.addr)
+	c, err := n.dial()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -55,7 +54,7 @@ func TestRest(t *testing.T) {
 				}
 			})
 			c := dial(t, n)
-			if err := c.(*net.TCPConn).SetReadBuffer(256 << 10); err != nil {
+			if err := tcp(c).SetReadBuffer(256 << 10); err != nil {
 				t.Fatal(err)
 			}
 			ask(t, c, request("GET", doHost, "/a"))

@@ -37,12 +37,19 @@ const (
 	httpsFiles   = "files"
 )
 
+// certified is the cluster's side of https.
+type certified interface {
+	TLSMark() string
+	TLSKeyPair() (*cluster.TLSKeyPair, error)
+	TicketKeys(now time.Time) [][32]byte
+}
+
 // https keeps what clients under TLS are served with: the files that the
 // configuration names, else what the cluster has. What cannot be read leaves
 // in place what was served before.
 type https struct {
 	certFile, keyFile string
-	cluster           *cluster.Cluster
+	cluster           certified
 	listener          *lateListener // nil: https is not served
 	log               *slog.Logger
 	expiry            *prometheus.GaugeVec
@@ -67,7 +74,7 @@ type serving struct {
 	tickets string // what creds.TicketKeys are
 }
 
-func newHTTPS(cfg Config, c *cluster.Cluster, l *lateListener, log *slog.Logger, reg prometheus.Registerer) *https {
+func newHTTPS(cfg Config, c certified, l *lateListener, log *slog.Logger, reg prometheus.Registerer) *https {
 	h := &https{
 		certFile: cfg.TLSCertFile, keyFile: cfg.TLSKeyFile, cluster: c, listener: l, log: log,
 		expiry: promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{
@@ -257,7 +264,7 @@ func (h *https) warnings(now time.Time) []string {
 	if s.Error != "" {
 		out = append(out, "https: "+s.Error)
 	}
-	if left := s.NotAfter.Sub(now); !s.NotAfter.IsZero() && left <= expiryWarn {
+	if left := s.NotAfter.Sub(now); left > 0 && left <= expiryWarn {
 		out = append(out, "the certificate for https "+expiryText(left))
 	}
 	return out

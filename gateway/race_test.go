@@ -1,0 +1,6 @@
+//go:build race
+
+package gateway
+
+// underRace: the detector makes a sync.Pool forget.
+const underRace = true
