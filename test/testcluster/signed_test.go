@@ -47,8 +47,8 @@ func TestSignedURLsLeaveNoTrace(t *testing.T) {
 	var answers record
 	for _, name := range []string{updates, host} {
 		for kind, behaviours := range map[string][]faultorigin.Behaviour{
-			"plain":     {{Token: "GOODtoken"}},
-			"revoked":   {{Requests: []int{1, 2}, Token: "GOODtoken"}, {Status: http.StatusForbidden}},
+			"plain":      {{Token: "GOODtoken"}},
+			"revoked":    {{Requests: []int{1, 2}, Token: "GOODtoken"}, {Status: http.StatusForbidden}},
 			"unmeasured": {{Token: "GOODtoken", IgnoreRange: true, Chunked: true}},
 			"echo": {{Token: "GOODtoken", Header: http.Header{
 				"Content-Location": {"/echo?" + good}, "Link": {"</echo?P4=GOODtokenAAAA%2bbb%3d%3d>; rel=self"}, "X-Token": {"GOODtokenAAAA%2bbb%3d%3d"},
