@@ -303,7 +303,7 @@ func (f *Filler) Open(ctx context.Context, req storage.Request) (*Content, error
 func (f *Filler) current(ctx context.Context, req storage.Request) (o *storage.Object, brought *flight, err error) {
 	o = f.cache.Record(req.Ref.ID())
 	refuted := o != nil && f.isRefuted(o)
-	always := req.Rule.RevalidateAlways(req.Ref.Path) || o != nil && o.ValidatedAt.Before(req.NotBefore)
+	always := req.Rule.RevalidateAlways(req.Ref.Path) || !req.NotBefore.IsZero() && (o == nil || o.ValidatedAt.Before(req.NotBefore))
 	if o != nil && o.Fresh(f.cfg.Now()) && !refuted && !always {
 		return o, nil, nil
 	}
