@@ -27,10 +27,20 @@ const npmHost = "npm.example"
 
 // registry is a small npm registry. It tells what it has sent.
 type registry struct {
+	base     string     // the URL by which clients find it
 	mu       sync.Mutex // guards what follows
 	packages map[string]map[string][]byte
 	depends  map[string]map[string]string
 	sent     map[string]int64 // bytes of bodies, by path
+}
+
+// newRegistry returns one with a package that depends on another.
+func newRegistry(t *testing.T, base string) *registry {
+	t.Helper()
+	r := &registry{base: base, packages: map[string]map[string][]byte{}, depends: map[string]map[string]string{}, sent: map[string]int64{}}
+	r.publish(t, "mccd-new", "1.0.0", 3*mib, nil)
+	r.publish(t, "mccd-app", "1.0.0", 1000, map[string]string{"mccd-new": "^1.0.0"})
+	return r
 }
 
 // publish adds a version of a package with size bytes that do not compress.
@@ -72,7 +82,7 @@ func (r *registry) packument(name string) []byte {
 	for version, tarball := range r.packages[name] {
 		integrity, sum := sha512.Sum512(tarball), sha1.Sum(tarball)
 		versions[version] = map[string]any{"name": name, "version": version, "dependencies": r.depends[name], "dist": map[string]string{
-			"tarball":   fmt.Sprintf("http://%s/%s/-/%s-%s.tgz", npmHost, name, name, version),
+			"tarball":   fmt.Sprintf("%s/%s/-/%s-%s.tgz", r.base, name, name, version),
 			"integrity": "sha512-" + base64.StdEncoding.EncodeToString(integrity[:]),
 			"shasum":    hex.EncodeToString(sum[:]),
 		}}
@@ -143,17 +153,42 @@ func (r *registry) total() map[string]int64 {
 	return out
 }
 
+// nothingSince fails the test if the registry has sent a byte since before.
+func (r *registry) nothingSince(t *testing.T, what string, before map[string]int64) {
+	t.Helper()
+	for name, n := range r.total() {
+		if n != before[name] {
+			t.Errorf("%s: the registry sent %d bytes of %s again", what, n-before[name], name)
+		}
+	}
+}
+
+// installs lets npm install mccd-app, with an empty cache of its own.
+func (c *client) installs(version string, options ...string) {
+	c.Helper()
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		c.Skip("npm is not installed, nor does make deps-test do that: Debian's has 400 packages; apt-get install npm, or Node.js's own, brings it")
+	}
+	c.put("package.json", []byte(`{"name":"client","version":"1.0.0"}`))
+	c.do(append([]string{npm, "install", "mccd-app", "--cache", c.file("cache"), "--userconfig", c.file("npmrc"), "--globalconfig", c.file("global"),
+		"--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts", "--fetch-retries=0"}, options...)...)
+	for name, want := range map[string]string{"mccd-app": "1.0.0", "mccd-new": version} {
+		text, err := os.ReadFile(c.file("node_modules/" + name + "/package.json"))
+		if err != nil || !strings.Contains(string(text), `"version":"`+want+`"`) {
+			c.Errorf("at %s npm installed, not %s %s: %s %v", c.node.Name, name, want, text, err)
+		}
+		if _, err := os.Stat(c.file("node_modules/" + name + "/content")); err != nil {
+			c.Error(err)
+		}
+	}
+}
+
 // TestRealNpm: npm installs from a registry through each node with an empty
 // cache of its own; all but the first get everything without a byte of the
 // registry's, and a new version is seen at once where the registry says so.
 func TestRealNpm(t *testing.T) {
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		t.Skip("npm is not installed, nor does make deps-test do that: Debian's has 400 packages; apt-get install npm, or Node.js's own, brings it")
-	}
-	r := &registry{packages: map[string]map[string][]byte{}, depends: map[string]map[string]string{}, sent: map[string]int64{}}
-	r.publish(t, "mccd-new", "1.0.0", 3*mib, nil)
-	r.publish(t, "mccd-app", "1.0.0", 1000, map[string]string{"mccd-new": "^1.0.0"})
+	r := newRegistry(t, "http://"+npmHost)
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
 	b := newBed(t, setting{nodes: 3, vhosts: []map[string]any{{
@@ -162,28 +197,13 @@ func TestRealNpm(t *testing.T) {
 	install := func(i int, version string) {
 		t.Helper()
 		c := b.at(t, i)
-		c.put("package.json", []byte(`{"name":"client","version":"1.0.0"}`))
-		c.do(npm, "install", "mccd-app", "--registry", "http://"+npmHost+"/", "--proxy", "http://"+c.node.Addr, "--cache", c.file("cache"),
-			"--userconfig", c.file("npmrc"), "--globalconfig", c.file("global"), "--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts", "--fetch-retries=0")
-		for name, want := range map[string]string{"mccd-app": "1.0.0", "mccd-new": version} {
-			text, err := os.ReadFile(c.file("node_modules/" + name + "/package.json"))
-			if err != nil || !strings.Contains(string(text), `"version":"`+want+`"`) {
-				t.Errorf("at %s npm installed, not %s %s: %s %v", c.node.Name, name, want, text, err)
-			}
-			if _, err := os.Stat(c.file("node_modules/" + name + "/content")); err != nil {
-				t.Error(err)
-			}
-		}
+		c.installs(version, "--registry", r.base, "--proxy", "http://"+c.node.Addr)
 	}
 	again := func(what string, i int, version string) {
 		t.Helper()
 		before := r.total()
 		install(i, version)
-		for name, n := range r.total() {
-			if n != before[name] {
-				t.Errorf("%s: the registry sent %d bytes of %s again", what, n-before[name], name)
-			}
-		}
+		r.nothingSince(t, what, before)
 	}
 	install(0, "1.0.0")
 	again("second run at the same node", 0, "1.0.0")

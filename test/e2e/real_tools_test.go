@@ -1,17 +1,19 @@
 package e2e_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"mime/multipart"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-
-	"os/exec"
 
 	"github.com/mccd/mccd/test/faultorigin"
 	"github.com/mccd/mccd/test/process"
@@ -85,6 +87,7 @@ func (c *client) curls(curl, name, etag string, want []byte) {
 		c.do(append(argv, "-r", span, name)...)
 		same(c.T, c.file("part"), part)
 	}
+	c.severalRanges(append(argv, "-D", c.file("head"), name), want)
 	c.put("part", want[:9*mib])
 	c.do(append(argv, "-C", "-", name)...)
 	same(c.T, c.file("part"), want)
@@ -104,6 +107,36 @@ func (c *client) curls(curl, name, etag string, want []byte) {
 	}
 	if got := c.do(append(append(argv, status...), "-H", `If-Range: "another"`, "-r", "5-9", name)...); got != fmt.Sprintf("200 %d", size) {
 		c.Errorf("If-Range of another version: %s", got)
+	}
+}
+
+// severalRanges asks for parts in different chunks at once.
+func (c *client) severalRanges(argv []string, want []byte) {
+	c.Helper()
+	c.do(append(argv, "-r", "0-9,8388600-8388700,-5")...)
+	head, err := os.ReadFile(c.file("head"))
+	if err != nil {
+		c.Fatal(err)
+	}
+	_, boundary, ok := strings.Cut(string(head), "multipart/byteranges; boundary=")
+	if !ok || !strings.HasPrefix(string(head), "HTTP/1.1 206") {
+		c.Fatalf("several ranges: %s", head)
+	}
+	boundary, _, _ = strings.Cut(boundary, "\r\n")
+	body, err := os.Open(c.file("part"))
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer func() { _ = body.Close() }()
+	parts := multipart.NewReader(body, strings.Trim(boundary, `"`))
+	for _, part := range [][]byte{want[:10], want[8388600:8388701], want[len(want)-5:]} {
+		p, err := parts.NextPart()
+		if err != nil {
+			c.Fatal(err)
+		}
+		if got, err := io.ReadAll(p); err != nil || !bytes.Equal(got, part) {
+			c.Errorf("%s: %d bytes, not the %d right ones, %v", p.Header.Get("Content-Range"), len(got), len(part), err)
+		}
 	}
 }
 
