@@ -74,8 +74,8 @@ func (r *Result) Faults(expected func(*agent.Report, agent.FallBack) bool) (faul
 	return faults
 }
 
-// Print writes the sums as a table, and below it each fall-back and ban with
-// its cause.
+// Print writes the sums as a table, and below it each fall-back with its cause
+// and the slowest downloads.
 func (r *Result) Print(w io.Writer) {
 	fmt.Fprintf(w, "%-8s %9s %8s %7s %9s %9s %5s %6s %8s %7s %10s %11s\n",
 		"client", "downloads", "requests", "resumes", "cache MiB", "CDN MiB", "bans", "wrong", "crashes", "no file", "fall-backs", "first byte")
@@ -105,6 +105,13 @@ func (r *Result) Print(w io.Writer) {
 		for _, f := range one.FallBacks {
 			fmt.Fprintf(w, "    %s %s: %v\n", one.Client, one.Object.Path, f.Why)
 		}
+		for _, f := range one.CDNFailures {
+			fmt.Fprintf(w, "    %s %s: the CDN itself: %v\n", one.Client, one.Object.Path, f)
+		}
+	}
+	slowest := slices.SortedFunc(slices.Values(r.Reports), func(a, b *agent.Report) int { return cmp.Compare(b.Took, a.Took) })
+	for _, one := range slowest[:min(3, len(slowest))] {
+		fmt.Fprintf(w, "  %s %s, %d bytes, %d requests, took %v\n", one.Client, one.Object.Path, one.Object.Size, one.Requests, one.Took.Round(time.Millisecond))
 	}
 }
 

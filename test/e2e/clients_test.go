@@ -125,12 +125,16 @@ func TestClients(t *testing.T) {
 	c := newCrowd(t, faultorigin.Weather{Seed: luck, Share: softShare, Faults: softFaults()})
 	objects := c.objects(*downloads/3, luck)
 
+	times := agent.Contract()
+	if *downloads < 1000 {
+		times.Step /= 20 // of a back-off between a cache and a CDN that both fail
+	}
 	ctx, cancel := context.WithCancel(c.ctx)
 	rotated := make(chan int, 1)
 	go func() { rotated <- c.rotate(ctx) }()
 	result := clients.Run(c.ctx, clients.Config{
 		Names: []*agent.Name{c.name}, CDN: c.cdn.Addr(), Objects: objects,
-		Downloads: *downloads, Machines: 24, Pauses: 0.5, Seed: luck,
+		Downloads: *downloads, Machines: 24, Pauses: 0.5, Seed: luck, Times: times,
 	})
 	cancel()
 	restarts := <-rotated

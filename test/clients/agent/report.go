@@ -32,6 +32,8 @@ type Report struct {
 	Crashed bool
 	// Err is why it ended without a file; nil if it ended well.
 	Err error
+	// CDNFailures are those of the CDN itself.
+	CDNFailures []*Failure
 	// PieceHashes counts the statuses of requests for piece hashes.
 	PieceHashes map[int]int
 	// First is the wait for the first byte, Took the whole time.

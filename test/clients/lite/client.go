@@ -135,6 +135,9 @@ func (d *download) failed(ctx context.Context, f *agent.Failure) bool {
 			d.report.Bans = append(d.report.Bans, ban)
 		}
 	}
+	if d.onCDN {
+		d.report.CDNFailures = append(d.report.CDNFailures, f)
+	}
 	if d.received > 0 && d.total <= d.received {
 		d.crash("a break after %d of %d bytes", d.received, d.total)
 		return false

@@ -163,6 +163,7 @@ func (d *download) append(addr string, p []byte) {
 	if d.report.First == 0 {
 		d.report.First = time.Since(d.began)
 	}
+	d.back = 0
 	_, _ = d.file.Write(p)
 	d.received += int64(len(p))
 	d.report.Got(addr, int64(len(p)), d.onCDN)

@@ -119,6 +119,7 @@ func (d *download) failed(source int, f *agent.Failure) {
 		d.report.Wrong = f.Error()
 	}
 	if d.cdn(source) {
+		d.report.CDNFailures = append(d.report.CDNFailures, f)
 		return
 	}
 	if ban, set := d.c.Bans.Note(d.c.Names[source].String(), d.o.Host, f); set {

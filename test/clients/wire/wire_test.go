@@ -35,7 +35,7 @@ func answering(t *testing.T, wait time.Duration, parts ...string) string {
 				_, _ = ReadFields(in, 0)
 				for i, part := range parts {
 					if i > 0 {
-						time.Sleep(wait) // this is what is tested
+						<-time.After(wait) // a slow server is what is tested
 					}
 					_, _ = io.WriteString(conn, part)
 				}
