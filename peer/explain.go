@@ -241,11 +241,7 @@ func nodeName(view *ring.View, id string) string {
 // findRecord finds the record that a request would go by: this node's own, or
 // where that is not fresh what the home has.
 func (x *explaining) findRecord(ctx context.Context) {
-	own := x.f.cache.Peek(x.out.ID)
-	if own == nil {
-		own, _ = x.f.cfg.Records.Record(x.out.ID) // none is no error
-	}
-	if own != nil {
+	if own := x.f.kept(x.out.ID); own != nil {
 		if x.o = x.f.judge(own, true); x.o == nil {
 			x.out.Dead = own
 		}

@@ -37,6 +37,8 @@ func (f *Filler) offerToProto(key storage.ChunkKey) (*peerv1.Offered, error) {
 		} else if !f.unmarked(o) {
 			return nil, nil //nolint:nilnil // it is dead
 		}
+	} else if kept := f.kept(key.Object); kept != nil && f.judge(kept, true) == nil {
+		return nil, nil //nolint:nilnil // a purge has killed all that there is of it
 	}
 	return &peerv1.Offered{
 		Object: key.Object[:], Index: key.Index, Presence: &peerv1.Presence{Words: have[:]},

@@ -84,6 +84,19 @@ func (f *Filler) judge(o *storage.Object, kept bool) *storage.Object {
 	return &now
 }
 
+// kept returns the record of id that this node keeps, whether or not it counts;
+// nil for none. It counts as no use.
+func (f *Filler) kept(id storage.ObjectID) *storage.Object {
+	if o := f.cache.Peek(id); o != nil {
+		return o
+	}
+	o, err := f.cfg.Records.Record(id)
+	if err != nil {
+		return nil
+	}
+	return o
+}
+
 // hasJudged reports whether all that is kept was judged late enough for p.
 func (f *Filler) hasJudged(p *storage.Purges) bool {
 	at := f.judged.Load()
