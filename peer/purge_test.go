@@ -7,8 +7,10 @@ import (
 	"sync/atomic"
 	"testing"
 
+	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
 	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/storage/disk"
 	"github.com/mccd/mccd/test/faultorigin"
 )
 
@@ -317,9 +319,15 @@ func TestPurgeUnknownToPeer(t *testing.T) {
 			ctx := context.Background()
 			n := c.nodes[behind]
 			held := n.cache.Record(c.ref(path).ID())
-			x := &exchange{f: n.Filler, node: n.View().Node(0), req: n.heldRequest(&job{o: held, ref: c.ref(path), rule: c.rule}, 0, storage.Span{End: storage.BlockSize}, 2)}
-			if err := x.run(ctx, c.ref(path), 0); err == nil || x.stored != 0 {
-				t.Errorf("HELD of what is purged gave %d bytes, %v", x.stored, err)
+			for mode, want := range map[peerv1.FillRequest_Mode]error{
+				peerv1.FillRequest_MODE_HELD: disk.ErrNotHeld, peerv1.FillRequest_MODE_PROBE: disk.ErrNotHeld,
+				peerv1.FillRequest_MODE_FILL: storage.ErrVersionGone,
+			} {
+				j := &job{o: held, ref: c.ref(path), rule: c.rule}
+				x := &exchange{f: n.Filler, node: n.View().Node(0), req: n.heldRequest(j, 0, storage.Span{End: storage.BlockSize}, mode)}
+				if err := x.run(ctx, c.ref(path), 0); !errors.Is(err, want) || x.stored != 0 || x.presence != nil {
+					t.Errorf("%s of what is purged: %v, %v; want %v", mode, x.presence, err, want)
+				}
 			}
 		}
 		p.set(markOf(path), behind)

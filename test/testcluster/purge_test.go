@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/mccd/mccd/cluster/state"
 	"github.com/mccd/mccd/storage"
@@ -74,4 +75,76 @@ func TestJoinerBringsNothingPurgedBack(t *testing.T) {
 	}
 	purge(ctx, t, n, state.PurgeSpec{Host: host, Path: "/", Prefix: true})
 	together(t, 3, func(i int) error { return get(ctx, c.Nodes[i], "/b", "1", storage.Span{}) })
+}
+
+// until waits for what nothing tells of.
+func until(ctx context.Context, t *testing.T, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal(ctx.Err())
+		}
+	}
+}
+
+// A purge of a product hits the hosts that have it and no other, and the list
+// tells who has removed what it killed, and who is away.
+func TestPurgeOfAProduct(t *testing.T) {
+	o, c := served(t, testcluster.Config{}, faultorigin.Object{Path: "/a", Size: size})
+	ctx := timeout(t)
+	read := func(i int, host, version string) error {
+		return getFrom(ctx, c.Nodes[i], host, "/a", version, storage.Span{})
+	}
+	poison(o, "/a")
+	for _, name := range []string{host, updates} {
+		together(t, 3, func(i int) error { return read(i, name, "poison") })
+	}
+	c.Nodes[2].Stop()
+	o.Script("/a")
+	purge(ctx, t, c.Nodes[0], state.PurgeSpec{Product: updates, Path: "/", Prefix: true})
+	// want waits until who has not acknowledged the purge is away, by node 0.
+	want := func(away int) {
+		t.Helper()
+		until(ctx, t, func() bool {
+			all, _, err := c.Nodes[0].Cluster().Purges(ctx)
+			if err != nil || len(all) != 1 || all[0].Mark.Product != updates {
+				t.Fatalf("%+v, %v", all, err)
+			}
+			return len(all[0].Waiting) == 0 && len(all[0].Away) == away && len(all[0].Done) == 3-away
+		})
+	}
+	want(1)
+	together(t, 2, func(i int) error { return read(i, updates, "1") })
+	c.Nodes[2].Restart()
+	together(t, 3, func(i int) error { return read(i, updates, "1") })
+	together(t, 3, func(i int) error { return read(i, host, "poison") })
+	want(0)
+}
+
+// A node that leaves in the moment of a purge serves nothing of it alone either,
+// where no purge of the former cluster counts any more.
+func TestLeaverKeepsNothingPurged(t *testing.T) {
+	o, c := served(t, testcluster.Config{}, faultorigin.Object{Path: "/a", Size: size})
+	ctx := timeout(t)
+	poison(o, "/a")
+	together(t, 3, func(i int) error { return get(ctx, c.Nodes[i], "/a", "poison", storage.Span{}) })
+	o.Script("/a")
+	purged := make(chan error, 1)
+	go func() {
+		_, err := c.Nodes[0].Cluster().Purge(ctx, state.PurgeSpec{Host: host, Path: "/a"})
+		purged <- err
+	}()
+	leaver := c.Nodes[2].Cluster()
+	until(ctx, t, func() bool { return leaver.State().Purge.Index > 0 })
+	if err := leaver.Leave(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-purged; err != nil {
+		t.Fatal(err)
+	}
+	together(t, 3, func(i int) error { return get(ctx, c.Nodes[i], "/a", "1", storage.Span{}) })
 }

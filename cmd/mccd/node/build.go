@@ -134,7 +134,7 @@ func (n *Node) buildAdmin() error {
 	}
 	n.onClose(l.Close)
 	n.admin, err = admin.New(admin.Config{
-		Listener: l, Cluster: n.cluster, Status: n, Freer: freer{n.store}, Drives: drives{n}, Products: products{n.catalogue}, Explainer: explainer{n}, Logger: n.log.With("part", "admin"),
+		Listener: l, Cluster: members{n.cluster, n.purges}, Status: n, Freer: freer{n.store}, Drives: drives{n}, Products: products{n.catalogue}, Explainer: explainer{n}, Logger: n.log.With("part", "admin"),
 	})
 	return err
 }

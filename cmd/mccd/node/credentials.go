@@ -91,13 +91,21 @@ func (n *Node) gossipAdvertise() (string, error) {
 // handOverReport is how often a hand-over says how far it is.
 const handOverReport = 2 * time.Second
 
-// handOver gives what only this node holds to others before it leaves.
+// handOver gives what only this node holds to others before it leaves, and keeps
+// nothing that was purged: alone, it would not know of it any more.
 func (n *Node) handOver(ctx context.Context) error {
+	if err := n.purges.removed(ctx); err != nil {
+		return err
+	}
 	var told time.Time
-	return n.filler.HandOver(ctx, func(done, total int64) {
+	err := n.filler.HandOver(ctx, func(done, total int64) {
 		if done == total || time.Since(told) > handOverReport {
 			told = time.Now()
 			n.log.Info("hand over before leaving", "done", done, "total", total)
 		}
 	})
+	if err != nil {
+		return err
+	}
+	return n.purges.removed(ctx) // what was purged meanwhile
 }

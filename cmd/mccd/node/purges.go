@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -26,6 +27,8 @@ type purges struct {
 	last    atomic.Pointer[purgesOf]
 	// again asks for all that is kept to be judged once more.
 	again atomic.Bool
+	// swept are those whose killed content was removed last.
+	swept atomic.Pointer[storage.Purges]
 	// current is closed once the state is no longer that of a former run, or
 	// was waited for long enough.
 	current chan struct{}
@@ -104,6 +107,9 @@ func (p *purges) sweep(ctx context.Context, filler *peer.Filler, self string, wa
 		}
 		if now := p.now(); now != nil && now != swept && time.Now().After(again) {
 			index, err := filler.Purged(ctx)
+			if err == nil {
+				p.swept.Store(now)
+			}
 			if err == nil && !acknowledged(p.cluster.State(), self, index) {
 				err = p.cluster.AckPurges(ctx, index)
 			}
@@ -122,6 +128,35 @@ func (p *purges) sweep(ctx context.Context, filler *peer.Filler, self string, wa
 		case <-ticker.C:
 		}
 	}
+}
+
+// removed returns once what is purged now is removed here: before the node goes to
+// another cluster, or founds one, where none of these purges counts.
+func (p *purges) removed(ctx context.Context) error {
+	tick := time.NewTicker(sweepInterval / 10)
+	defer tick.Stop()
+	for now := p.now(); now != nil && p.swept.Load() != now; now = p.now() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("what was purged is not removed yet: %w", context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// members is the cluster for the admin service.
+type members struct {
+	*cluster.Cluster
+	purges *purges
+}
+
+// Join is Cluster.Join, once what is purged is removed.
+func (m members) Join(ctx context.Context, peers []string, token string) error {
+	if err := m.purges.removed(ctx); err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
+	return m.Cluster.Join(ctx, peers, token)
 }
 
 // acknowledged reports whether st lacks nothing of an acknowledgement of the
