@@ -15,14 +15,14 @@ import (
 	"github.com/mccd/mccd/test/process"
 )
 
-// token stands in a signed query: no output and no file may have it.
-const token = "P1=1&P4=s3cr3tsignature%2b"
+// explainQuery stands in a signed query: no output and no file may have it.
+const explainQuery = "P1=1&P4=s3cr3tsignature%2b"
 
 // explained asks node n for path as its clients would ask.
 func (b *bed) explained(n *process.Node, path string, args ...string) *admin.Explanation {
 	b.Helper()
 	url := process.URL(n.Addr, path, cdn)
-	url = strings.Replace(url, "cacheHostOrigin", token+"&cacheHostOrigin", 1)
+	url = strings.Replace(url, "cacheHostOrigin", explainQuery+"&cacheHostOrigin", 1)
 	out := b.command(0, n, append([]string{"explain", url, "-o", "json"}, args...)...)
 	if strings.Contains(out, "s3cr3t") {
 		b.Errorf("a token is told: %s", out)
@@ -65,7 +65,7 @@ func TestExplain(t *testing.T) {
 	}
 	cold := b.explained(b.Nodes[0], o.Path)
 	same("cold", cold, "unknown", "origin")
-	if cold.URL.Form != "cacheHostOrigin" || cold.URL.Host != cdn || cold.Rule.Profile != "do" || cold.URL.QueryBytes != int64(len(token)) {
+	if cold.URL.Form != "cacheHostOrigin" || cold.URL.Host != cdn || cold.Rule.Profile != "do" || cold.URL.QueryBytes != int64(len(explainQuery)) {
 		t.Errorf("read as %+v, %+v", cold.URL, cold.Rule)
 	}
 	if n := len(b.origin.Ledger().Requests(o.Path)); n != 0 {
@@ -84,11 +84,11 @@ func TestExplain(t *testing.T) {
 			}
 		}
 	}
-	text := b.command(0, b.Nodes[1], "explain", "/filestreamingservice/files/explained?"+token+"&cacheHostOrigin="+cdn, "--range", "0-99")
+	text := b.command(0, b.Nodes[1], "explain", "/filestreamingservice/files/explained?"+explainQuery+"&cacheHostOrigin="+cdn, "--range", "0-99")
 	if !strings.Contains(text, "hit from this node's drive") || !strings.Contains(text, "no part of the key") || strings.Contains(text, "s3cr3t") {
 		t.Errorf("the text:\n%s", text)
 	}
-	refused := b.command(0, b.Nodes[0], "explain", "http://au.download.windowsupdat.com/x?"+token)
+	refused := b.command(0, b.Nodes[0], "explain", "http://au.download.windowsupdat.com/x?"+explainQuery)
 	if !strings.Contains(refused, "403") || !strings.Contains(refused, "windowsupdate.com (rule") || strings.Contains(refused, "s3cr3t") {
 		t.Errorf("a host that is not served:\n%s", refused)
 	}
