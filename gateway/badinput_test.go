@@ -179,7 +179,7 @@ func TestSlowBodyOfARequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, _ := io.ReadAll(c) // the end may be a reset: the body was not read
-	if !bytes.HasPrefix(got, []byte("HTTP/1.1 200 OK")) {
+	if !bytes.HasPrefix(got, []byte("HTTP/1.1 400 Bad Request")) {
 		t.Errorf("got %.60q", got)
 	}
 }

@@ -40,6 +40,8 @@ type conn struct {
 	broken       error // why nothing can be read; nil: it can
 	// ahead was read by who had the connection before, and comes first.
 	ahead []byte
+	// screen is what net/http reads through; nil: http1 reads.
+	screen *screen
 	// raw is nil where the connection cannot send runs (not TCP).
 	raw syscall.RawConn
 	// corked makes the next Write a part of the body's first segment.
@@ -79,6 +81,14 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
+	if c.screen != nil {
+		return c.screen.read(p, c.take)
+	}
+	return c.take(p)
+}
+
+// take reads what came, first what was read before.
+func (c *conn) take(p []byte) (int, error) {
 	if len(c.ahead) > 0 {
 		n := copy(p, c.ahead)
 		if c.ahead = c.ahead[n:]; len(c.ahead) == 0 {

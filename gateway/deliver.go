@@ -46,12 +46,13 @@ func (x *exchange) deliver(content Content, d decision, run storage.Run) {
 		return
 	}
 	x.wait.rest()
+	// Only once the head is out does net/http hand runs on as they are.
+	if err := x.flush(); err != nil {
+		x.abort(cutClient, err)
+	}
 	if m != nil {
 		x.deliverParts(content, m, run, direct)
 		return
-	}
-	if err := x.flush(); err != nil {
-		x.abort(cutClient, err)
 	}
 	x.deliverSpan(content, d.span, run, direct)
 }

@@ -116,11 +116,12 @@ func (h *handed) take(c net.Conn, ahead []byte) {
 	switch cc := c.(type) {
 	case *conn:
 		cc.ahead = append(ahead, cc.ahead...) // which was read before it was asked for
+		cc.screen = new(screen)
 	case *secure:
 		if cc.ConnectionState().NegotiatedProtocol == "h2" {
 			c = cc.Conn // net/http knows it by its type
 		}
-		cc.ahead = ahead
+		cc.ahead, cc.screen = ahead, new(screen)
 	}
 	select {
 	case h.conns <- c:

@@ -37,11 +37,17 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.client = g.clientOf(r, x.conn)
 	defer func() { g.finish(&x.delivery, r, x.ref.Host, x.ref.Path) }()
-	if r.Body != http.NoBody {
-		// No body means anything here; whoever sends one slowly is cut.
+	no := x.admit()
+	if r.ContentLength != 0 {
+		// No body means anything here, and what one reader takes for a body and
+		// another for a request is read by nobody; who sends it slowly is cut.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.cfg.ReadHeader))
+		w.Header()["Connection"] = g.values.close
+		if no == nil {
+			no = refuse(http.StatusBadRequest, "A request to this cache has no body.")
+		}
 	}
-	if no := x.admit(); no != nil {
+	if no != nil {
 		if no.nameless && x.summarized() {
 			return
 		}

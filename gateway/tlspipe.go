@@ -107,10 +107,20 @@ type secure struct {
 	metrics *metrics
 	// ahead was read by who had the connection before, and comes first.
 	ahead []byte
+	// screen is what net/http reads through; nil: http1 reads.
+	screen *screen
 }
 
 // Read reads what the client sent.
 func (s *secure) Read(p []byte) (int, error) {
+	if s.screen != nil {
+		return s.screen.read(p, s.take)
+	}
+	return s.take(p)
+}
+
+// take reads what came, first what was read before.
+func (s *secure) take(p []byte) (int, error) {
 	if len(s.ahead) > 0 {
 		n := copy(p, s.ahead)
 		if s.ahead = s.ahead[n:]; len(s.ahead) == 0 {
