@@ -54,13 +54,13 @@ func TestMultipart(t *testing.T) {
 
 func testMultipart(t *testing.T, secret bool) {
 	const size = 300_000
+	var clients *tls.Config
 	n := startNode(t, size, func(c *Config) {
 		if secret {
-			c.TLSListeners, c.Listeners = c.Listeners, nil
-			creds := &Credentials{Certificate: selfSigned(t)}
-			c.Credentials = func() *Credentials { return creds }
+			clients = c.underTLS(t)
 		}
 	})
+	n.client = clients
 	var sixteen []string
 	for i := range maxRanges {
 		sixteen = append(sixteen, fmt.Sprintf("%d-%d", i*1000, i*1000+9))
@@ -85,9 +85,6 @@ func testMultipart(t *testing.T, secret bool) {
 				}
 				n.source.mu.Unlock()
 				c := dial(t, n)
-				if secret {
-					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test's own certificate
-				}
 				r := newReader(c)
 				ask(t, c, "GET /f HTTP/1.1\r\nHost: "+httpHost+"\r\n"+hand+"Range: bytes="+tt.ranges+"\r\n\r\n")
 				a := readAnswer(r, "GET")

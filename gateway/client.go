@@ -9,6 +9,10 @@ import (
 	"github.com/mccd/mccd/storage"
 )
 
+// clientKey is the context key of the address of an HTTP/2 client, whose requests
+// share a connection.
+type clientKey struct{}
+
 // clientOf returns the address of who asks: what the connection or its
 // balancer's introduction tells, or, where that is a trusted forwarder, what
 // the request does. The zero Addr where none is known.
@@ -16,6 +20,8 @@ func (g *Gateway) clientOf(r *http.Request, c *conn) netip.Addr {
 	var addr netip.Addr
 	if c != nil {
 		addr = c.client
+	} else if told, ok := r.Context().Value(clientKey{}).(netip.Addr); ok {
+		addr = told
 	} else {
 		addr = clientAddr(r.RemoteAddr)
 	}

@@ -1,6 +1,10 @@
 package gateway
 
 import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"testing"
@@ -131,6 +135,39 @@ func TestWhoAsks(t *testing.T) {
 			}
 			n.log.await(t, `"client":"`+tt.want+`"`)
 		})
+	}
+}
+
+// TestWhoAsksUnderTLS: the header comes before TLS, and counts for what HTTP/2
+// carries too.
+func TestWhoAsksUnderTLS(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		n := startNode(t, 1000, func(c *Config) {
+			c.HTTP2, c.ProxyProtocol, c.AllowClients = true, prefixes(t, "127.0.0.1"), prefixes(t, "192.0.2.7")
+			c.underTLS(t)
+		})
+		protocols := new(http.Protocols)
+		protocols.SetHTTP1(version == 1)
+		protocols.SetHTTP2(version == 2)
+		transport := &http.Transport{
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: protocols,
+			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				c, err := new(net.Dialer).DialContext(ctx, network, addr)
+				if err == nil {
+					_, err = io.WriteString(c, "PROXY TCP4 192.0.2.7 10.0.0.1 4711 443\r\n")
+				}
+				return c, err
+			},
+		}
+		resp, err := (&http.Client{Transport: transport}).Get("https://" + n.addr + "/a?cacheHostOrigin=" + doHost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != 200 || resp.ProtoMajor != version || n.source.requests()[0].Client.String() != "192.0.2.7" {
+			t.Errorf("%s: %s, %+v", resp.Proto, resp.Status, n.source.requests())
+		}
+		resp.Body.Close()
+		transport.CloseIdleConnections()
 	}
 }
 

@@ -3,7 +3,6 @@ package gateway
 import (
 	"crypto/tls"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,22 +31,19 @@ func TestHeaderInjection(t *testing.T) {
 	failing := map[string][]error{"failure": {&storage.StatusError{Code: 404, Header: evil}}, "passed": {storage.ErrUncacheable}}
 	for name, prepare := range answers {
 		for _, secret := range []bool{false, true} {
+			var clients *tls.Config
 			n := startNode(t, 1000, func(c *Config) {
 				prepare(c.Source.(*fakeSource))
 				if secret {
-					c.TLSListeners, c.Listeners = c.Listeners, nil
-					creds := &Credentials{Certificate: selfSigned(t)}
-					c.Credentials = func() *Credentials { return creds }
+					clients = c.underTLS(t)
 				}
 			})
+			n.client = clients
 			for _, lines := range []string{"", "Connection: x\r\n", "Range: bytes=0-1,5-6\r\n", "Connection: x\r\nRange: bytes=0-1,5-6\r\n", "If-None-Match: *\r\n"} {
 				n.source.mu.Lock()
 				n.source.errs = slices.Clone(failing[name])
 				n.source.mu.Unlock()
-				var c net.Conn = dial(t, n)
-				if secret {
-					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test's own certificate
-				}
+				c := dial(t, n)
 				ask(t, c, "GET /a HTTP/1.1\r\nHost: "+httpHost+"\r\nConnection: close\r\n"+lines+"\r\n")
 				raw, err := io.ReadAll(c)
 				if err != nil || !strings.HasPrefix(string(raw), "HTTP/1.1 ") {

@@ -107,7 +107,10 @@ func (g *Gateway) newServer() *http.Server {
 			case *secure:
 				c = s.pipe.conn
 			case *tls.Conn:
-				return ctx // of HTTP/2: its requests share it
+				if p, ok := s.NetConn().(*pipe); ok { // of HTTP/2: its requests share it
+					return context.WithValue(ctx, clientKey{}, p.client)
+				}
+				return ctx
 			}
 			return context.WithValue(ctx, connKey{}, c)
 		},

@@ -112,22 +112,16 @@ type way struct {
 func TestSmuggling(t *testing.T) {
 	limits := func(c *Config) { c.ReadHeader, c.AccessLog = 500*time.Millisecond, nil }
 	plain := startNode(t, 100, limits)
+	var clients *tls.Config
 	secret := startNode(t, 100, func(c *Config) {
 		limits(c)
-		c.TLSListeners, c.Listeners = c.Listeners, nil
-		creds := &Credentials{Certificate: selfSigned(t)}
-		c.Credentials = func() *Credentials { return creds }
+		clients = c.underTLS(t)
 	})
-	tcp := func(t *testing.T) net.Conn { return dial(t, plain) }
-	overTLS := func(t *testing.T) net.Conn {
-		c, err := tls.Dial("tcp", secret.addr, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test's own certificate
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
+	secret.client = clients
+	overTCP := func(t *testing.T) net.Conn { return dial(t, plain) }
+	overTLS := func(t *testing.T) net.Conn { return dial(t, secret) }
 	const handOver = "GET /first HTTP/1.1\r\nHost: " + doHost + "\r\nConnection: keep-alive, x\r\n\r\n"
-	ways := []way{{"http1", tcp, ""}, {"net/http", tcp, handOver}, {"TLS", overTLS, ""}, {"TLS, net/http", overTLS, handOver}}
+	ways := []way{{"http1", overTCP, ""}, {"net/http", overTCP, handOver}, {"TLS", overTLS, ""}, {"TLS, net/http", overTLS, handOver}}
 	table := &strings.Builder{}
 	fmt.Fprintf(table, "%-34s", "case")
 	for _, w := range ways {
