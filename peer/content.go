@@ -24,8 +24,9 @@ type Content struct {
 	// step is the range's place in its client's sequence.
 	step step
 	// resumes is the client's address if it is to get this version again when
-	// it comes back; invalid = it is not.
+	// it comes back; invalid = it is not. noted tells that this is remembered.
 	resumes netip.Addr
+	noted   bool
 }
 
 // firstWindow is how far a range that was asked for explicitly is filled at
@@ -73,6 +74,10 @@ func (c *Content) Next(ctx context.Context, span storage.Span) (storage.Run, err
 	c.f.asked(c.Object(), span.Intersect(cs))
 	run, err := c.r.next(ctx, span)
 	c.given = span.Off + run.Len
+	if err == nil && c.resumes.IsValid() && !c.noted {
+		c.noted = true // not before: a version without a first byte is had by nobody
+		c.f.began(c.Object(), c.resumes)
+	}
 	return run, err
 }
 
@@ -156,7 +161,7 @@ func (c *Content) Rest() {
 // others follow them, or little is missing.
 func (c *Content) Close() {
 	c.step.took(c.given - c.begin)
-	if c.resumes.IsValid() {
+	if c.noted {
 		c.f.began(c.Object(), c.resumes) // it may have taken long
 	}
 	c.r.end()

@@ -290,7 +290,6 @@ func (f *Filler) Open(ctx context.Context, req storage.Request) (*Content, error
 	c.r.j.past = past
 	if req.Resumes && !req.HeadOnly {
 		c.resumes = req.Client
-		f.began(o, c.resumes)
 	}
 	if brought != nil && !past {
 		c.r.note(brought, true, false)

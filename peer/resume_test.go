@@ -89,6 +89,26 @@ func TestHad(t *testing.T) {
 	}
 }
 
+// What was opened and given up before its first byte the client has not had.
+func TestHadFromTheFirstByte(t *testing.T) {
+	c := newChanging(t, 1, 0)
+	c.set("1", 1000)
+	req := c.request(c.path, storage.Span{End: 1000})
+	req.Resumes, req.Client = true, netip.MustParseAddr("192.0.2.1")
+	had := func() int { return len(c.nodes[0].had.of(req.Ref.ID(), req.Client, time.Now())) }
+	content, err := c.nodes[0].Open(c.ctx, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content.Close()
+	if had() != 0 {
+		t.Error("it had a version of which it got no byte")
+	}
+	if _, err := c.nodes[0].read(c.ctx, req, "1"); err != nil || had() != 1 {
+		t.Errorf("it had %d versions, %v", had(), err)
+	}
+}
+
 // changing is a cluster that serves one object of which the origin is asked at
 // each request whether it has changed.
 type changing struct {

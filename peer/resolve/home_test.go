@@ -165,3 +165,30 @@ func TestAcquireEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A home that knows less than who asks it does not answer by what it has, and
+// what is registered then is newer than both; earlier versions are kept.
+func TestHomeThatKnowsLess(t *testing.T) {
+	h, cache := newHome()
+	id := storage.ObjectID{1}
+	g := <-acquire(h, resolve.Query{})
+	first := h.Register(id, g.g.Lease, object(`"a"`, time.Hour))
+	ahead := first.Registration + uint64(time.Hour)
+	got := <-acquire(h, resolve.Query{Registration: ahead})
+	if got.g.Lease == 0 || got.g.Stale != first {
+		t.Fatalf("%+v, want a lease", got)
+	}
+	told := object(`"b"`, time.Hour)
+	told.Registration = ahead
+	told.Past = []storage.Past{{Version: storage.Version{Kind: storage.ValidatorETag, ETag: `"c"`, Size: 10}, Until: time.Now()}}
+	now := h.Register(id, got.g.Lease, told)
+	if now.Registration <= ahead || now.Version.ETag != `"b"` || len(now.Past) != 2 {
+		t.Errorf("registered %+v", now)
+	}
+	if kept := cache.Record(id); kept.Registration != now.Registration || len(kept.Past) != 2 {
+		t.Errorf("kept %+v", kept)
+	}
+	if got := <-acquire(h, resolve.Query{Registration: now.Registration}); got.g.Record == nil {
+		t.Errorf("fresh, and the asker knows no more: %+v", got)
+	}
+}

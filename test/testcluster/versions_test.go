@@ -125,8 +125,10 @@ func (v *versions) change(ctx context.Context, n int) error {
 	if err := v.o.Ledger().Wait(ctx, changingPath, func(es []faultorigin.Entry) bool { return fetched(es) >= least }); err != nil {
 		return fmt.Errorf("version %s is not fetched: %w", version, err)
 	}
-	if err := pause(ctx, 700*time.Millisecond); err != nil { // downloads of several versions overlap
-		return err
+	if least == size {
+		if err := pause(ctx, 700*time.Millisecond); err != nil { // so that downloads of several versions overlap
+			return err
+		}
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
