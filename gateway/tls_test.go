@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -242,4 +243,49 @@ func TestHTTP2(t *testing.T) {
 	if a := n.get(t, doHost, "/a"); a.status != 200 || len(a.body) != size {
 		t.Errorf("HTTP/1.1: %d, %v", a.status, a.err)
 	}
+}
+
+// TestIntroductionUnderTLS: a balancer's header stands before TLS, and counts
+// for each protocol within.
+func TestIntroductionUnderTLS(t *testing.T) {
+	n := startNode(t, 100, func(c *Config) {
+		c.HTTP2 = true
+		c.underTLS(t)
+		c.ProxyProtocol = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		c.AllowClients = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	})
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		for from, want := range map[string]int{"192.0.2.9": 200, "203.0.113.9": 503} {
+			protocols := new(http.Protocols)
+			protocols.SetHTTP1(protocol != "h2")
+			protocols.SetHTTP2(protocol == "h2")
+			transport := &http.Transport{
+				Protocols: protocols, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+				DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+					c, err := new(net.Dialer).DialContext(ctx, network, n.addr)
+					if err == nil {
+						_, err = io.WriteString(c, "PROXY TCP4 "+from+" 192.0.2.1 1000 443\r\n")
+					}
+					return c, err
+				},
+			}
+			resp, err := (&http.Client{Transport: transport}).Get("https://cache/a?cacheHostOrigin=" + doHost)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			transport.CloseIdleConnections()
+			if resp.StatusCode != want || (resp.ProtoMajor == 2) != (protocol == "h2") {
+				t.Errorf("%s from %s: %s %s, want %d", protocol, from, resp.Proto, resp.Status, want)
+			}
+		}
+	}
+	if c, err := n.dialTLS(); err == nil {
+		c.Close()
+		t.Error("a connection without a header was served")
+	}
+}
+
+func (n *node) dialTLS() (net.Conn, error) {
+	return tls.Dial("tcp", n.addr, &tls.Config{InsecureSkipVerify: true})
 }
