@@ -44,8 +44,8 @@ func (s *secrets) config() *tls.Config {
 		// HTTP/2 lower-cases header names, which Delivery Optimization Lite
 		// reads case-sensitively (docs/clients.md section 4).
 		NextProtos: []string{"http/1.1"},
-		// Records that fit a segment would cost each connection's first 128 KiB
-		// nearly twice the time; a head is a record of its own anyway.
+		// crypto/tls would seal each connection's first 128 KiB in records of a
+		// segment's size; the head is a record of its own anyway.
 		DynamicRecordSizingDisabled: true,
 	}
 	if s.http2 {

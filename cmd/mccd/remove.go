@@ -54,7 +54,7 @@ again only with a new token.`,
 			}
 			said := "The gossip key is being replaced."
 			if compromised {
-				said = "All keys of the cluster are being replaced; mccd status warns of nodes that have not got theirs."
+				said = "All keys of the cluster are being replaced; mccd status warns of nodes that have not got theirs. A certificate for https that it knew is not: get one with a new key (mccd tls csr), and have the old one revoked."
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is removed and refused from now on. %s\n", node, said)
 			return err
