@@ -62,7 +62,10 @@ func TestPassedBodyWaitsForItsClient(t *testing.T) {
 			}
 			for last := int64(-1); last != body.read.Load(); { // until it stands still
 				last = body.read.Load()
-				time.Sleep(50 * time.Millisecond)
+				select {
+				case <-time.After(50 * time.Millisecond):
+				case <-t.Context().Done():
+				}
 			}
 			runtime.ReadMemStats(&after)
 			if got := body.read.Load(); got < taken || got > taken+buffered {

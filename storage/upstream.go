@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -89,7 +88,10 @@ func hostPort(host, port string) (string, error) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return "", fmt.Errorf("port %q: use 1 to 65535", port)
 	}
-	return net.JoinHostPort(host, port), nil
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + port, nil
 }
 
 // Bypass are the hosts that are asked directly whatever the node's upstream

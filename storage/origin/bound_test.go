@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -281,5 +282,23 @@ func TestEmptySpanIsAnError(t *testing.T) {
 	b := newBed(t, Config{})
 	if _, err := b.fetch(t, Request{Span: span(5, 5)}); !errors.Is(err, storage.ErrRange) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// Clients that take their time with what is passed on keep nobody from a fill.
+func TestPassesHavePlacesOfTheirOwn(t *testing.T) {
+	b := newBed(t, Config{MaxRequests: 1, Wait: 50 * time.Millisecond})
+	passed, err := b.client.Pass(within(t), http.MethodGet, ref(), b.rule, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer passed.Body.Close()
+	resp, err := b.fetch(t, Request{Whole: true})
+	if err != nil {
+		t.Fatalf("a fill beside a slow client: %v", err)
+	}
+	right(t, resp, "1", span(0, size))
+	if _, err := b.client.Pass(within(t), http.MethodGet, ref(), b.rule, nil, nil); !errors.Is(err, storage.ErrBusy) {
+		t.Errorf("one more than is allowed: %v", err)
 	}
 }

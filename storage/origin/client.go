@@ -204,7 +204,11 @@ func (c *Client) dispatch(parent context.Context, method string, ref storage.Ref
 	if limit <= 0 {
 		limit = c.cfg.MaxRequests
 	}
-	leave, err := c.bound.acquire(parent, ref.Host, limit, c.cfg.Wait, unwanted)
+	places := c.bound
+	if parent.Value(passKey{}) != nil {
+		places = c.passing
+	}
+	leave, err := places.acquire(parent, ref.Host, limit, c.cfg.Wait, unwanted)
 	if err != nil {
 		return nil, err
 	}

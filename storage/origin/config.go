@@ -161,6 +161,7 @@ type Client struct {
 	parents    *parents
 	spools     *spools
 	bound      *bound
+	passing    *bound // of Pass
 	metrics    *metrics
 	ctx        context.Context // ends with Close
 	stop       context.CancelCauseFunc
@@ -172,9 +173,9 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("configure origin client: %w", err)
 	}
-	c := &Client{cfg: cfg, bound: newBound(cfg.MaxTotal), metrics: newMetrics(cfg.Registerer), parents: newParents(), spools: newSpools(cfg.Spool)}
+	c := &Client{cfg: cfg, bound: newBound(cfg.MaxTotal), passing: newBound(cfg.MaxTotal), metrics: newMetrics(cfg.Registerer), parents: newParents(), spools: newSpools(cfg.Spool)}
 	c.upstream, _ = storage.ParseUpstream(cfg.Upstream) // validated
-	c.metrics.waiting(cfg.Registerer, c.bound.waiting)
+	c.metrics.waiting(cfg.Registerer, func() int { return c.bound.waiting() + c.passing.waiting() })
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
 	for _, way := range []storage.Way{storage.WayDirect, storage.WayProxy, storage.WayCache} {
 		c.transports[way] = c.newTransport(way)

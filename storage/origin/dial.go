@@ -63,7 +63,7 @@ func (c *Client) allow(r *route, address string) error {
 	}
 	if r.way != storage.WayDirect {
 		if own(c.cfg.OwnAddrs, target, net.InterfaceAddrs) {
-			return fmt.Errorf("%w: the upstream %s is an address of this cluster's own; name another in upstream:", ErrRefused, target)
+			return fmt.Errorf("%w: the upstream %s is an address of this cluster's own; let upstream: name another", ErrRefused, target)
 		}
 		return nil
 	}

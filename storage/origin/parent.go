@@ -121,9 +121,5 @@ func (c *Client) parentFailed(r *route, err error) {
 	if !c.parents.failed(r.host, c.cfg.Now()) {
 		return
 	}
-	text := "parent cache fails; asking origins directly"
-	if r.only {
-		text = "parent cache fails"
-	}
-	c.cfg.Logger.Warn(text, slog.String("parent", r.host), slog.Any("error", err))
+	c.cfg.Logger.Warn("parent cache fails", slog.String("parent", r.host), slog.Bool("origins_asked", !r.only), slog.Any("error", err))
 }

@@ -128,7 +128,7 @@ func TestParentThatFails(t *testing.T) {
 			strict := newFamily(t, true, script)
 			_, err = strict.fetch(t, Request{Span: span(0, 1000)})
 			status, isStatus := errors.AsType[*storage.StatusError](err)
-			if !errors.Is(err, storage.ErrUpstream) && !(isStatus && (status.Code == 403 || status.Code == 404)) {
+			if itsOwn := isStatus && (status.Code == 403 || status.Code == 404); !itsOwn && !errors.Is(err, storage.ErrUpstream) {
 				t.Errorf("parent alone: %v", err)
 			}
 			if _, o := strict.asked(); o != 0 {

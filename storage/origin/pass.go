@@ -17,7 +17,8 @@ import (
 // the rules of Fetch; credentials do not go to another host. The answer has
 // end-to-end fields only, whatever its status; the caller closes its Body,
 // which gives the declared length or an error. Errors are those of Fetch, but
-// for *storage.StatusError. It may be called concurrently.
+// for *storage.StatusError. Its place is apart from those of Fetch, since a slow client
+// holds it for as long as it likes. It may be called concurrently.
 func (c *Client) Pass(ctx context.Context, method string, ref storage.Ref, rule *storage.Rule, header http.Header, body io.Reader) (*http.Response, error) {
 	var err error
 	if rule == nil {
@@ -28,7 +29,7 @@ func (c *Client) Pass(ctx context.Context, method string, ref storage.Ref, rule 
 		if body == http.NoBody {
 			body = nil
 		}
-		x, err = c.exchange(ctx, method, ref, rule, c.passHeader(ref, header), body, nil)
+		x, err = c.exchange(context.WithValue(ctx, passKey{}, true), method, ref, rule, c.passHeader(ref, header), body, nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pass %s to %s: %w", method, ref, err)
@@ -42,6 +43,9 @@ func (c *Client) Pass(ctx context.Context, method string, ref storage.Ref, rule 
 	resp.Body = x.body
 	return resp, nil
 }
+
+// passKey marks the context of a request that is passed on.
+type passKey struct{}
 
 // passHeader returns the fields to send to a host.
 func (c *Client) passHeader(first storage.Ref, header http.Header) func(storage.Ref) http.Header {
@@ -62,6 +66,7 @@ func (c *Client) passHeader(first storage.Ref, header http.Header) func(storage.
 		other := h.Clone()
 		other.Del("Authorization")
 		other.Del("Cookie")
+		other.Del("Referer")
 		return other
 	}
 }

@@ -52,7 +52,7 @@ func (c *Client) route(ref storage.Ref, rule *storage.Rule) (*route, error) {
 	}
 	// The name is resolved elsewhere; an address can be judged here.
 	if addr, err := netip.ParseAddr(host); err == nil {
-		if err := c.allowTarget(rule, netip.AddrPortFrom(addr, uint16(port))); err != nil { //nolint:gosec // by splitPort
+		if err := c.allowTarget(rule, netip.AddrPortFrom(addr, uint16(port))); err != nil {
 			return nil, err
 		}
 	}

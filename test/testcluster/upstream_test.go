@@ -89,6 +89,18 @@ func TestClustersThatNameEachOther(t *testing.T) {
 			}
 		}
 	}
+	// Both begin with the same object: each waits for the other, and no longer
+	// than a parent is waited for.
+	o.Add(faultorigin.Object{Path: "/both", Size: size})
+	ends := make(chan error, len(both))
+	for _, c := range both {
+		go func() { ends <- getFrom(ctx, c.Nodes[0], updates, "/both", "1", storage.Span{}) }()
+	}
+	for range both {
+		if err := <-ends; err != nil {
+			t.Errorf("at the same moment: %v", err)
+		}
+	}
 	// What has gone round is told so, without a fill.
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, both[0].Nodes[0].URL("/x"), nil)
 	if err != nil {
