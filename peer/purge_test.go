@@ -77,13 +77,18 @@ func (c *cluster) acknowledge(index uint64, nodes ...int) {
 // keeps reports whether node i has chunks of path of a version with that mark.
 func (c *cluster) keeps(i int, path, mark string) bool {
 	c.t.Helper()
+	return c.keepsOf(i, c.ref(path).ID(), mark)
+}
+
+func (c *cluster) keepsOf(i int, id storage.ObjectID, mark string) bool {
+	c.t.Helper()
 	<-c.nodes[i].store.Indexed()
 	for key := range c.nodes[i].store.Keys {
 		chunk, err := c.nodes[i].store.Lookup(key)
 		if err != nil {
 			continue
 		}
-		same := key.Object == c.ref(path).ID() && chunk.Version().Mark == mark && !chunk.Presence().Empty()
+		same := key.Object == id && chunk.Version().Mark == mark && !chunk.Presence().Empty()
 		chunk.Release()
 		if same {
 			return true

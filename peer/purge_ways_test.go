@@ -214,12 +214,15 @@ func TestPurgeByRules(t *testing.T) {
 			tt.amend(&rule)
 			rest.Product = "Films"
 			rules[testHost], rules[mirror], rules[other] = &rule, &rule, &rest
+			ref := func(host string) storage.Ref {
+				r := rules[host]
+				return storage.Ref{
+					Scheme: "http", Host: host, Path: "/x", Query: tt.query, KeyHost: r.KeyHost, QueryInKey: r.QueryInKey, JoinSchemes: r.JoinSchemes,
+				}
+			}
 			read := func(i int, host, version string) {
 				t.Helper()
-				r := rules[host]
-				req := storage.Request{Rule: r, First: storage.Span{End: purgedSize}, Ref: storage.Ref{
-					Scheme: "http", Host: host, Path: "/x", Query: tt.query, KeyHost: r.KeyHost, QueryInKey: r.QueryInKey, JoinSchemes: r.JoinSchemes,
-				}}
+				req := storage.Request{Rule: rules[host], First: storage.Span{End: purgedSize}, Ref: ref(host)}
 				if _, err := c.nodes[i].read(within(t, 30*time.Second), req, version); err != nil {
 					t.Errorf("node %d, %s: %v", i, host, err)
 				}
@@ -237,6 +240,14 @@ func TestPurgeByRules(t *testing.T) {
 					read(i, tt.spare, "poison")
 				}
 				c.acknowledge(5, 0, 1)
+			}
+			for i := range 2 {
+				if c.keepsOf(i, ref(testHost).ID(), "") {
+					t.Errorf("node %d keeps the old bytes", i)
+				}
+				if !c.keepsOf(i, ref(tt.spare).ID(), "") {
+					t.Errorf("node %d lost what was not purged", i)
+				}
 			}
 		})
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/mccd/mccd/test/process"
 )
 
-// explainQuery stands in a signed query: no output and no file may have it.
+// explainQuery is a signed query: no output and no file may have it.
 const explainQuery = "P1=1&P4=s3cr3tsignature%2b"
 
 // explained asks node n for path as its clients would ask.
