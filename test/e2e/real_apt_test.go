@@ -34,12 +34,16 @@ func TestRealApt(t *testing.T) {
 			for i := range b.Nodes {
 				clients = append(clients, b.apt(t, i, d))
 			}
-			clients[0].fetches(d)
+			use := (*client).fetches
+			if !byHash {
+				use = (*client).updates
+			}
+			use(clients[0], d)
 			if m := b.origin.Ledger().MaxTimes(""); m != 1 {
 				t.Errorf("a byte was fetched %d times", m)
 			}
 			for _, c := range clients[1:] {
-				b.free("the second run, at "+c.node.Name, func() { c.fetches(d) })
+				b.free("the second run, at "+c.node.Name, func() { use(c, d) })
 			}
 			for change := range 2 {
 				version := fmt.Sprintf("1.%d", change+1)
@@ -56,10 +60,16 @@ func TestRealApt(t *testing.T) {
 					})
 				}
 			}
-			clients[1].fetches(d)
-			b.free("the second run after the changes", func() { b.apt(t, 2, d).fetches(d) })
+			use(clients[1], d)
+			b.free("the second run after the changes", func() { use(b.apt(t, 2, d), d) })
 		})
 	}
+}
+
+// updates reads the indices.
+func (c *client) updates(*debian) {
+	c.Helper()
+	c.do("apt-get", "update")
 }
 
 // fetches updates, and gets all packages in the ways that apt-get has.
