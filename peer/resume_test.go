@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	peerv1 "github.com/mccd/mccd/proto/mccd/peer/v1"
 	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/test/faultorigin"
@@ -271,5 +272,36 @@ func TestResumeOfWhatIsNotHeld(t *testing.T) {
 		if e.Header.Get("If-None-Match") == "" && e.Header.Get("If-Modified-Since") == "" && e.Bytes() > storage.PieceSize {
 			t.Errorf("the origin was asked for %v", e.Asked)
 		}
+	}
+}
+
+// What no node can mean is not noted of any client.
+func TestBegunFromPeers(t *testing.T) {
+	c := newCluster(t, 1)
+	s := &service{f: c.nodes[0].Filler}
+	id, v := storage.ObjectID{5}, storage.VersionID{6}
+	client := clientToProto(netip.MustParseAddr("192.0.2.9"))
+	good := func() *peerv1.Begun {
+		return &peerv1.Begun{Object: id[:], Client: client, Had: hadToProto(v, time.Minute)}
+	}
+	for name, spoil := range map[string]func(*peerv1.Begun){
+		"object": func(b *peerv1.Begun) { b.Object = b.Object[1:] }, "client": func(b *peerv1.Begun) { b.Client = b.Client[:4] },
+		"version": func(b *peerv1.Begun) { b.Had.Version = nil }, "age": func(b *peerv1.Begun) { b.Had.AgeNanos = -1 }, "nothing": func(b *peerv1.Begun) { b.Had = nil },
+	} {
+		b := good()
+		spoil(b)
+		if _, err := s.Began(t.Context(), &peerv1.BeganRequest{Begun: []*peerv1.Begun{b}}); err == nil {
+			t.Errorf("a bad %s is taken", name)
+		}
+	}
+	if _, err := s.Began(t.Context(), &peerv1.BeganRequest{Begun: []*peerv1.Begun{good()}}); err != nil {
+		t.Error(err)
+	}
+	told, err := s.f.tellHad(id, client)
+	if err != nil || len(told) != 1 || told[0].GetAgeNanos() < int64(time.Minute) {
+		t.Errorf("told %v, %v", told, err)
+	}
+	if _, err := s.f.tellHad(id, client[:4]); err == nil {
+		t.Error("a short address is taken")
 	}
 }

@@ -46,8 +46,11 @@ func (s *service) Lookup(ctx context.Context, m *peerv1.LookupRequest) (*peerv1.
 	answer := &peerv1.LookupResponse{}
 	if m.GetClient() == nil {
 		s.f.asking.await(ctx, ref.ID())
-	} else if answer.Had, err = s.f.tellHad(ref.ID(), m.GetClient()); err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
+	} else {
+		s.f.importRecord(ctx, ref) // asks nobody where all is known here
+		if answer.Had, err = s.f.tellHad(ref.ID(), m.GetClient()); err != nil {
+			return nil, status.Error(codes.InvalidArgument, err.Error())
+		}
 	}
 	answer.Record = recordToProto(s.f.cache.Record(ref.ID()), s.f.cfg.Now())
 	return answer, nil

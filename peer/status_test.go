@@ -51,6 +51,7 @@ func TestRecordsCrossNodes(t *testing.T) {
 		Version:     storage.Version{Kind: storage.ValidatorETag, ETag: `"e"`, LastModified: "lm", Size: 99},
 		Header:      http.Header{"Content-Type": {"a/b"}},
 		ValidatedAt: now.Add(-time.Minute), FreshFor: time.Hour, Whole: "n", Registration: 7, Stamp: storage.Stamp{Cluster: "c", Generation: 2, Index: 3},
+		Past: []storage.Past{{Version: storage.Version{Kind: storage.ValidatorETag, ETag: `"d"`, Size: 98}, Until: now.Add(-time.Hour), Whole: "m"}},
 	}
 	// The other node's clock is hours off.
 	got, err := recordFromProto(ref, recordToProto(o, now), now.Add(5*time.Hour))
@@ -61,14 +62,22 @@ func TestRecordsCrossNodes(t *testing.T) {
 		got.Header.Get("Content-Type") != "a/b" || got.ID != o.ID {
 		t.Errorf("got %+v", got)
 	}
+	if len(got.Past) != 1 || got.Past[0].Version != o.Past[0].Version || got.Past[0].Whole != "m" || now.Add(5*time.Hour).Sub(got.Past[0].Until) != time.Hour {
+		t.Errorf("earlier versions: %+v", got.Past)
+	}
+	if b := bare(o); len(b.Past) != 0 || len(o.Past) != 1 || b.Version != o.Version {
+		t.Errorf("without its earlier versions: %+v", b)
+	}
 	if age := now.Add(5 * time.Hour).Sub(got.ValidatedAt); age != time.Minute {
 		t.Errorf("age %s, want 1m", age)
 	}
 	for name, spoil := range map[string]func(*storage.Object){
-		"unknown size":    func(o *storage.Object) { o.Version.Size = -1 },
-		"impossible size": func(o *storage.Object) { o.Version.Size = 1 << 55 },
-		"unknown kind":    func(o *storage.Object) { o.Version.Kind = 99 },
-		"negative window": func(o *storage.Object) { o.FreshFor = -1 },
+		"unknown size":        func(o *storage.Object) { o.Version.Size = -1 },
+		"impossible size":     func(o *storage.Object) { o.Version.Size = 1 << 55 },
+		"unknown kind":        func(o *storage.Object) { o.Version.Kind = 99 },
+		"bad earlier version": func(o *storage.Object) { o.Past = []storage.Past{{Version: storage.Version{Size: -1}}} },
+		"endless past":        func(o *storage.Object) { o.Past = make([]storage.Past, maxPast+1) },
+		"negative window":     func(o *storage.Object) { o.FreshFor = -1 },
 	} {
 		bad := *o
 		spoil(&bad)

@@ -1948,7 +1948,7 @@ type LookupRequest struct {
 	// The epoch of the caller's ring.
 	Epoch *Epoch `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// The address of a client, 16 bytes, who comes back for an object of which it
-	// has a part; empty = none does. The callee answers at once.
+	// has a part; empty = none does.
 	Client        []byte `protobuf:"bytes,3,opt,name=client,proto3" json:"client,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
