@@ -51,9 +51,9 @@ func (c *Cluster) Remove(ctx context.Context, node string, compromised bool) err
 	}
 	m.wake()
 	c.port.Enforce()
-	for try := 1; ; try++ { // a leader may have to be elected first
+	for deadline := time.Now().Add(expelPatience); ; { // a leader may have to be elected first
 		err = c.rotateAfresh(ctx, "gossip")
-		if try == leaveTries || !errors.Is(err, state.ErrNoQuorum) && !errors.Is(err, state.ErrUnknownOutcome) {
+		if !errors.Is(err, state.ErrNoQuorum) && !errors.Is(err, state.ErrUnknownOutcome) || ctx.Err() != nil || time.Now().After(deadline) {
 			break
 		}
 	}
@@ -95,7 +95,7 @@ func (m *membership) expel(ctx context.Context, id string) error {
 // answer is lost with its connections, and the others elect a leader first.
 func (m *membership) takeOut(ctx context.Context, id string) error {
 	var err error
-	for range leaveTries {
+	for deadline := time.Now().Add(expelPatience); err == nil || ctx.Err() == nil && time.Now().Before(deadline); {
 		_, serr := m.submit(ctx, state.RemoveNode{ID: id, Removed: true})
 		switch {
 		case serr == nil, !errors.Is(serr, state.ErrUnknownOutcome) && err == nil:
