@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"sync"
@@ -196,7 +197,7 @@ func newSecure(c *conn, config *tls.Config, p *parts, m *metrics) *secure {
 
 // Handshake shakes hands and counts how that went.
 func (s *secure) Handshake() error {
-	err := s.Conn.Handshake()
+	err := s.HandshakeContext(context.Background()) // the read deadline ends it
 	state := s.ConnectionState()
 	s.pipe.conn.tls = &state
 	switch {

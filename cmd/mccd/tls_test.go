@@ -26,16 +26,16 @@ func (f *fakeNode) TLSStatus(context.Context) (state.TLSStatus, error) {
 }
 
 func sampleTLS() state.TLSStatus {
-	print := strings.Repeat("ab", 32)
+	fingerprint := strings.Repeat("ab", 32)
 	end := time.Now().Add(20*24*time.Hour + time.Hour)
 	return state.TLSStatus{
 		Certificate: &state.TLSCertificate{
-			Names: []string{"cache.example.com"}, Issuer: "Example CA", Key: "RSA 2048", Fingerprint: print,
+			Names: []string{"cache.example.com"}, Issuer: "Example CA", Key: "RSA 2048", Fingerprint: fingerprint,
 			NotBefore: end.Add(-90 * 24 * time.Hour), NotAfter: end,
 		},
 		Requested: &state.TLSRequested{Names: []string{"next.example.com"}, Key: "Ed25519", CSR: []byte("csr")},
 		Nodes: []state.TLSNode{
-			{ID: "aa", Name: "alpha", Served: state.ServedTLS{Addr: "0.0.0.0:443", Source: "cluster", Fingerprint: print, NotAfter: end}},
+			{ID: "aa", Name: "alpha", Served: state.ServedTLS{Addr: "0.0.0.0:443", Source: "cluster", Fingerprint: fingerprint, NotAfter: end}},
 			{ID: "bb", Name: "beta", Silent: true},
 			{ID: "cc", Name: "gamma", Served: state.ServedTLS{Error: "listen for https clients: address already in use"}},
 		},

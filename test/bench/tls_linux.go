@@ -141,7 +141,7 @@ func (s *subject) checkAnswer(conn net.Conn, path string, n int64) error {
 	for at := int64(0); at < n; {
 		got, err := resp.Body.Read(buf)
 		if bad := faultorigin.Check(buf[:got], path, faultorigin.DefaultVersion, at); bad >= 0 {
-			return fmt.Errorf("verify %s: byte %d is wrong", s.name, at+int64(bad))
+			return fmt.Errorf("verify %s: byte %d is wrong", s.name, at+bad)
 		}
 		if at += int64(got); err != nil && at < n {
 			return fmt.Errorf("verify %s: %w", s.name, err)

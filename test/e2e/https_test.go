@@ -167,18 +167,18 @@ func (b *httpsBed) renewUnderLoad(t *testing.T, path string, want []byte) {
 	var done, resumed atomic.Int64
 	var mu sync.Mutex
 	var failed []error
-	prints := map[string]bool{}
+	seen := map[string]bool{}
 	var wg sync.WaitGroup
 	for i := range 20 {
 		client := b.client(i, i%2 == 0)
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				print, did, err := download(b.ctx, client, b.url(path), want)
+				serial, did, err := download(b.ctx, client, b.url(path), want)
 				mu.Lock()
 				if err != nil {
 					failed = append(failed, err)
 				}
-				prints[print] = true
+				seen[serial] = true
 				mu.Unlock()
 				done.Add(1)
 				if did {
@@ -205,17 +205,17 @@ func (b *httpsBed) renewUnderLoad(t *testing.T, path string, want []byte) {
 	await(30)
 	stop()
 	wg.Wait()
-	t.Logf("%d downloads through 4 renewals, %d by resumed sessions, %d certificates seen, %d failed", done.Load(), resumed.Load(), len(prints), len(failed))
+	t.Logf("%d downloads through 4 renewals, %d by resumed sessions, %d certificates seen, %d failed", done.Load(), resumed.Load(), len(seen), len(failed))
 	if len(failed) > 0 {
 		t.Errorf("the first: %v", failed[0])
 	}
-	if len(prints) < 5 || resumed.Load() == 0 {
+	if len(seen) < 5 || resumed.Load() == 0 {
 		t.Error("too few certificates seen, or no session resumed")
 	}
 }
 
 // download reads all of url, and returns what tells the certificate apart.
-func download(ctx context.Context, client *http.Client, url string, want []byte) (print string, resumed bool, err error) {
+func download(ctx context.Context, client *http.Client, url string, want []byte) (serial string, resumed bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", false, err
@@ -233,7 +233,7 @@ func download(ctx context.Context, client *http.Client, url string, want []byte)
 	case !bytes.Equal(got, want):
 		err = fmt.Errorf("%d bytes, not the %d right ones", len(got), len(want))
 	}
-	return string(resp.TLS.PeerCertificates[0].Raw), resp.TLS.DidResume, err
+	return resp.TLS.PeerCertificates[0].SerialNumber.String(), resp.TLS.DidResume, err
 }
 
 // noKeysInSight: no file of a node, nor a log, holds a private key in the clear

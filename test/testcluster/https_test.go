@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -164,4 +165,37 @@ func TestImportRefuses(t *testing.T) {
 	if s, err = c.Nodes[2].Cluster().ImportTLS(t.Context(), other, key); err != nil || s.Certificate.Fingerprint == served {
 		t.Errorf("a key of one's own: %+v, %v", s, err)
 	}
+}
+
+// TestCertificateOutlivesRotation: under another sealing key the certificate is
+// served as before, also after a restart.
+func TestCertificateOutlivesRotation(t *testing.T) {
+	c, a := newHTTPS(t)
+	want := renew(t, c, a, "ec", time.Now().Add(90*24*time.Hour)).Certificate.Fingerprint
+	if err := c.Nodes[1].Cluster().Rotate(t.Context(), "sealing"); err != nil {
+		t.Fatal(err)
+	}
+	c.Nodes[2].Stop()
+	c.Nodes[2].Restart()
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	if err := process.Poll(ctx, func(ctx context.Context) error {
+		s, err := c.Nodes[0].Cluster().TLSStatus(ctx)
+		if err != nil {
+			return err
+		}
+		for _, n := range s.Nodes {
+			if n.Silent || n.Served.Error != "" || n.Served.Fingerprint != want {
+				return fmt.Errorf("%+v", n)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range c.Nodes {
+		shake(t, n.HTTPSAddr(), &tls.Config{RootCAs: a.Pool(), ServerName: cacheName})
+	}
+	// What was sealed anew can be replaced.
+	renew(t, c, a, "ec", time.Now().Add(100*24*time.Hour))
 }

@@ -241,7 +241,7 @@ func (h *https) warnExpiry(now time.Time) {
 	if step > 1 {
 		level = slog.LevelError
 	}
-	h.log.Log(context.Background(), level, "the certificate for https "+expiryText(left), "names", strings.Join(h.now.chain.Names(), " "),
+	h.log.Log(context.Background(), level, "the certificate for https comes to its end", "it", expiryText(left), "names", strings.Join(h.now.chain.Names(), " "),
 		"expires", h.now.chain[0].NotAfter)
 }
 

@@ -121,7 +121,7 @@ func TestHTTPSWarns(t *testing.T) {
 		now := end.Add(-time.Duration(at.days) * 24 * time.Hour)
 		h.look(now)
 		h.look(now)
-		if n := strings.Count(log.String(), "the certificate for https"); n != at.lines || !strings.Contains(log.String(), at.says) {
+		if n := strings.Count(log.String(), "the certificate for https comes"); n != at.lines || !strings.Contains(log.String(), at.says) {
 			t.Errorf("%d days before: %d lines\n%s", at.days, n, log)
 		}
 		if w := h.warnings(now); len(w) != at.warnings {
