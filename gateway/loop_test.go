@@ -25,3 +25,18 @@ func TestCachesPassed(t *testing.T) {
 		t.Error("an empty name is this cluster's")
 	}
 }
+
+func FuzzCachesPassed(f *testing.F) {
+	for _, s := range []string{"", "a, b;x=1", "own", "a\r\nb", "[::1]:80"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		caches, looped := cachesPassed([]string{line}, "own")
+		if strings.ContainsAny(caches, "\r\n;\"") || looped && caches != "" && strings.Count(caches, ",") < maxCaches {
+			t.Errorf("%q: %q, %t", line, caches, looped)
+		}
+		if again, _ := cachesPassed([]string{caches}, ""); again != caches {
+			t.Errorf("%q is read again as %q", caches, again)
+		}
+	})
+}

@@ -17,7 +17,7 @@ import (
 // What profile http cannot store is streamed: each client has an answer of its
 // own, whose first bytes it has while the origin is still at the next.
 func TestAwkwardOriginsAreStreamed(t *testing.T) {
-	const size, first = 3<<20 + 77, 1000
+	const size, first = 1<<20 + 77, 1000
 	o, c := served(t, testcluster.Config{Nodes: 2})
 	noStore := http.Header{"Cache-Control": {"no-store"}}
 	for name, b := range map[string]faultorigin.Behaviour{

@@ -39,7 +39,7 @@ func (r *record) String() string {
 // none is in any file, log or answer afterwards, in whatever way the origin
 // repeats it.
 func TestSignedURLsLeaveNoTrace(t *testing.T) {
-	const size = 9<<20 + 5
+	const size = 2<<20 + 5
 	logs := new(record)
 	o, c := served(t, testcluster.Config{Nodes: 3, Edit: func(_ int, cfg *node.Config) { cfg.AccessLog = logs }})
 	ctx := timeout(t)

@@ -29,7 +29,7 @@ func rulesFor(o *faultorigin.Server, upstream string) (rules []storage.Rule) {
 // A cluster whose parent is another cluster takes from the origin what both
 // want once, and goes on without it.
 func TestParentCluster(t *testing.T) {
-	const size = 20<<20 + 5
+	const size = 9<<20 + 5
 	objects := []faultorigin.Object{{Path: "/a", Size: size}, {Path: "/b", Size: size}, {Path: "/c", Size: 1 << 20}}
 	o := faultorigin.New(faultorigin.Config{Objects: objects})
 	t.Cleanup(o.Close)
@@ -42,7 +42,7 @@ func TestParentCluster(t *testing.T) {
 			if err := getFrom(ctx, n, name, path, "1", storage.Span{}); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			if err := getFrom(ctx, n, name, path, "1", storage.Span{Off: 9 << 20, End: 9<<20 + 1000}); err != nil {
+			if err := getFrom(ctx, n, name, path, "1", storage.Span{Off: 8 << 20, End: 8<<20 + 1000}); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 		}

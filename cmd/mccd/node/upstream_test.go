@@ -45,3 +45,17 @@ func TestCredentialsOfProxiesAreGuarded(t *testing.T) {
 		t.Errorf("%v, %v", cfg.Credentials, err)
 	}
 }
+
+func FuzzParseProxies(f *testing.F) {
+	for _, s := range []string{"proxy:3128 u:p", "# x\n\n", "[::1]:1 a:b:c", ":"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		proxies, _ := parseProxies(text)
+		for at, secret := range proxies {
+			if !strings.Contains(at, ":") || secret.Username() == "" {
+				t.Errorf("%q gives %q", text, at)
+			}
+		}
+	})
+}
