@@ -100,7 +100,7 @@ func TestPurgesOfAProduct(t *testing.T) {
 
 func TestHostName(t *testing.T) {
 	for host, want := range map[string]string{
-		"a.test": "a.test", "a.test:80": "a.test", "": "", "[::1]": "[::1]", "[::1]:80": "[::1]",
+		"a.test": "a.test", "a.test:80": "a.test", "": "", "[::1]": "::1", "[::1]:80": "::1", "192.0.2.1:80": "192.0.2.1",
 	} {
 		if got := HostName(host); got != want {
 			t.Errorf("%q: %q", host, got)

@@ -66,11 +66,14 @@ func (r Ref) ID() ObjectID {
 	return ObjectID(sum[:16])
 }
 
-// HostName returns a Ref's Host without its port.
+// HostName returns a Ref's Host without its port, and an address without its
+// brackets: what a catalogue is asked about.
 func HostName(host string) string {
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.IndexByte(host[i:], ']') < 0 {
-		return host[:i]
+	if literal, ok := strings.CutPrefix(host, "["); ok {
+		literal, _, _ = strings.Cut(literal, "]")
+		return literal
 	}
+	host, _, _ = strings.Cut(host, ":")
 	return host
 }
 
