@@ -131,7 +131,7 @@ func TestRealSignedURLs(t *testing.T) {
 		who := []string{"expired", "revoked"}[i%2]
 		bad.Go(func() {
 			for n := 0; over.Err() == nil; n++ {
-				off := int64(n%24) * mib
+				off := int64(23-(n+5*i)%24) * mib // before the others come there
 				status, body, err := get(over, i%3, path, token(who), fmt.Sprintf("bytes=%d-%d", off, off+mib-1))
 				if err == nil && status == http.StatusPartialContent && !bytes.Equal(body, want[off:off+mib]) {
 					t.Errorf("%s: wrong bytes at %d", who, off)
@@ -163,8 +163,8 @@ func TestRealSignedURLs(t *testing.T) {
 	bad.Wait()
 	s.mu.Lock()
 	t.Logf("%d requests refused for their tokens, the origin sent %d bytes of %d, %d different", s.refused, s.Ledger().Bytes(path), size, s.Ledger().Union(path))
-	if s.refused == 0 || s.good[s.revoke] {
-		t.Error("no bad token came to the origin, or none was revoked")
+	if s.refused < 5 || s.good[s.revoke] {
+		t.Error("hardly a bad token came to the origin, or none was revoked")
 	}
 	s.mu.Unlock()
 	if m := s.Ledger().MaxTimes(path); m != 1 {
