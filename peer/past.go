@@ -115,12 +115,49 @@ func (f *Filler) settle(fl *flight, j *job, s *sink) error {
 		return err
 	case o.Whole == f.self():
 		fl.sent.Store(true)
-		return f.fillWhole(fl, &own, s)
+		for err = f.fillWhole(fl, &own, s); err == nil && f.flights.turn(fl); {
+			err = f.fillWhole(fl, &own, s)
+		}
+		return err
 	case o.Whole != "":
-		return f.flyAsRequester(fl, &own)
+		return f.takeWhole(fl, &own, s)
 	default:
 		return errAbandoned // it is confirmed: who waits asks again
 	}
+}
+
+// takeWhole fills fl, which acts as owner, from the node that fills its object
+// whole. It never acts in that node's place: that would be to wait for itself.
+func (f *Filler) takeWhole(fl *flight, j *job, s *sink) error {
+	for barren := 0; barren < originTries; {
+		left := f.flights.left(fl, s.missing(fl.span))
+		r := &route{f: f, id: j.o.ID, index: fl.key.Index, whole: j.o.Whole}
+		node := r.next()
+		switch {
+		case fl.abandoned():
+			return context.Cause(fl.ctx)
+		case len(left) == 0:
+			if !f.flights.turn(fl) {
+				return nil
+			}
+			continue
+		case node == nil || node.ID != j.o.Whole:
+			_, err := f.flyPast(fl, j, s)
+			return err
+		}
+		stored, err := f.askFor(fl, j, s, r, node, left[0], fl.tokens.next())
+		if stored > 0 {
+			barren = 0
+			continue
+		}
+		if err != nil && final(err) {
+			return err
+		}
+		if barren++; !pause(fl.ctx, f.cfg.Heartbeat) {
+			return context.Cause(fl.ctx)
+		}
+	}
+	return errTrouble
 }
 
 // acceptFlapping is acceptWhole for an object on whose version the edges of its
