@@ -122,7 +122,7 @@ func TestSeveralRanges(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if _, err := parts.NextRawPart(); err != io.EOF { //nolint:errorlint // as documented
+		if _, err := parts.NextRawPart(); err != io.EOF {
 			t.Errorf("after the last part: %v", err)
 		}
 		resp.Body.Close()
