@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -100,6 +101,19 @@ func TestOneCertificateForAll(t *testing.T) {
 	c.Nodes[2].Stop()
 	c.Nodes[2].Restart()
 	shake(t, c.Nodes[2].HTTPSAddr(), client)
+	fourth := c.Alone()
+	c.Join(fourth)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	if err := process.Poll(ctx, func(context.Context) error {
+		if fourth.HTTPSAddr() == "" {
+			return errors.New("it has no certificate yet")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	shake(t, fourth.HTTPSAddr(), client)
 }
 
 // TestSessionsGoOnAtOtherNodes: one begun at one node resumes at another.
