@@ -26,7 +26,7 @@ one round-robin name, as simulated Delivery Optimization clients. What is right
 is learned first, from the CDN itself, over plain http.
 
   clients -nodes 10.0.0.1:80,10.0.0.2:80,10.0.0.3:80 -host au.download.windowsupdate.com \
-      -cdn 93.184.216.34:80 -downloads 100 /d/msdownload/update/x.cab
+      -cdn 192.0.2.34:80 -downloads 100 /d/msdownload/update/x.cab
 
 `
 
