@@ -103,6 +103,7 @@ func (r *reader) note(fl *flight, started, followed bool) {
 		}
 	}
 	if !followed {
+		fl.tokens.bring(r.j.ref.Query)
 		r.f.flights.follow(fl)
 	}
 	r.mine = append(r.mine, noted{fl, started})

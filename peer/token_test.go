@@ -174,3 +174,27 @@ func TestBadTokensHurtNobodyElse(t *testing.T) {
 		})
 	}
 }
+
+// Who follows a flight that ends before its own token is tried asks anew.
+func TestLateTokenIsTried(t *testing.T) {
+	c := newCluster(t, 1)
+	ctx := within(t, 30*time.Second)
+	n, path := c.nodes[0], c.path(0)
+	c.origin.Add(faultorigin.Object{Path: path, Size: 3 << 20})
+	c.origin.Script(path, faultorigin.Behaviour{Token: "good"})
+	if err := signed(ctx, c, n, path, "good", piece(0)); err != nil {
+		t.Fatal(err)
+	}
+	ref := c.ref(path)
+	ref.Query = "bad"
+	fl := newFlight(n.ctx, &job{o: n.cache.Record(ref.ID()), ref: ref, rule: c.rule}, 0, piece(1), true)
+	n.flights.add(fl)
+	good := make(chan error, 1)
+	go func() { good <- signed(ctx, c, n, path, "good=2", piece(1)) }()
+	eventually(t, "the good token joins", func() bool { return slices.Contains(fl.tokens.snapshot(), "good=2") })
+	fl.tokens.refuse("bad")
+	n.flights.end(fl, &storage.StatusError{Code: http.StatusForbidden})
+	if err := <-good; err != nil {
+		t.Errorf("a token that was never tried: %v", err)
+	}
+}
