@@ -67,8 +67,7 @@ var update = flag.Bool("update", false, "write the golden file of the present fo
 // TestFormat1Opens reads a State and a command as the first format wrote them.
 func TestFormat1Opens(t *testing.T) {
 	// What the first release of the format knew.
-	state, command := full(), initial()
-	state.RecoveryID = ""
+	state, command := full("RecoveryID", "Product"), initial()
 	command.Trust = Trust{CAs: [][]byte{[]byte("first")}, SealedKey: []byte("k")}
 	command.Gossip.Sealed, command.SealingKeyID = []byte("g"), "s1"
 	file := filepath.Join("testdata", "format1.hex")
