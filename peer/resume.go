@@ -33,9 +33,17 @@ func (f *Filler) resumed(ctx context.Context, req storage.Request, known *storag
 		known = now // the home has told of it
 	}
 	all := f.ofSize(known, req.Total)
-	chosen := choose(all, versions, f.cfg.Now())
+	pick := func() *resumable {
+		c := choose(all, versions, f.cfg.Now())
+		if c != nil && maybeAnother(known, c, versions) {
+			return nil
+		}
+		return c
+	}
+	chosen := pick()
 	if chosen == nil && len(all) > 0 && (len(versions) == 0 || !heard) {
-		chosen = choose(all, append(versions, f.askAllHad(ctx, home, req)...), f.cfg.Now())
+		versions = append(versions, f.askAllHad(ctx, home, req)...)
+		chosen = pick()
 	}
 	if chosen == nil {
 		return nil, false, fmt.Errorf("resume of %d bytes, %d versions have them: %w", req.Total, len(all), storage.ErrVersionGone)
@@ -96,6 +104,25 @@ func choose(all []resumable, had []hadVersion, now time.Time) *resumable {
 	default:
 		return nil
 	}
+}
+
+// maybeAnother reports whether a client that had not the chosen version had one
+// of which o, the object's record, does not tell that its length was another: it
+// may be of the same, from before a purge or of too long ago to be known.
+func maybeAnother(o *storage.Object, chosen *resumable, had []hadVersion) bool {
+	length := chosen.o.Size()
+	others := map[storage.VersionID]bool{o.Version.ID(): o.Size() != length}
+	for _, p := range o.Past {
+		others[p.Version.ID()] = p.Version.Size != length
+	}
+	another := false
+	for _, h := range had {
+		if h.version == chosen.o.Version.ID() {
+			return false
+		}
+		another = another || !others[h.version]
+	}
+	return another
 }
 
 // askHad asks node what the client of req had of its object; the record that

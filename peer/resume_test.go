@@ -275,6 +275,43 @@ func TestResumeOfWhatIsNotHeld(t *testing.T) {
 	}
 }
 
+// A client that had a version from before a purge does not go on with the one in
+// its place, though no other of that length is known: it had other bytes.
+func TestResumeAfterPurge(t *testing.T) {
+	var p purging
+	p.set(none(testCluster), 0, 1)
+	c := &changing{cluster: newCluster(t, 2, p.tune), ctx: within(t, 60*time.Second)}
+	c.path = c.pathOf(0)
+	c.poison(c.path)
+	const had, stranger = "192.0.2.1", "192.0.2.2"
+	all, rest := storage.Span{End: purgedSize}, storage.Span{Off: 100_000, End: purgedSize}
+	if _, err := c.get(1, had, 0, all, "poison"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the home is told", func() bool {
+		return len(c.nodes[0].had.of(c.ref(c.path).ID(), netip.MustParseAddr(had), time.Now())) == 1
+	})
+	c.heal(c.path)
+	p.set(markOf(c.path), 0, 1)
+	c.acknowledge(5, 0, 1)
+	for i := range 2 {
+		if n, err := c.get(i, had, purgedSize, rest, "good"); !errors.Is(err, storage.ErrVersionGone) || n != 0 {
+			t.Errorf("node %d mixes: %d bytes, %v", i, n, err)
+		}
+		if n, err := c.get(i, stranger, purgedSize, rest, "good"); err != nil || n != rest.Len() {
+			t.Errorf("node %d, a client that had nothing of it: %d bytes, %v", i, n, err)
+		}
+	}
+	if _, err := c.get(0, had, 0, all, "good"); err != nil {
+		t.Errorf("it begins anew: %v", err)
+	}
+	for i := range 2 {
+		if n, err := c.get(i, had, purgedSize, rest, "good"); err != nil || n != rest.Len() {
+			t.Errorf("node %d, anew: %d bytes, %v", i, n, err)
+		}
+	}
+}
+
 // What no node can mean is not noted of any client.
 func TestBegunFromPeers(t *testing.T) {
 	c := newCluster(t, 1)
