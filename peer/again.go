@@ -46,8 +46,12 @@ type troubles struct {
 func newTroubles() *troubles { return &troubles{inRow: make(map[string]int)} }
 
 // met notes the end of a request at host, and reports whether the host failed
-// rarely enough to be asked again after err.
+// rarely enough to be asked again after err. A request that was never sent tells
+// nothing of the host.
 func (t *troubles) met(host string, err error) bool {
+	if errors.Is(err, origin.ErrUnwanted) {
+		return false
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !passing(err) {

@@ -82,8 +82,10 @@ func TestTroublesInARow(t *testing.T) {
 			t.Fatalf("down after %d", i+1)
 		}
 	}
-	if troubles.met("a", broken) {
-		t.Error("not down")
+	for _, err := range []error{broken, fmt.Errorf("fetch: %w", origin.ErrUnwanted), broken} {
+		if troubles.met("a", err) {
+			t.Errorf("not down after %v", err)
+		}
 	}
 	if !troubles.met("b", broken) {
 		t.Error("another host is down with it")
