@@ -75,7 +75,7 @@ func (x *exchange) deliverSpan(content Content, span storage.Span, run storage.R
 // paced waits until the beginning of run may leave and returns that; run is let
 // go of when it takes long, and had again.
 func (x *exchange) paced(content Content, span storage.Span, run storage.Run) storage.Run {
-	part := x.g.egress.part
+	part := x.g.egress.most()
 	rested := false
 	long := func() {
 		if r, ok := content.(rester); ok {

@@ -30,7 +30,7 @@ func TestEgressIsFair(t *testing.T) {
 			addr := netip.MustParseAddr(client)
 			all.Go(func() {
 				for {
-					if turn := e.take(addr, e.part); turn != nil && e.wait(ctx, addr, turn, nil) != nil {
+					if turn := e.take(addr, e.part); turn != nil && e.wait(ctx, turn, nil) != nil {
 						return
 					}
 					mu.Lock()
@@ -61,6 +61,82 @@ func TestEgressIsFair(t *testing.T) {
 	})
 }
 
+// TestEgressStarvesNobody: with as many responses as are let in, most of them
+// behind one address, each gets more than what clients give a cache up for, and
+// waits for no turn as long as they would.
+func TestEgressStarvesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := testEgress(1 << 20)
+		ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+		defer cancel()
+		var all sync.WaitGroup
+		n := 0
+		for ; e.enter(); n++ {
+			addr := netip.MustParseAddr("192.0.2.1")
+			if n < 40 {
+				addr = netip.AddrFrom4([4]byte{198, 51, 100, byte(n)})
+			}
+			all.Go(func() {
+				var sent int64
+				last := time.Now()
+				for {
+					part := e.most()
+					turn := e.take(addr, part)
+					if turn != nil && e.wait(ctx, turn, nil) != nil {
+						break
+					}
+					if gap := time.Since(last); gap > 5*time.Second {
+						t.Errorf("%s waited %s for a turn", addr, gap)
+						return
+					}
+					sent, last = sent+part, time.Now()
+				}
+				if sent < 40*4000 {
+					t.Errorf("%s got %d bytes in 40 s", addr, sent)
+				}
+			})
+		}
+		all.Wait()
+		if n != 128 || len(e.clients) != 0 || len(e.order) != 0 {
+			t.Errorf("%d were let in, %d clients left", n, len(e.clients))
+		}
+		for range n {
+			e.exit()
+		}
+		if !e.enter() {
+			t.Error("nobody is let in after all have left")
+		}
+	})
+}
+
+// TestEgressIsFull: a response more than the bound is enough for is refused at
+// once, and not for good.
+func TestEgressIsFull(t *testing.T) {
+	gate := make(chan struct{})
+	n := startNode(t, 1000, func(c *Config) { c.Egress = leastPace })
+	n.source.steps = []step{{gate: gate}}
+	c := dial(t, n)
+	ask(t, c, "GET /a HTTP/1.1\r\nHost: "+doHost+"\r\n\r\n")
+	<-n.source.opened
+	if a := n.get(t, doHost, "/b"); a.status != 503 {
+		t.Errorf("status %d", a.status)
+	}
+	close(gate)
+	if a := readAnswer(newReader(c), "GET"); a.status != 200 || len(a.body) != 1000 {
+		t.Errorf("%+v", a)
+	}
+	a := n.get(t, doHost, "/b")
+	for range 2000 { // the first response ends a moment after its last byte
+		if a.status == 200 {
+			break
+		}
+		a = n.get(t, doHost, "/b")
+	}
+	if a.status != 200 {
+		t.Errorf("status %d when nobody is served", a.status)
+	}
+}
+
 // TestEgressRests: who waits for long lets go of what it holds.
 func TestEgressRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -71,7 +147,7 @@ func TestEgressRests(t *testing.T) {
 		if turn == nil {
 			t.Fatal("nobody waits")
 		}
-		if err := e.wait(t.Context(), netip.Addr{}, turn, func() { rested++ }); err != nil || rested != 1 {
+		if err := e.wait(t.Context(), turn, func() { rested++ }); err != nil || rested != 1 {
 			t.Errorf("%v, rested %d times", err, rested)
 		}
 	})

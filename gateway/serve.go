@@ -118,6 +118,13 @@ func (g *Gateway) looped(via []string) bool {
 func (x *exchange) serve() {
 	x.wait.parent, x.wait.limit = x.r.Context(), x.g.cfg.FirstByte
 	defer x.wait.end()
+	if e := x.g.egress; e != nil && x.r.Method != http.MethodHead {
+		if !e.enter() {
+			x.fail(storage.ErrBusy)
+			return
+		}
+		defer e.exit()
+	}
 	if x.rule.Profile == storage.ProfileHTTP && len(x.r.Header["Authorization"]) > 0 {
 		x.pass(statusBypass) // RFC 9111 section 3.5
 		return
