@@ -93,6 +93,9 @@ func usable(key any) (crypto.Signer, error) {
 		}
 		return k, nil
 	case *ecdsa.PrivateKey:
+		if k.Curve == elliptic.P224() {
+			return nil, fmt.Errorf("%w: EC on P-224, which TLS does not know; use P-256, P-384 or P-521", ErrKey)
+		}
 		return k, nil
 	case ed25519.PrivateKey:
 		return k, nil

@@ -130,6 +130,14 @@ func TestParseKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p224DER, err := x509.MarshalECPrivateKey(p224)
+	if err != nil {
+		t.Fatal(err)
+	}
 	locked := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"DEK-Info": "AES-256-CBC,00"}, Bytes: []byte("x")})
 	for says, text := range map[string][]byte{
 		"no PEM block":      []byte("secret"),
@@ -137,6 +145,7 @@ func TestParseKey(t *testing.T) {
 		"it is encrypted":   block("ENCRYPTED PRIVATE KEY", []byte("secret")),
 		"decrypt it first":  locked,
 		"RSA with 1024":     block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(small)),
+		"EC on P-224":       block("EC PRIVATE KEY", p224DER),
 		"not a usable priv": block("EC PRIVATE KEY", nil),
 	} {
 		if _, err := ParseKey(text); !errors.Is(err, ErrKey) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "secret") {
