@@ -88,7 +88,7 @@ func (x *exchange) deliverParts(content Content, m *byteRanges, run storage.Run,
 
 // around sends bytes of the form, which are not the object's.
 func (x *exchange) around(b []byte) {
-	n, err := x.w.Write(b)
+	n, err := windowed{x}.Write(b)
 	x.sent += int64(n)
 	if err != nil {
 		x.abort(cutClient, err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/mccd/mccd/storage"
 )
@@ -169,11 +170,25 @@ func (x *exchange) send(content Content, run storage.Run, direct bool) int64 {
 // sendBytes sends what is in no file yet: to a client that waits for it, so none
 // of it is held back.
 func (x *exchange) sendBytes(p []byte) (int64, error) {
-	n, err := x.w.Write(p)
+	n, err := windowed{x}.Write(p)
 	if err == nil {
 		err = x.flush()
 	}
 	return int64(n), err
+}
+
+// windowed writes to the client within Config.SlowWindow. On a connection of its
+// own that is conn's to see to; a stream of HTTP/2 may take nothing while its
+// connection does.
+type windowed struct{ x *exchange }
+
+func (w windowed) Write(p []byte) (int, error) {
+	if w.x.conn == nil {
+		if err := http.NewResponseController(w.x.w).SetWriteDeadline(time.Now().Add(w.x.g.cfg.SlowWindow)); err != nil {
+			return 0, err
+		}
+	}
+	return w.x.w.Write(p)
 }
 
 // abort closes the connection: a body that has begun never looks whole when it
@@ -209,7 +224,7 @@ func (b *buffers) put(p *[]byte) { b.pool.Put(p) }
 func (x *exchange) copyRun(run storage.Run) (int64, error) {
 	buf := x.g.buffers.get()
 	defer x.g.buffers.put(buf)
-	return copyAll(x.w, &runReader{Run: run}, *buf)
+	return copyAll(windowed{x}, &runReader{Run: run}, *buf)
 }
 
 // copyAll copies src to dst through buf; an error of src is told apart from

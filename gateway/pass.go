@@ -97,7 +97,7 @@ func (p passWriter) Write(b []byte) (int, error) {
 	if err := p.x.pace(int64(len(b)), nil); err != nil {
 		return 0, err
 	}
-	n, err := p.x.w.Write(b)
+	n, err := windowed{p.x}.Write(b)
 	p.x.sent += int64(n)
 	p.x.g.metrics.copied.Add(float64(n))
 	if err == nil {

@@ -245,6 +245,37 @@ func TestHTTP2(t *testing.T) {
 	}
 }
 
+// TestHTTP2StreamThatTakesNothing is reset, and its content released, while its
+// connection goes on.
+func TestHTTP2StreamThatTakesNothing(t *testing.T) {
+	n := startNode(t, 8<<20, func(c *Config) {
+		c.HTTP2, c.SlowWindow = true, 100*time.Millisecond
+		c.underTLS(t)
+	})
+	protocols := new(http.Protocols)
+	protocols.SetHTTP2(true)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: protocols}
+	defer transport.CloseIdleConnections()
+	url := "https://" + n.addr + "/a?cacheHostOrigin=" + doHost
+	resp, err := (&http.Client{Transport: transport}).Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	n.log.await(t, `"cut":"client"`)
+	if got, err := io.ReadAll(resp.Body); err == nil {
+		t.Errorf("%d bytes, and a proper end", len(got))
+	}
+	again, err := (&http.Client{Transport: transport}).Head(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = again.Body.Close()
+	if again.StatusCode != 200 || n.metric(t, "mccd_gateway_tls_handshakes_total", "full") != 1 {
+		t.Errorf("%s, on another connection", again.Status)
+	}
+}
+
 // TestIntroductionUnderTLS: a balancer's header stands before TLS, and counts
 // for each protocol within.
 func TestIntroductionUnderTLS(t *testing.T) {
