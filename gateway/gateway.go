@@ -111,7 +111,8 @@ type Config struct {
 	// nil: all.
 	AllowClients []netip.Prefix
 	// Egress bounds the bytes of bodies per second that leave for clients;
-	// clients share it evenly. 0: no bound.
+	// clients share it evenly, and a response more than gets 8 KiB per second is
+	// refused with 503. 0: no bound.
 	Egress int64
 	// Summary gives what /summary answers at a Host that is no origin: JSON.
 	// Nil: nothing is there.

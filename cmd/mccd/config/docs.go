@@ -24,7 +24,7 @@ func docs() map[string]string {
 		"origins":              "More origins to serve, each with its rules; a whole name wins over *.x, a longer x over a shorter one, and on equal terms these over the built-in ones.",
 		"ip_origins":           "Addresses and prefixes that clients may name in place of an origin's name (caches that are reached by address); served as profile do, at ports 80 and 443, private ones too. Empty: none.",
 		"proxy_protocol":       "Addresses and prefixes of load balancers whose connections begin with a header of PROXY protocol 1 or 2, which tells the client's address. A connection from there without one is closed; from anywhere else it is bad input. Empty: none.",
-		"trusted_forwarders":   "Addresses and prefixes of load balancers and proxies whose X-Forwarded-For (without one, Forwarded) is believed: the right-most address in it that is not listed here is the client's. They must set or append it themselves, and drop a Forwarded that a client sent. Empty: none.",
+		"trusted_forwarders":   "Addresses and prefixes of load balancers and proxies whose X-Forwarded-For (without one, Forwarded) is believed: the right-most address in it that is not listed here is the client's. They must set or append it themselves. X-Forwarded-For is read first: a balancer that sets only Forwarded must drop the X-Forwarded-For that a client sent. Empty: none.",
 		"allow_clients":        "Addresses and prefixes of the clients that are served, by what proxy_protocol and trusted_forwarders tell; this machine always is. Others get 503 (403 in profile http), by which a Delivery Optimization client goes to the CDN and bans nothing. Empty: all.",
 		"upstream":             "What is asked in place of every origin: http://host:port, an HTTP proxy (by CONNECT for https origins); cache://host[:port][?https=port], a parent cache, another mccd cluster or a Microsoft Connected Cache node; direct or empty: nothing. An origin's own upstream and connect go before it.",
 		"upstream_bypass":      "Origins that are asked directly all the same: names, *.name (which also matches name itself), addresses and prefixes; names are not resolved for it.",
@@ -38,7 +38,7 @@ func docs() map[string]string {
 
 		"limits.max_connections":     "Client connections at one time; more get a quick 503. 0: from the limit on open files.",
 		"limits.memory":              "Memory for content that no drive can take (full, read-only or failed).",
-		"limits.egress":              "Pace per second at which bytes of objects leave for clients, which share it evenly by address; other nodes are not counted. At least 1MiB. 0: as fast as it goes.",
+		"limits.egress":              "Pace per second at which bytes of objects leave for clients, which share it evenly by address; other nodes are not counted. There are as many responses at a time as get 8 KiB per second each, and more get a quick 503, since clients avoid a cache that gives them less than 4,000 B/s. At least 1MiB. 0: as fast as it goes.",
 		"limits.requests_per_origin": "Requests at one host of an origin at one time; more wait, and get a quick 503 where the queue cannot drain in time.",
 		"limits.origin_requests":     "Requests at all origins together at one time; origins that wait take turns.",
 		"limits.fills_per_peer":      "Requests that this node serves to one peer at one time.",
