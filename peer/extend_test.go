@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/test/faultorigin"
 )
@@ -54,6 +55,67 @@ func TestReadAheadTakesTurns(t *testing.T) {
 				t.Errorf("the origin sent %d bytes, one %d times", l.Bytes(path), l.MaxTimes(path))
 			}
 		})
+	}
+}
+
+// A flight that was begun for another node is read ahead by what that node holds:
+// it lacks what it asked for, not what comes after.
+func TestReadAheadFromTheCaller(t *testing.T) {
+	c := newCluster(t, 2)
+	const size = 2 * storage.PieceSize
+	path := c.path(0)
+	c.origin.Add(faultorigin.Object{Path: path, Size: size})
+	ctx := within(t, time30)
+	if _, err := c.nodes[1].read(ctx, c.request(path, piece(1)), "1"); err != nil {
+		t.Fatal(err)
+	}
+	c.nodes[0].stop()
+	c.see(0, ring.Failed)
+	c.nodes[0].dir = t.TempDir()
+	c.nodes[0].again()
+	c.see(0, ring.Alive)
+	o := c.nodes[1].cache.Record(c.ref(path).ID())
+	eventually(t, "the owner was told of what the other holds", func() bool {
+		return !c.nodes[0].book.Find(o.Key(0)).Known["n1"].Empty()
+	})
+	c.origin.Ledger().Reset()
+	gate := faultorigin.NewGate()
+	defer gate.Open()
+	c.origin.Script(path, faultorigin.Behaviour{BodyGate: gate, HoldAfter: 700 << 10})
+	caller := make(chan error, 1)
+	go func() {
+		_, err := c.nodes[1].read(ctx, c.request(path, piece(0)), "1")
+		caller <- err
+	}()
+	if err := c.origin.Ledger().WaitBytes(ctx, path, 640<<10); err != nil {
+		t.Fatal(err)
+	}
+	n := c.nodes[0]
+	req := c.request(path, storage.Span{End: math.MaxInt64})
+	req.Whole = true
+	content, err := n.Open(ctx, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer content.Close()
+	if _, err := n.readFrom(ctx, content, storage.Span{End: 640 << 10}, "1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := content.fillAhead(ctx, 640<<10); err != nil {
+		t.Fatal(err)
+	}
+	if open := n.Flights(); open != 1 {
+		t.Errorf("%d flights, want the one", open)
+	}
+	gate.Open()
+	if _, err := n.readFrom(ctx, content, storage.Span{Off: 640 << 10, End: size}, "1"); err != nil {
+		t.Error(err)
+	}
+	if err := <-caller; err != nil {
+		t.Error(err)
+	}
+	if got := c.origin.Ledger().Bytes(path); got != storage.PieceSize {
+		t.Errorf("the origin sent %d bytes, want the piece that nobody held", got)
 	}
 }
 

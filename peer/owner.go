@@ -25,7 +25,13 @@ func (f *Filler) flyAsOwner(fl *flight, j *job, last error) error {
 	}
 	defer s.close()
 	s.early = &fl.early
+	asked := fl.span.End
 	for tries, barren := 0, 0; tries < originTries && barren < barrenTries; {
+		if j.caller != "" && fl.span.End > asked {
+			own := *j
+			own.caller = "" // it asked for the first turn: what comes after it may hold
+			j = &own
+		}
 		fl.sent.Store(false) // it may wait for others' flights now
 		j = f.registered(j)
 		f.takeHeld(fl, j, s)
