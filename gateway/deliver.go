@@ -183,7 +183,7 @@ func (x *exchange) sendBytes(p []byte) (int64, error) {
 type windowed struct{ x *exchange }
 
 func (w windowed) Write(p []byte) (int, error) {
-	if w.x.conn == nil {
+	if w.x.r.ProtoMajor == 2 {
 		if err := http.NewResponseController(w.x.w).SetWriteDeadline(time.Now().Add(w.x.g.cfg.SlowWindow)); err != nil {
 			return 0, err
 		}
