@@ -23,7 +23,8 @@ func (w *world) phases(n *member) (stop func() []state.RotationPhase) {
 	go func() {
 		var seen []state.RotationPhase
 		version := n.State().Gossip.Version
-		for ctx.Err() == nil {
+		for ended := false; !ended; {
+			ended = ctx.Err() != nil // one look more: this may have stood still
 			if k := n.State().Gossip; k.Version != version {
 				seen, version = append(seen, k.Phase), k.Version
 			}

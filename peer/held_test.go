@@ -17,7 +17,8 @@ func TestHeldFollowsWhatIsOnItsWay(t *testing.T) {
 		"heard": nil, "found silent": {{Node: "n0", Reason: peerv1.PassedOver_REASON_SILENT}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t, 3)
+			// A busy machine is silent for a second at times.
+			c := newCluster(t, 3, func(_ *node, cfg *Config) { cfg.Silence = 6 * time.Second })
 			path := c.pathOf(0)
 			c.origin.Add(faultorigin.Object{Path: path, Size: 8 << 20})
 			ctx := within(t, 60*time.Second)
