@@ -110,7 +110,7 @@ type way struct {
 // TestSmuggling: each of them is refused and ends its connection, by whoever
 // reads it; nothing behind or within it is served.
 func TestSmuggling(t *testing.T) {
-	limits := func(c *Config) { c.ReadHeader, c.AccessLog = 500*time.Millisecond, nil }
+	limits := func(c *Config) { c.ReadHeader, c.AccessLog = 3*time.Second, nil }
 	plain := startNode(t, 100, limits)
 	var clients *tls.Config
 	secret := startNode(t, 100, func(c *Config) {
