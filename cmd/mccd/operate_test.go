@@ -48,6 +48,8 @@ func operations() []operation {
 		{"purge --host Deb.Debian.org.", `purge "" "deb.debian.org" "/" true`, []string{"Purged all of deb.debian.org (purge index 42)"}},
 		{"purge --host h:8080 /x", `purge "" "h:8080" "/x" false`, []string{"Purged h:8080/x (purge index 42)"}},
 		{"purge --host h:443 --prefix /x", `purge "" "h" "/x" true`, []string{"Purged h/x and all that begins so"}},
+		{"purge http://127.0.0.1:8080/a?P1=2&cacheHostOrigin=Deb.Debian.org", `purge "" "deb.debian.org" "/a" false`, []string{"Purged deb.debian.org/a ("}},
+		{"purge --prefix /a/?cachehostorigin=h%3A8080&x", `purge "" "h:8080" "/a/" true`, []string{"Purged h:8080/a/ and all"}},
 		{"purge --product xbox", `purge "Xbox" "" "/" true`, []string{"Purged all of product Xbox (", "  xvc-origin.xboxlive.com\n"}},
 		{"purge list", "purges", []string{
 			"INDEX", "9", "all of product Xbox", "1 of 4; at it: beta; away: gamma, delta", "all 4", "3 of 4; away: delta", "up to index 3",
@@ -220,7 +222,7 @@ func TestPurgeThatIsNotDone(t *testing.T) {
 }
 
 func FuzzPurgeSpec(f *testing.F) {
-	for _, seed := range []string{"http://h/p", "https://[::1]:8/%20?q#f", "/p", "http://h", "x"} {
+	for _, seed := range []string{"http://h/p", "https://[::1]:8/%20?q#f", "/p", "http://h", "x", "/p?a&cacheHostOrigin=h%2f"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -232,7 +234,7 @@ func FuzzPurgeSpec(f *testing.F) {
 }
 
 func TestPurgeSpec(t *testing.T) {
-	for _, bad := range []string{"", "x", "//host/x", "http:///x", "ftp://h/x", "http://u:p@h/x", "http://h:x/", "http://"} {
+	for _, bad := range []string{"", "x", "//host/x", "http:///x", "ftp://h/x", "http://u:p@h/x", "http://h:x/", "http://", "/x?cacheHostOrigin=", "/x?cacheHostOrigin=h/y", "/x?cacheHostOrigin=%zz"} {
 		if spec, err := purgeSpec(bad); err == nil {
 			t.Errorf("%q gives %+v", bad, spec)
 		}

@@ -29,7 +29,8 @@ any more, whoever holds it, also a node that is away now or joins later. The nex
 client's request fetches it anew.
 
 The query does not count: every query of the path is meant, http and https alike,
-and of mirrors under one key host all of them. With --prefix every path that
+and of mirrors under one key host all of them. Only cacheHostOrigin=HOST in it is
+read: it names the host, as it does for clients. With --prefix every path that
 begins so. Without a host ("/some/path") the path at every host.
 
 --host forgets all of a host (HOST:PORT where the port is neither 80 nor 443),
@@ -105,11 +106,32 @@ func (p *purgeFlags) spec(args []string) (state.PurgeSpec, error) {
 }
 
 // purgeSpec reads a URL, or a path alone for every host. The path stays as it
-// is written: content is named by raw bytes. Faults do not repeat the query,
+// is written: content is named by raw bytes. cacheHostOrigin in the query names
+// the host (docs/clients.md section 1, form 1). Faults do not repeat the query,
 // which may be signed.
 func purgeSpec(text string) (state.PurgeSpec, error) {
 	text, _, _ = strings.Cut(text, "#")
-	text, _, _ = strings.Cut(text, "?")
+	text, query, _ := strings.Cut(text, "?")
+	for part := range strings.SplitSeq(query, "&") {
+		key, value, _ := strings.Cut(part, "=")
+		if !strings.EqualFold(key, "cacheHostOrigin") {
+			continue
+		}
+		spec, err := purgeSpec(text)
+		if err != nil {
+			return spec, err
+		}
+		scheme, _, ok := strings.Cut(text, "://")
+		if !ok {
+			scheme = "http"
+		}
+		origin, err := url.PathUnescape(value)
+		at, wrong := purgeSpec(scheme + "://" + origin)
+		if err != nil || wrong != nil || at.Path != "/" || strings.ContainsAny(origin, "/?#") {
+			return state.PurgeSpec{}, errors.New("cacheHostOrigin in the query names no host")
+		}
+		return state.PurgeSpec{Host: at.Host, Path: spec.Path}, nil
+	}
 	if strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "//") {
 		return state.PurgeSpec{Path: text}, nil
 	}
