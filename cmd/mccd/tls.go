@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -165,4 +164,4 @@ func printTLS(cmd *cobra.Command, flags *settingsFlags, format string, s admin.T
 // shortPrint is how much of a fingerprint tells certificates apart for people.
 const shortPrint = 16
 
-func shortFingerprint(s string) string { return strings.ToUpper(s[:min(len(s), shortPrint)]) }
+func shortFingerprint(s string) string { return s[:min(len(s), shortPrint)] }
