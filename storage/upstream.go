@@ -47,6 +47,8 @@ func ParseUpstream(s string) (Upstream, error) {
 	switch {
 	case err != nil:
 		return Upstream{}, errors.New("not a URL: write direct, http://proxy:port or cache://host")
+	case !strings.Contains(s, "://"):
+		return Upstream{}, errors.New("says not what is there: write http://host:port for a proxy, cache://host for a parent cache")
 	case u.User != nil:
 		return Upstream{}, errors.New("holds credentials: put them into the file of upstream_credentials")
 	case u.Path != "" && u.Path != "/" || u.Fragment != "" || u.Opaque != "":

@@ -28,6 +28,9 @@ func TestParseUpstream(t *testing.T) {
 			t.Errorf("%q: the error tells the password: %v", text, err)
 		}
 	}
+	if _, err := ParseUpstream("proxy.example:3128"); err == nil || !strings.Contains(err.Error(), "http://host:port for a proxy") {
+		t.Errorf("an upstream that says not what it is: %v", err)
+	}
 }
 
 func TestBypass(t *testing.T) {

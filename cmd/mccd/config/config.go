@@ -12,7 +12,6 @@ type Config struct {
 	Listen            string   `yaml:"listen"`
 	HTTPSListen       string   `yaml:"https_listen"`
 	HTTP2             bool     `yaml:"http2"`
-	TLS               TLS      `yaml:"tls"`
 	OpsListen         string   `yaml:"ops_listen"`
 	PeerListen        string   `yaml:"peer_listen"`
 	PeerAdvertise     string   `yaml:"peer_advertise"`
@@ -36,6 +35,7 @@ type Config struct {
 	UpstreamFallback  bool     `yaml:"upstream_fallback"`
 	// UpstreamCredentials names a file, so that no secret is in a Config.
 	UpstreamCredentials string   `yaml:"upstream_credentials"`
+	TLS                 TLS      `yaml:"tls"`
 	Limits              Limits   `yaml:"limits"`
 	Timeouts            Timeouts `yaml:"timeouts"`
 	Log                 Log      `yaml:"log"`
