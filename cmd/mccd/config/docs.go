@@ -31,7 +31,7 @@ func docs() map[string]string {
 		"upstream_fallback":    "When a parent cache fails, ask the origin itself. false: clients get 503 and go to the origin themselves. A proxy is never passed over.",
 		"upstream_credentials": "File with the credentials of proxies, mode 0600: lines of host:port user:password. Read at the start. Empty: none.",
 
-		"https_listen":  "Address and port at which https clients ask. Not given: :443, taken when there is a certificate (`mccd tls`, or tls.cert_file). Empty: none.",
+		"https_listen":  "Address and port at which https clients ask. Not given: :443 if it is to be had; without a certificate (`mccd tls`, or tls.cert_file) handshakes fail there, which costs clients less than a refusal. Empty: none.",
 		"http2":         "Offer HTTP/2 to https clients. Off, since its header names are in lower case, which Delivery Optimization Lite does not understand: it takes broken downloads for whole ones (docs/clients.md section 4).",
 		"tls.cert_file": "PEM file of a certificate for https that only this node serves, followed by those that signed it, in place of the cluster's (`mccd tls import`). Read again when it changes; connections go on.",
 		"tls.key_file":  "PEM file of the private key of tls.cert_file.",

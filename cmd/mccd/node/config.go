@@ -36,8 +36,8 @@ type Config struct {
 	// Listen is where clients ask; "127.0.0.1:0" picks a port. Required.
 	Listen string
 	// HTTPSListen is where https clients ask; empty = https is not served. With
-	// HTTPSLate the port is taken when there is a certificate, and a port that is
-	// not to be had is only warned of.
+	// HTTPSLate a port that is not to be had is tried again, and only warned of
+	// where there is a certificate.
 	HTTPSListen string
 	HTTPSLate   bool
 	// TLSCertFile and TLSKeyFile are PEM files that are served in place of the

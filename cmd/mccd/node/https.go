@@ -129,8 +129,10 @@ func (h *https) look(now time.Time) {
 		h.credentials.Store(&creds)
 	}
 	h.now = next
-	if next.chain != nil && h.listener != nil {
-		if bindErr := h.listener.bind(now); bindErr != nil {
+	// Without a certificate too: a handshake that fails costs clients nothing, a
+	// port that refuses them costs the cache 15 minutes (docs/clients.md section 5).
+	if h.listener != nil {
+		if bindErr := h.listener.bind(now); bindErr != nil && next.chain != nil {
 			err = errors.Join(err, bindErr)
 		}
 	}

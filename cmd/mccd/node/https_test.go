@@ -66,7 +66,7 @@ func httpsOf(t *testing.T, cfg Config, c certified, l *lateListener) (*https, *b
 	return newHTTPS(cfg, c, l, slog.New(slog.NewTextHandler(log, nil)), reg), log, reg
 }
 
-// TestHTTPSOfTheCluster: the port is taken with the first certificate; a new
+// TestHTTPSOfTheCluster: the port is taken before there is a certificate; a new
 // one takes the place of the former, one that cannot be unsealed does not.
 func TestHTTPSOfTheCluster(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
@@ -74,7 +74,7 @@ func TestHTTPSOfTheCluster(t *testing.T) {
 	l := newLateListener("127.0.0.1:0")
 	h, log, reg := httpsOf(t, Config{}, c, l)
 	h.look(now)
-	if h.credentials.Load() != nil || l.bound() || h.served.Load().Addr != "" || len(h.warnings(now)) > 0 {
+	if h.credentials.Load() != nil || !l.bound() || h.served.Load().Source != "" || len(h.warnings(now)) > 0 {
 		t.Fatalf("without a certificate: %+v, %v", h.served.Load(), h.warnings(now))
 	}
 	c.mark, c.pair = "1", pairUntil(t, now.Add(40*24*time.Hour))

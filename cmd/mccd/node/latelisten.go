@@ -10,8 +10,8 @@ import (
 // bindAgain is how soon a port is tried again that was not to be had.
 const bindAgain = 5 * time.Second
 
-// lateListener takes its port when it is first wanted: a node without a
-// certificate leaves 443 to whoever else is on the machine.
+// lateListener takes its port once the node runs, and tries again where
+// somebody else on the machine has it.
 type lateListener struct {
 	addr   string
 	ready  chan struct{} // closed once it is bound
