@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 )
 
@@ -97,10 +98,11 @@ func (n *Node) handOver(ctx context.Context) error {
 	if err := n.purges.removed(ctx); err != nil {
 		return err
 	}
-	var told time.Time
+	begun := time.Now()
+	var told atomic.Int64 // nanoseconds since begun; several goroutines report
 	err := n.filler.HandOver(ctx, func(done, total int64) {
-		if done == total || time.Since(told) > handOverReport {
-			told = time.Now()
+		last, now := told.Load(), int64(time.Since(begun))
+		if done == total || now-last > int64(handOverReport) && told.CompareAndSwap(last, now) {
 			n.log.Info("hand over before leaving", "done", done, "total", total)
 		}
 	})
