@@ -107,9 +107,13 @@ func TestOneCertificateForAll(t *testing.T) {
 	defer cancel()
 	if err := process.Poll(ctx, func(context.Context) error {
 		if fourth.HTTPSAddr() == "" {
-			return errors.New("it has no certificate yet")
+			return errors.New("it has no port yet")
 		}
-		return nil
+		conn, err := tls.Dial("tcp", fourth.HTTPSAddr(), client) // fails until it has the certificate
+		if err != nil {
+			return err
+		}
+		return conn.Close()
 	}); err != nil {
 		t.Fatal(err)
 	}
