@@ -126,6 +126,9 @@ func (s *service) Inventory(m *peerv1.InventoryRequest, stream grpc.ServerStream
 	if err := s.f.agree(m.GetCaller(), m.GetEpoch(), m.GetViewDigest()); err != nil {
 		return err
 	}
+	if caller, ok := s.f.cfg.Placement.View().ByID(m.GetCaller()); ok {
+		s.f.links.calledBy(caller)
+	}
 	wanted, ok := holders.FromBytes(m.GetPartitions())
 	if !ok {
 		return status.Error(codes.InvalidArgument, "partition does not exist")

@@ -24,10 +24,25 @@ type suspicion struct {
 	// since is when it was last found silent; 0 = it is not suspected.
 	since atomic.Int64
 
+	// incarnation is that of the peer when it was last wanted.
+	incarnation atomic.Uint64
+
 	mu     sync.Mutex // guards what follows
 	due    int64      // when it may be asked again
 	wait   time.Duration
+	back   bool          // it is said to be back: its next ping is given more time
 	asking chan struct{} // closed when the ping in flight has ended; nil = none is
+}
+
+// returned lets the peer, if it is suspected, be asked at its next use:
+// something tells that it is back.
+func (s *suspicion) returned() {
+	if !s.suspected() {
+		return
+	}
+	s.mu.Lock()
+	s.due, s.wait, s.back = 0, firstAsk, true
+	s.mu.Unlock()
 }
 
 // suspected reports whether the peer was found silent and nothing came from it
@@ -59,32 +74,49 @@ func (l *links) suspect(k *link) {
 	k.mu.Unlock()
 }
 
-// revisit lets suspects that view holds for alive be asked at their next use:
-// gossip may have heard of them again.
+// revisit notes that suspects which view holds for alive may be back: gossip
+// may have heard of them again.
 func (l *links) revisit(view *ring.View) {
 	nodes := view.Nodes()
 	for i := range nodes {
 		if nodes[i].State == ring.Failed || nodes[i].ID == view.Self || nodes[i].PeerAddr == "" {
 			continue
 		}
-		if k, err := l.to(&nodes[i]); err == nil && k.suspected() {
-			k.mu.Lock()
-			k.due, k.wait = 0, firstAsk
-			k.mu.Unlock()
+		if k, err := l.to(&nodes[i]); err == nil {
+			k.returned()
 		}
 	}
 }
 
+// calledBy notes that node asked this one what nodes ask that start or return:
+// a node that was killed is back before gossip knows that it was gone.
+func (l *links) calledBy(node *ring.Node) {
+	if node.PeerAddr == "" {
+		return
+	}
+	if k, err := l.to(node); err == nil {
+		k.returned()
+	}
+}
+
 // usable reports whether node may be asked: it is not suspected of silence. A
-// suspect is pinged when it is due; all who want it wait for that ping, for a
-// third of Config.Silence at most.
+// suspect is pinged when it is due, or is another incarnation than before; all
+// who want it wait for that ping, for a third of Config.Silence at most, and all
+// of it where it is said to be back: its connection is made anew then.
 func (l *links) usable(node *ring.Node) bool {
 	k, err := l.to(node)
 	if err != nil {
 		return false
 	}
+	again := k.incarnation.Load() != node.Incarnation
+	if again {
+		k.incarnation.Store(node.Incarnation)
+	}
 	if !k.suspected() {
 		return true
+	}
+	if again {
+		k.returned()
 	}
 	k.mu.Lock()
 	if asking := k.asking; asking != nil {
@@ -98,9 +130,13 @@ func (l *links) usable(node *ring.Node) bool {
 	}
 	asking := make(chan struct{})
 	k.asking = asking
+	patience := l.cfg.Silence / 3
+	if k.back {
+		k.back, patience = false, l.cfg.Silence
+	}
 	k.mu.Unlock()
 
-	alive := l.ping(k, l.cfg.Silence/3)
+	alive := l.ping(k, patience)
 
 	k.mu.Lock()
 	if alive {
