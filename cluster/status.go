@@ -82,7 +82,7 @@ func (c *Cluster) ClusterStatus(context.Context) (state.ClusterStatus, error) {
 	for _, n := range st.Nodes {
 		ns := state.NodeStatus{Node: n, Self: n.ID == c.id, Voter: voters[n.ID], Leader: n.ID != "" && n.ID == s.LeaderID, Owned: owned[n.ID]}
 		if seen, ok := v.ByID(n.ID); ok {
-			ns.Alive, ns.Node.PeerAddr = seen.State.String(), seen.PeerAddr
+			ns.Alive, ns.Node.PeerAddr, ns.Incarnation = seen.State.String(), seen.PeerAddr, seen.Incarnation
 		}
 		if p, ok := m.book.of(n.ID); ok {
 			ns.Node.PeerAddr, ns.Node.GossipAddr = p.Peer, p.Gossip

@@ -30,6 +30,7 @@ func FromCluster(s state.ClusterStatus) (ClusterInfo, []Node) {
 			ID: r.ID, Name: r.Name, Zone: r.Zone, PeerAddr: r.PeerAddr, GossipAddr: r.GossipAddr,
 			State: n.Alive, Stage: r.State.String(), Self: n.Self, Weight: r.Weight, Owned: n.Owned,
 			Voter: n.Voter, Leader: n.Leader, DriveBytes: r.DriveBytes, Release: r.Release,
+			Incarnation: n.Incarnation,
 		}
 		if n.Alive == "" {
 			nodes[i].State = "none"
@@ -85,6 +86,7 @@ func nodesToProto(nodes []Node) []*adminv1.Node {
 			Id: n.ID, Name: n.Name, Zone: n.Zone, PeerAddr: n.PeerAddr, GossipAddr: n.GossipAddr,
 			State: stateToProto(n.State), Self: n.Self, Owned: n.Owned, Stage: number[adminv1.NodeStage](stages(), n.Stage),
 			Weight: int32(n.Weight), Voter: n.Voter, Leader: n.Leader, DriveBytes: n.DriveBytes, Release: n.Release,
+			Incarnation: n.Incarnation,
 		}
 		if !n.CertificateEnd.IsZero() {
 			p.CertificateEnd = timestamppb.New(n.CertificateEnd)
@@ -101,6 +103,7 @@ func nodesFromProto(ps []*adminv1.Node) []Node {
 			ID: p.GetId(), Name: p.GetName(), Zone: p.GetZone(), PeerAddr: p.GetPeerAddr(), GossipAddr: p.GetGossipAddr(),
 			State: stateFromProto(p.GetState()), Self: p.GetSelf(), Owned: p.GetOwned(), Stage: word(stages(), p.GetStage()),
 			Weight: int(p.GetWeight()), Voter: p.GetVoter(), Leader: p.GetLeader(), DriveBytes: p.GetDriveBytes(), Release: p.GetRelease(),
+			Incarnation: p.GetIncarnation(),
 		}
 		if t := p.GetCertificateEnd(); t.IsValid() {
 			n.CertificateEnd = t.AsTime()

@@ -101,6 +101,9 @@ type Node struct {
 	CertificateEnd time.Time `json:"certificate_end,omitzero"`
 	// Release is the version of its program at admission.
 	Release string `json:"release,omitempty"`
+	// Incarnation is which of its starts the node that was asked knows of; it
+	// rises with each. 0 = not known.
+	Incarnation uint64 `json:"incarnation,omitempty"`
 }
 
 // Drive is one directory of chunks.

@@ -147,6 +147,8 @@ type NodeStatus struct {
 	Leader bool
 	// Owned is its share of the partitions, between 0 and 1.
 	Owned float64
+	// Incarnation rises with each start of the node; 0 = not known.
+	Incarnation uint64
 }
 
 // String returns the word that people read.

@@ -123,8 +123,8 @@ func (c *Cluster) Await(ctx context.Context, cond func(nodes []*Node, s []*Statu
 	})
 }
 
-// Together waits until every node that runs counts exactly those alive, has
-// ended its join, and all compute the same ring.
+// Together waits until every node that runs counts exactly those alive, by their
+// present starts, has ended its join, and all compute the same ring.
 func (c *Cluster) Together(ctx context.Context) error {
 	err := c.Await(ctx, func(nodes []*Node, statuses []*Status) error {
 		for i, s := range statuses {
@@ -134,6 +134,11 @@ func (c *Cluster) Together(ctx context.Context) error {
 				return fmt.Errorf("%s counts %d alive, not %d", nodes[i].Name, s.Alive(), len(nodes))
 			case own == nil || own.Stage != "active":
 				return fmt.Errorf("%s has no place yet", nodes[i].Name)
+			}
+			for j, other := range statuses {
+				if seen := other.Node(s.NodeID); seen == nil || seen.Incarnation != own.Incarnation {
+					return fmt.Errorf("%s does not know of the last start of %s", nodes[j].Name, nodes[i].Name)
+				}
 			}
 		}
 		return sameRing(nodes, statuses)

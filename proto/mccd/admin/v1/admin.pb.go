@@ -889,7 +889,10 @@ type Node struct {
 	// When its certificate ends; unset where not known.
 	CertificateEnd *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=certificate_end,json=certificateEnd,proto3" json:"certificate_end,omitempty"`
 	// The version of its program.
-	Release       string `protobuf:"bytes,15,opt,name=release,proto3" json:"release,omitempty"`
+	Release string `protobuf:"bytes,15,opt,name=release,proto3" json:"release,omitempty"`
+	// Which of its starts this node knows of, rising with each; 0 where not
+	// known.
+	Incarnation   uint64 `protobuf:"varint,16,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1027,6 +1030,13 @@ func (x *Node) GetRelease() string {
 		return x.Release
 	}
 	return ""
+}
+
+func (x *Node) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
 }
 
 // Drive is one directory of chunks.
@@ -5515,7 +5525,7 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\x06lasted\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06lasted\"=\n" +
 	"\aAddress\x12\x18\n" +
 	"\apurpose\x18\x01 \x01(\tR\apurpose\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xc8\x03\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xea\x03\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -5534,7 +5544,8 @@ const file_mccd_admin_v1_admin_proto_rawDesc = "" +
 	"\vdrive_bytes\x18\r \x01(\x03R\n" +
 	"driveBytes\x12C\n" +
 	"\x0fcertificate_end\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x0ecertificateEnd\x12\x18\n" +
-	"\arelease\x18\x0f \x01(\tR\arelease\"\xca\x03\n" +
+	"\arelease\x18\x0f \x01(\tR\arelease\x12 \n" +
+	"\vincarnation\x18\x10 \x01(\x04R\vincarnation\"\xca\x03\n" +
 	"\x05Drive\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1d\n" +
 	"\n" +
