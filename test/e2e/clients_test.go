@@ -8,6 +8,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,9 +50,9 @@ func softFaults() []faultorigin.Behaviour {
 		{Status: http.StatusInternalServerError},
 		{Status: http.StatusBadGateway},
 		{Status: http.StatusServiceUnavailable},
-		{Delay: 6 * time.Second},
+		{Delay: 5 * time.Second},
 		{Pause: 3 * time.Second, PauseAfter: 100},
-		{Pause: 6 * time.Second, PauseAfter: 100_000},
+		{Pause: 5 * time.Second, PauseAfter: 100_000},
 	}
 }
 
@@ -150,6 +154,33 @@ func TestClients(t *testing.T) {
 	})
 	for _, f := range faults {
 		t.Error(f)
+	}
+	c.told(result, faults)
+}
+
+// told logs, for the objects that faults name, what the origin did and the lines
+// of the access logs.
+func (c *crowd) told(result *clients.Result, faults []string) {
+	c.Helper()
+	shown := map[string]bool{}
+	for _, r := range result.Reports {
+		path := r.Object.Path
+		if shown[path] || !slices.ContainsFunc(faults, func(f string) bool { return strings.Contains(f, path+":") }) {
+			continue
+		}
+		shown[path] = true
+		for _, e := range c.origin.Ledger().Requests(path) {
+			c.Logf("%s %s: origin, request %d by %q: asked %s, status %d, sent %v, ended %v",
+				e.Began.UTC().Format(time.StampMilli), path, e.PathN, e.Header.Get("Via"), e.Asked, e.Status, e.Sent, e.Done)
+		}
+		for _, n := range c.Nodes {
+			lines, _ := os.ReadFile(filepath.Join(n.Dir, "access.log"))
+			for line := range strings.Lines(string(lines)) {
+				if strings.Contains(line, strconv.Quote(path)) {
+					c.Logf("%s: %s", n.Name, line)
+				}
+			}
+		}
 	}
 }
 

@@ -62,7 +62,7 @@ func (a *answer) body(span storage.Span) {
 			a.flush()
 		}
 	}
-	if a.b.Break != NoBreak {
+	if a.b.Break != NoBreak && !(a.b.Break == Stall && a.whole()) {
 		a.end()
 		return
 	}
@@ -97,6 +97,13 @@ func (a *answer) write(w io.Writer, p []byte, off int64) (int, error) {
 }
 
 func (a *answer) flush() { _ = http.NewResponseController(a.w).Flush() }
+
+// whole reports whether a client takes a body that was sent to its end for the
+// whole answer: it then keeps the connection and sends its next request there,
+// which a stall would leave unread.
+func (a *answer) whole() bool {
+	return !a.b.Chunked && !a.b.UntilClose && a.b.LengthDelta <= 0
+}
 
 // end breaks the body off.
 func (a *answer) end() {

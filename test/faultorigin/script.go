@@ -18,7 +18,8 @@ const (
 	// NoBreak: the body is sent to its end.
 	NoBreak Break = iota
 	// Stall: nothing more is sent until the client goes away or the server is
-	// closed.
+	// closed. A body of no more than After bytes does not stall, unless its
+	// client waits for more or for its end.
 	Stall
 	// Reset: the connection is reset (RST).
 	Reset

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mccd/mccd/test/faultorigin"
 )
@@ -197,6 +198,48 @@ func TestStallEndsWithTheServer(t *testing.T) {
 	s.Close()
 	if err := <-done; err == nil {
 		t.Error("a stalled body ended well")
+	}
+}
+
+// TestNoStallBehindTheBody: a connection on which a whole answer was sent serves
+// the next request, by whichever way its end is told.
+func TestNoStallBehindTheBody(t *testing.T) {
+	s := start(t, faultorigin.Config{Objects: []faultorigin.Object{{Path: "/a", Size: 10}}})
+	tr := &http.Transport{MaxConnsPerHost: 1}
+	defer tr.CloseIdleConnections()
+	for i, b := range []faultorigin.Behaviour{
+		{Break: faultorigin.Stall, After: 10}, {Break: faultorigin.Stall, After: 1000}, {Break: faultorigin.Stall, After: 10, LengthDelta: -1},
+	} {
+		s.Script("/a", b)
+		for range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+"/a", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := tr.RoundTrip(req)
+			if err != nil {
+				t.Fatalf("%d: %v", i, err)
+			}
+			if body, err := io.ReadAll(resp.Body); err != nil || int64(len(body)) != 10+b.LengthDelta {
+				t.Errorf("%d: %d bytes, %v", i, len(body), err)
+			}
+			_ = resp.Body.Close()
+			cancel()
+		}
+	}
+	s.Script("/a", faultorigin.Behaviour{Break: faultorigin.Stall, After: 10, LengthDelta: 1})
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := get(t, s, "/a")
+		done <- err
+	}()
+	if err := s.Ledger().WaitBytes(t.Context(), "/a", 10); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if err := <-done; err == nil {
+		t.Error("a body that lacks a byte did not stall")
 	}
 }
 
