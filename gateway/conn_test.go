@@ -83,7 +83,7 @@ func TestSlowClientThatTakesEnough(t *testing.T) {
 		if err == nil {
 			return
 		}
-		if gap < window*3/4 || window >= time.Second {
+		if gap < window/2 || window >= time.Second {
 			t.Fatalf("a client that took bytes every %s at least was cut, with a window of %s: %v", gap, window, err)
 		}
 	}

@@ -28,8 +28,12 @@ func newFamily(t *testing.T, only bool, script ...faultorigin.Behaviour) *family
 	t.Cleanup(parent.Close)
 	parent.Script(path, script...)
 	f := &family{parent: parent, log: new(bytes.Buffer), now: new(atomic.Int64)}
+	firstByte := DefaultFirstByte
+	if len(script) > 0 && script[0].Gate != nil {
+		firstByte = 3 * time.Second // half for the silent parent, the rest for the origin
+	}
 	f.bed = newBed(t, Config{
-		FirstByte: time.Second, Cluster: func() string { return "child" },
+		FirstByte: firstByte, Cluster: func() string { return "child" },
 		Now:    func() time.Time { return time.Now().Add(time.Duration(f.now.Load())) },
 		Logger: slog.New(slog.NewTextHandler(f.log, nil)),
 	})

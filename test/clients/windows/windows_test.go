@@ -1,7 +1,6 @@
 package windows_test
 
 import (
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -124,12 +123,8 @@ func TestFallBacks(t *testing.T) {
 // A list is used in order; pieces of two versions are no file.
 func TestListAndVersions(t *testing.T) {
 	s := newSite(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	s.client.Names = append([]*agent.Name{agent.NewName("dead.test", 0, l.Addr().String())}, s.client.Names...)
+	const dead = "127.0.0.1:1" // of no service, and given to nobody as a free one
+	s.client.Names = append([]*agent.Name{agent.NewName("dead.test", 0, dead)}, s.client.Names...)
 	r := s.client.Download(t.Context(), s.object)
 	if r.Version != "1" || len(r.FallBacks) > 0 || r.CDN > 0 || len(r.Bans) == 0 || r.Bans[0].Cache != "dead.test" {
 		t.Errorf("%v; %+v", r.Faults(nil), r)
