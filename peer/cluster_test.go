@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -85,12 +86,23 @@ func newCluster(t testing.TB, n int, tune ...func(n *node, cfg *Config)) *cluste
 		c.nodes = append(c.nodes, &node{c: c, i: i, id: members[i].ID, dir: t.TempDir(), states: make([]ring.State, n)})
 	}
 	for _, node := range c.nodes {
-		node.listen("127.0.0.1:0")
+		node.listen(anyPort())
 	}
 	for _, node := range c.nodes {
 		node.start(tune...)
 	}
 	return c
+}
+
+// anyPort is a free port of an address of this process's own, where there are
+// such: no connection that begins anywhere takes the port of a node that is
+// down, so that the node can come back to it.
+func anyPort() string {
+	if runtime.GOOS != "linux" {
+		return "127.0.0.1:0"
+	}
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d:0", 64+pid>>16&63, pid>>8&255, pid&255)
 }
 
 func (n *node) listen(addr string) {

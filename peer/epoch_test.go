@@ -166,7 +166,7 @@ func TestMovedNodeIsDialledByID(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.kill(1)
-	n.listen("127.0.0.1:0")
+	n.listen(anyPort())
 	n.start()
 	c.see(1, ring.Alive)
 	c.nodes[0].ViewChanged()

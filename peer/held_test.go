@@ -73,7 +73,7 @@ func TestRunEndsWithItsListener(t *testing.T) {
 	cfg := n.cfg
 	n.stop()
 	n.stop = nil
-	n.listen("127.0.0.1:0")
+	n.listen(anyPort())
 	cfg.Listener = n.cfg.Listener
 	f, err := New(cfg)
 	if err != nil {

@@ -107,7 +107,7 @@ func TestPeerThatGivesNothing(t *testing.T) {
 	defer server.Stop()
 	c.nodes[1].addr = l.Addr().String()
 	c.nodes[0].look()
-	_, err = c.nodes[0].read(within(t, 5*time.Second), c.request(path, storage.Span{End: size}), "1")
+	_, err = c.nodes[0].read(within(t, 30*time.Second), c.request(path, storage.Span{End: size}), "1")
 	if err != nil {
 		t.Error(err)
 	}
