@@ -69,7 +69,7 @@ test: unit e2e ## All tests; those in one process with the race detector
 .PHONY: unit
 unit: ## All tests but those that start processes of mccd
 	@packages=$$($(GO) list ./... | grep -v -e /test/e2e -e '/test/bench$$'); set -x; \
-	$(GO) test $(TESTFLAGS) -timeout 15m $$packages
+	$(GO) test $(TESTFLAGS) -timeout 30m $$packages
 
 # Without the race detector: it would watch the clients alone, not the nodes, and
 # take the processor from them. test/testcluster and peer run nodes under it.

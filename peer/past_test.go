@@ -59,7 +59,7 @@ func TestEdgesDisagree(t *testing.T) {
 	for name, cacheControl := range map[string]string{"fresh for long": "max-age=3600", "never fresh": "max-age=0"} {
 		t.Run(name, func(t *testing.T) {
 			c, forward := skewed(t, 3)
-			const size = 5*storage.ChunkSize + 77
+			const size = 2*storage.ChunkSize + 77
 			path := c.pathOf(0, 1, 2)
 			c.origin.Add(faultorigin.Object{Path: path, Size: size, Header: http.Header{"Date": nil, "Cache-Control": {cacheControl}}})
 			var odd []int
