@@ -85,6 +85,10 @@ func TestExitCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	empty := t.TempDir()
+	badTLS := filepath.Join(t.TempDir(), "tls.yaml")
+	if err := os.WriteFile(badTLS, []byte("tls:\n  cert_file: "+bad+"\n  key_file: "+bad+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args string
 		code int
@@ -116,6 +120,7 @@ func TestExitCodes(t *testing.T) {
 		{"serve --config " + bad, exitUsage, []string{"bad.yaml:1: listne", "bad.yaml:3: log.level", "bad.yaml:5: timeouts.stall"}},
 		{"serve --set limits.nothing=1", exitUsage, []string{"--set: limits.nothing"}},
 		{"config check " + bad, exitUsage, []string{"bad.yaml:1: listne"}},
+		{"config check " + badTLS, exitUsage, []string{"tls.yaml:2: tls.cert_file", "holds no PEM block"}},
 		{"status --data-dir " + empty, exitUnreachable, []string{"no mccd answers", empty}},
 	} {
 		code, stdout, stderr := mccd(t, strings.Fields(c.args)...)

@@ -56,6 +56,9 @@ func (l *Loaded) Given(key string) bool {
 	return ok
 }
 
+// Fault returns a fault of key, at the place where it was given.
+func (l *Loaded) Fault(key, text string) Fault { return Fault{l.where[key], key, text} }
+
 // Load reads, merges and validates. Its error is Faults, all at once, or the
 // error of reading the file.
 func Load(s Sources) (*Loaded, error) {

@@ -162,6 +162,9 @@ func (h *https) fromFiles() (serving, error) {
 		return h.now, err
 	}
 	h.mark = mark
+	if info, err := os.Stat(h.keyFile); err == nil && openToOthers(info.Mode()) {
+		h.log.Warn("the private key for https may be read by other users: run chmod 600", "tls.key_file", h.keyFile)
+	}
 	next := h.now
 	next.creds.Certificate, next.chain, next.source = cert, chain, httpsFiles
 	return next, nil

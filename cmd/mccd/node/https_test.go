@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -177,8 +178,20 @@ func TestHTTPSOfFiles(t *testing.T) {
 	if s := h.served.Load(); s.Fingerprint != two.Chain.Fingerprint() || s.Error != "" {
 		t.Errorf("%+v", s)
 	}
-	if strings.Contains(log.String(), "PRIVATE") || strings.Count(log.String(), "not of this private key") != 1 {
-		t.Error(log.String())
+	if text := log.String(); strings.Contains(text, "PRIVATE") || strings.Count(text, "not of this private key") != 1 || strings.Contains(text, "other users") {
+		t.Error(text)
+	}
+	if runtime.GOOS == "windows" {
+		return // the mode tells nothing there
+	}
+	if err := os.Chmod(cfg.TLSKeyFile, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	write(pairUntil(t, now.Add(60*24*time.Hour)), true, true)
+	look()
+	look()
+	if text := log.String(); strings.Count(text, "may be read by other users: run chmod 600") != 1 {
+		t.Error(text)
 	}
 }
 
