@@ -24,6 +24,11 @@ const (
 	// testLimit bounds one test; every wait ends with it.
 	testLimit = 4 * time.Minute
 	stopGrace = 20 * time.Second
+	// patience is how long nodes wait for one that is silent, where that is not
+	// what a test is about. A machine under load lets a process stand still for
+	// longer than impatience, the default: others act in its place then, and bytes
+	// come twice for no fault of theirs.
+	patience, impatience = "1800ms", "300ms"
 )
 
 // setting says what bed a test wants. Zero values: one node, an origin without
@@ -45,6 +50,8 @@ type setting struct {
 	// alone leaves each node a cluster of its own.
 	alone bool
 	amend func(i int, settings map[string]any)
+	// silence is peer_silence; empty = patience.
+	silence string
 	// limit bounds the test; 0 = testLimit.
 	limit time.Duration
 	// host is process.Config's; originIP is where the origin then listens.

@@ -105,7 +105,7 @@ func TestKillTwoOfFive(t *testing.T) {
 // then is neither old nor lost.
 func TestPauseLeader(t *testing.T) {
 	s := seed(t)
-	b := newBed(t, setting{nodes: 3})
+	b := newBed(t, setting{nodes: 3, silence: impatience})
 	b.agree(agreeLimit, 3)
 	writers := b.write(8, s) // those that ask the paused one wait there
 	const rounds = 3

@@ -28,6 +28,7 @@ func TestPartition(t *testing.T) {
 	net := newNetwork(t, 5)
 	b := newBed(t, setting{
 		nodes: 5, host: net.place, originIP: net.testIP(), limit: testLimit + *partitionFlag,
+		silence: "1s", // of half of the others, each in its turn
 	})
 	b.agree(agreeLimit, 5)
 	warm := b.objectsNamed("warm", 4, chaosObject)

@@ -43,7 +43,7 @@ func (b *bed) cannotWrite(alive int, nodes ...*process.Node) {
 			continue
 		}
 		var took time.Duration
-		for range 3 { // a busy machine may stand still for longer than there is to spare
+		for range 10 { // a busy machine may stand still for longer than there is to spare
 			took, err = writeOnce(b.ctx, n, cfg, cfg.Limits.WANBytesPerSecond+1)
 			b.Logf("%s after %v: %v", n.Name, took.Round(time.Millisecond), err)
 			if took <= refusalTime {
@@ -222,9 +222,13 @@ func TestTwoNodes(t *testing.T) {
 		}
 	}
 	load := b.download(4, s, warm...)
+	mark := b.logSize(voter)
 	b.kill(load, follower)
-	took := b.canWrite(refusalTime, voter, firstValue+1)
+	took := b.canWrite(electLimit, voter, firstValue+1)
 	t.Logf("without the follower a write took %v", took.Round(time.Millisecond))
+	if line := lineWith(b.logFrom(voter, mark), "election"); line != "" {
+		t.Errorf("the voter had to be elected again: %s", line)
+	}
 	cold := b.objectsNamed("without-follower", 1, chaosObject)
 	b.read(cold[0], voter.Index, cold[0].Whole())
 	b.restart(load, follower)

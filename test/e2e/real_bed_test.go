@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"os"
 	"os/exec"
@@ -12,26 +13,30 @@ import (
 	"github.com/mccd/mccd/test/process"
 )
 
-// amendments adds the virtual hosts to what amend says.
+// amendments adds silence and virtual hosts to what amend says.
 func (s setting) amendments(origin string) func(int, map[string]any) {
-	if len(s.vhosts) == 0 {
-		return s.amend
-	}
 	return func(i int, settings map[string]any) {
-		var rules []any
-		for _, host := range s.vhosts {
-			rule := map[string]any{"profile": "http", "connect": origin, "allow_private": true}
-			maps.Copy(rule, host)
-			rules = append(rules, rule)
+		settings["timeouts"] = map[string]any{"peer_silence": cmp.Or(s.silence, patience)}
+		if len(s.vhosts) > 0 {
+			s.addVhosts(origin, settings)
 		}
-		for _, o := range settings["origins"].([]process.Origin) {
-			rules = append(rules, o)
-		}
-		settings["origins"] = rules
 		if s.amend != nil {
 			s.amend(i, settings)
 		}
 	}
+}
+
+func (s setting) addVhosts(origin string, settings map[string]any) {
+	var rules []any
+	for _, host := range s.vhosts {
+		rule := map[string]any{"profile": "http", "connect": origin, "allow_private": true}
+		maps.Copy(rule, host)
+		rules = append(rules, rule)
+	}
+	for _, o := range settings["origins"].([]process.Origin) {
+		rules = append(rules, o)
+	}
+	settings["origins"] = rules
 }
 
 // client is one program of people that asks one node, in a folder of its own.

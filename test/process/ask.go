@@ -12,7 +12,7 @@ import (
 )
 
 // askTimeout bounds one question to a node; a paused node does not answer.
-const askTimeout = 2 * time.Second
+const askTimeout = 10 * time.Second
 
 // Ready waits until the node answers /readyz with 200, or its process ends.
 func (n *Node) Ready(ctx context.Context) error {
