@@ -23,7 +23,8 @@ const (
 	cdn = "au.download.windowsupdate.com"
 	// testLimit bounds one test; every wait ends with it.
 	testLimit = 4 * time.Minute
-	stopGrace = 20 * time.Second
+	// stopGrace is for fills that end first, of which one may be slow.
+	stopGrace = time.Minute
 	// patience is how long nodes wait for one that is silent, where that is not
 	// what a test is about. A machine under load lets a process stand still for
 	// longer than impatience, the default: others act in its place then, and bytes

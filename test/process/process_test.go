@@ -27,7 +27,7 @@ func newCluster(t *testing.T, nodes int) *process.Cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := c.Close(5 * time.Second); err != nil {
+		if err := c.Close(time.Minute); err != nil {
 			t.Error(err)
 		}
 	})
@@ -36,7 +36,7 @@ func newCluster(t *testing.T, nodes int) *process.Cluster {
 
 func deadline(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -89,7 +89,9 @@ func TestPausedNodeIsSilent(t *testing.T) {
 	if err := n.Pause(); err != nil {
 		t.Skip(err)
 	}
-	if _, err := n.Metrics(ctx); err == nil {
+	soon, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if _, err := n.Metrics(soon); err == nil {
 		t.Error("a paused node answered")
 	}
 	if err := n.Resume(); err != nil {
