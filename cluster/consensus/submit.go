@@ -102,10 +102,16 @@ func (c *Consensus) notLeader() error {
 	return &NotLeaderError{Leader: id}
 }
 
-// Leader returns the leader's node id; false = none is known.
+// Leader returns the leader's node id; false = none is known. The library's own
+// answer does not do for a candidate: a former leader's heartbeat that comes in
+// between its hand-over and the next term stays that answer for as long as the
+// node is a candidate (raft.go, timeoutNow and processHeartbeat).
 func (c *Consensus) Leader() (id string, ok bool) {
 	r := c.raft.Load()
-	if r == nil || r.State() == raft.Shutdown {
+	if r == nil {
+		return "", false
+	}
+	if s := r.State(); s == raft.Candidate || s == raft.Shutdown {
 		return "", false
 	}
 	_, leader := r.LeaderWithID()
