@@ -20,6 +20,7 @@ import (
 	"github.com/mccd/mccd/cluster/gossip"
 	"github.com/mccd/mccd/cluster/state"
 	"github.com/mccd/mccd/ring"
+	"github.com/mccd/mccd/test/loopback"
 )
 
 func TestMain(m *testing.M) {
@@ -110,7 +111,7 @@ func (w *world) secret(what, s string) {
 // config is that of a node named name in a directory of its own.
 func (w *world) config(name string) Config {
 	return Config{
-		DataDir: w.t.TempDir(), Name: name, DriveBytes: 1 << 30, Release: "test", Bind: "127.0.0.1:0",
+		DataDir: w.t.TempDir(), Name: name, DriveBytes: 1 << 30, Release: "test", Bind: loopback.Any(w.t),
 		Raft: consensus.Timing{
 			Heartbeat: 500 * time.Millisecond, Reconcile: 100 * time.Millisecond, DeadAfter: 2 * time.Second, StableFor: 200 * time.Millisecond,
 		},
@@ -125,7 +126,7 @@ func (w *world) config(name string) Config {
 // open makes the node and does not run it.
 func (w *world) open(cfg Config) *member {
 	w.t.Helper()
-	n := &member{w: w, cfg: cfg, addr: "127.0.0.1:0", stop: func() {}}
+	n := &member{w: w, cfg: cfg, addr: loopback.Any(w.t), stop: func() {}}
 	w.nodes = append(w.nodes, n)
 	n.open()
 	return n

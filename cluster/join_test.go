@@ -8,6 +8,7 @@ import (
 
 	"github.com/mccd/mccd/cluster/identity"
 	"github.com/mccd/mccd/cluster/state"
+	"github.com/mccd/mccd/test/loopback"
 )
 
 func TestFirstBoot(t *testing.T) {
@@ -95,7 +96,7 @@ func TestJoinRefused(t *testing.T) {
 		return nil
 	})
 	plain := listen(t, func(c net.Conn) { _, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")); _ = c.Close() })
-	closed := listen(t, nil)
+	closed := loopback.Closed(t)
 
 	before, there := joiner.snapshot(), a.snapshot()
 	for name, c := range map[string]struct {
@@ -138,15 +139,11 @@ func TestJoinRefused(t *testing.T) {
 	w.agreed(a, used, joiner)
 }
 
-// listen answers every connection by serve; nil = nobody listens.
+// listen answers every connection by serve.
 func listen(t *testing.T, serve func(net.Conn)) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", loopback.Any(t))
 	if err != nil {
 		t.Fatal(err)
-	}
-	if serve == nil {
-		_ = l.Close()
-		return l.Addr().String()
 	}
 	done := make(chan struct{})
 	go func() {

@@ -16,6 +16,7 @@ import (
 	"github.com/mccd/mccd/cluster/identity"
 	"github.com/mccd/mccd/cluster/state"
 	"github.com/mccd/mccd/ring"
+	"github.com/mccd/mccd/test/loopback"
 )
 
 // TestReplace: a node of a dead one's name takes its place, one of a living
@@ -53,7 +54,7 @@ func TestNewAddresses(t *testing.T) {
 	cluster, digest := all[0].State().ClusterID, all[0].View().Digest()
 	for _, n := range all {
 		n.halt()
-		n.addr = "127.0.0.1:0"
+		n.addr = loopback.Any(t)
 	}
 	all[0].restart()
 	for _, n := range all[1:] {
@@ -430,12 +431,7 @@ func (w *world) secretNodes(names ...string) []*member {
 	w.t.Helper()
 	addrs := make(map[string]string)
 	for _, name := range []string{"a", "b", "c"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		addrs[name] = l.Addr().String()
-		_ = l.Close()
+		addrs[name] = loopback.Closed(w.t)
 	}
 	var all []*member
 	for _, name := range names {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"github.com/mccd/mccd/cmd/mccd/node"
 	"github.com/mccd/mccd/ring"
 	"github.com/mccd/mccd/storage"
+	"github.com/mccd/mccd/test/loopback"
 )
 
 // Config says what the nodes of a Cluster are like.
@@ -83,7 +83,7 @@ func (c *Cluster) add() *Node {
 	n.cfg = node.Config{
 		Name: fmt.Sprintf("n%d", i+1), DataDir: n.dir,
 		Drives: []node.Drive{{Path: filepath.Join(n.dir, "cache"), Size: cfg.DriveSize}},
-		Listen: "127.0.0.1:0", PeerListen: "127.0.0.1:0", GossipListen: "127.0.0.1:0",
+		Listen: loopback.Any(c.t), PeerListen: loopback.Any(c.t), GossipListen: loopback.Any(c.t),
 		Origins: cfg.Origins,
 		Limits:  node.Limits{FreeBytes: -1},
 		Timeouts: node.Timeouts{
@@ -307,17 +307,6 @@ func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return string(l.b)
-}
-
-// FreeAddr returns a loopback address that was free a moment ago.
-func FreeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // DataDir returns the directory that holds all of the node's files.

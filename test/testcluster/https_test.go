@@ -14,6 +14,7 @@ import (
 
 	"github.com/mccd/mccd/cluster/state"
 	"github.com/mccd/mccd/cmd/mccd/node"
+	"github.com/mccd/mccd/test/loopback"
 	"github.com/mccd/mccd/test/process"
 	"github.com/mccd/mccd/test/testcluster"
 )
@@ -28,7 +29,7 @@ func newHTTPS(t *testing.T) (*testcluster.Cluster, *process.Authority) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return testcluster.New(t, testcluster.Config{Edit: func(_ int, cfg *node.Config) { cfg.HTTPSListen = "127.0.0.1:0" }}), authority
+	return testcluster.New(t, testcluster.Config{Edit: func(_ int, cfg *node.Config) { cfg.HTTPSListen = loopback.Any(t) }}), authority
 }
 
 // renew has a certificate made at one node and imported at another.

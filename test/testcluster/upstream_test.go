@@ -12,6 +12,7 @@ import (
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/storage/catalogue"
 	"github.com/mccd/mccd/test/faultorigin"
+	"github.com/mccd/mccd/test/loopback"
 	"github.com/mccd/mccd/test/testcluster"
 )
 
@@ -69,7 +70,7 @@ func TestClustersThatNameEachOther(t *testing.T) {
 	const size = 3<<20 + 5
 	o := faultorigin.New(faultorigin.Config{})
 	t.Cleanup(o.Close)
-	at := []string{testcluster.FreeAddr(t), testcluster.FreeAddr(t)}
+	at := []string{loopback.Closed(t), loopback.Closed(t)}
 	var both []*testcluster.Cluster
 	for i := range at {
 		both = append(both, testcluster.New(t, testcluster.Config{
