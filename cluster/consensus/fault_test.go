@@ -25,10 +25,7 @@ func TestHalts(t *testing.T) {
 	g := newGroup(t)
 	g.grow(3)
 	want := g.same()
-	leader := g.leader()
-	if err := leader.raft.Load().Apply(newerCommand(), 0).Error(); err != nil {
-		t.Fatal(err)
-	}
+	g.eventually("a leader takes it", func() bool { return g.leader().raft.Load().Apply(newerCommand(), 0).Error() == nil })
 	for _, m := range g.nodes {
 		g.eventually("a halt", func() bool { return m.Quorum().Halted != nil })
 		if q := m.Quorum(); !errors.Is(q.Halted, ErrHalted) || !errors.Is(q.Halted, state.ErrVersion) {
@@ -38,12 +35,21 @@ func TestHalts(t *testing.T) {
 			t.Errorf("index %d, stats %+v", m.State().Index, m.Stats())
 		}
 	}
-	leader = g.leader()
-	if _, err := leader.Apply(t.Context(), state.SetConfig{}); !errors.Is(err, ErrHalted) {
-		t.Errorf("a write: %v", err)
-	}
-	if _, err := leader.Read(t.Context()); !errors.Is(err, ErrHalted) {
-		t.Errorf("a read: %v", err)
+	var leader *member
+	for what, ask := range map[string]func() error{
+		"a write": func() error { _, err := leader.Apply(t.Context(), state.SetConfig{}); return err },
+		"a read":  func() error { _, err := leader.Read(t.Context()); return err },
+	} {
+		var err error
+		g.eventually(what+" at a leader", func() bool {
+			leader = g.leader()
+			err = ask()
+			_, elsewhere := errors.AsType[*NotLeaderError](err)
+			return !elsewhere
+		})
+		if !errors.Is(err, ErrHalted) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 	if err := leader.raft.Load().Snapshot().Error(); err == nil {
 		t.Error("a snapshot was taken of what was not applied")
@@ -109,31 +115,42 @@ func TestSnapshotBringsANewNode(t *testing.T) {
 func TestStopWhileApplying(t *testing.T) {
 	g := newGroup(t)
 	g.grow(3)
-	leader := g.leader()
-	var mu sync.Mutex
-	var wg sync.WaitGroup
+	var (
+		leader *member
+		mu     sync.Mutex
+		wg     sync.WaitGroup
+	)
 	acked := make(map[string]bool)
-	started := make(chan struct{}, 100)
-	for w := range 4 {
-		wg.Go(func() {
-			for i := 0; ; i++ {
-				id := fmt.Sprintf("job %d %d", w, i)
-				if _, err := leader.Apply(context.Background(), state.SetJob{Job: state.Job{ID: id}}); err != nil {
-					return
+	g.eventually("a leader takes 20 in a row", func() bool {
+		leader = g.leader()
+		taken, ended := make(chan struct{}, 20), make(chan struct{})
+		for w := range 4 {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					id := fmt.Sprintf("job %d %d", w, i)
+					if _, err := leader.Apply(context.Background(), state.SetJob{Job: state.Job{ID: id}}); err != nil {
+						return
+					}
+					mu.Lock()
+					acked[id] = true
+					mu.Unlock()
+					select {
+					case taken <- struct{}{}:
+					default:
+					}
 				}
-				mu.Lock()
-				acked[id] = true
-				mu.Unlock()
-				select {
-				case started <- struct{}{}:
-				default:
-				}
+			})
+		}
+		go func() { wg.Wait(); close(ended) }()
+		for range cap(taken) {
+			select {
+			case <-taken:
+			case <-ended: // it leads no more
+				return false
 			}
-		})
-	}
-	for range 20 {
-		<-started
-	}
+		}
+		return true
+	})
 	g.stop(leader.id)
 	wg.Wait()
 	g.do(state.SetConfig{})

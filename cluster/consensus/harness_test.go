@@ -249,7 +249,7 @@ func (g *group) stop(id string) {
 		if err != nil {
 			g.t.Errorf("stop of %s: %v", id[:2], err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		g.t.Fatalf("node %s does not stop", id[:2])
 	}
 }
@@ -259,7 +259,7 @@ func (g *group) eventually(what string, cond func() bool) {
 	g.t.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for !cond() {
 		select {
 		case <-ticker.C:
