@@ -14,6 +14,8 @@ import (
 
 	"github.com/hashicorp/memberlist"
 	"go.uber.org/goleak"
+
+	"github.com/mccd/mccd/test/loopback"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,7 +28,7 @@ func config(id byte) Config {
 		Incarnation: 1, FormatVersion: 1, Bind: "127.0.0.1:0",
 		Timing: Timing{
 			Probe: 100 * time.Millisecond, ProbeTimeout: 80 * time.Millisecond, Gossip: 20 * time.Millisecond,
-			PushPull: 300 * time.Millisecond, GossipToDead: time.Second, Stream: time.Second,
+			PushPull: 300 * time.Millisecond, GossipToDead: time.Second, Stream: 5 * time.Second,
 			RejoinMin: 50 * time.Millisecond, RejoinMax: 200 * time.Millisecond,
 		},
 	}
@@ -224,6 +226,7 @@ func TestAdmit(t *testing.T) {
 	ca.Admit = func(id string) error { return errors.New("removed") }
 	ga, _ := start(t, ca)
 	gb, _ := start(t, cb)
+	await(t, ga, "itself", size(1)) // it answers before it is in its own list
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	_, _ = gb.Join(ctx, []string{ga.Addr()})
@@ -233,7 +236,9 @@ func TestAdmit(t *testing.T) {
 }
 
 func TestLifeCycle(t *testing.T) {
-	g, err := New(config(1))
+	cfg := config(1)
+	cfg.Bind = loopback.Any(t)
+	g, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +255,6 @@ func TestLifeCycle(t *testing.T) {
 		t.Fatalf("Join after Close: %v", err)
 	}
 	// The port is free again.
-	cfg := config(1)
 	cfg.Bind = g.Addr()
 	g, end := start(t, cfg)
 	<-g.Settled()
@@ -272,14 +276,15 @@ func TestJoinBeforeRunWaits(t *testing.T) {
 
 // TestRejoin: a known address is tried until somebody answers there.
 func TestRejoin(t *testing.T) {
-	gb, end := start(t, config(2))
+	back := config(2)
+	back.Bind = loopback.Any(t)
+	gb, end := start(t, back)
 	addr := gb.Addr()
 	end()
 	cfg := config(1)
 	cfg.Known = func() []string { return []string{addr, addr, "not an address at all:x"} }
 	ga, _ := start(t, cfg)
 	<-ga.Settled()
-	back := config(2)
 	back.Bind, back.Incarnation = addr, 2
 	start(t, back)
 	await(t, ga, "rejoined", has(back.NodeID, 2))

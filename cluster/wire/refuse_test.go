@@ -169,7 +169,7 @@ func TestHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
 
 func TestNobodyTakesItOver(t *testing.T) {
 	a := newAuthority(t)
-	one, two := start(t, a, "one", func(c *Config) { c.HandshakeTimeout = time.Second }), start(t, a, "two")
+	one, two := start(t, a, "one", func(c *Config) { c.HandshakeTimeout = 3 * time.Second }), start(t, a, "two")
 	conn, err := two.dialRaft(t, "one", one)
 	if err != nil {
 		t.Fatal(err)
