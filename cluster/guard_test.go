@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -194,17 +195,18 @@ func TestOutside(t *testing.T) {
 	a, rest := w.leader(all...)
 	b := rest[0]
 	b.halt()
-	if _, err := a.submit(w.ctx(), state.RemoveNode{ID: b.ID()}); err != nil {
-		t.Fatal(err)
-	}
+	w.must(func() error { _, err := a.submit(w.ctx(), state.RemoveNode{ID: b.ID()}); return err })
 	b.open() // with the state of before
 	m := b.current.Load()
 	if m.removed() {
 		t.Fatal("it knows already")
 	}
-	if !m.outside(w.ctx()) {
-		t.Error("it does not learn it")
-	}
+	w.await("it learns it", func() error {
+		if !m.outside(w.ctx()) {
+			return errors.New("not yet")
+		}
+		return nil
+	})
 	if a.current.Load().outside(w.ctx()) {
 		t.Error("who stayed is out")
 	}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/mccd/mccd/cluster/consensus"
 	"github.com/mccd/mccd/cluster/gossip"
@@ -30,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait: the race detector on two cores is slow.
-const patience = 40 * time.Second
+const patience = 90 * time.Second
 
 // world is the nodes of one test, and what they must never tell.
 type world struct {
@@ -113,10 +115,10 @@ func (w *world) config(name string) Config {
 	return Config{
 		DataDir: w.t.TempDir(), Name: name, DriveBytes: 1 << 30, Release: "test", Bind: loopback.Any(w.t),
 		Raft: consensus.Timing{
-			Heartbeat: 500 * time.Millisecond, Reconcile: 100 * time.Millisecond, DeadAfter: 2 * time.Second, StableFor: 200 * time.Millisecond,
+			Heartbeat: time.Second, LeaderLease: time.Second, Reconcile: 100 * time.Millisecond, DeadAfter: 2 * time.Second, StableFor: 200 * time.Millisecond,
 		},
 		Timing: gossip.Timing{
-			Probe: 200 * time.Millisecond, ProbeTimeout: 180 * time.Millisecond, Gossip: 20 * time.Millisecond, PushPull: time.Second,
+			Probe: 200 * time.Millisecond, ProbeTimeout: 180 * time.Millisecond, SuspicionMult: 6, Gossip: 20 * time.Millisecond, PushPull: time.Second,
 			Stream: time.Second, RejoinMin: 50 * time.Millisecond, RejoinMax: 400 * time.Millisecond,
 		},
 		Settle: 5 * time.Millisecond,
@@ -257,12 +259,60 @@ func (w *world) form(n int, edit ...func(i int, cfg *Config)) []*member {
 			token = m.token(state.TokenSpec{Uses: -1})
 			continue
 		}
-		if err := m.Join(w.ctx(), []string{all[0].addr}, token); err != nil {
-			w.t.Fatalf("join %s: %v", cfg.Name, err)
-		}
+		m.joins(token, all[0].addr)
 	}
 	w.agreed(all...)
 	return all
+}
+
+// joins has n join by a token at peers.
+func (n *member) joins(token string, peers ...string) {
+	n.w.t.Helper()
+	if err := n.w.firm(func() error { return n.Join(n.w.ctx(), peers, token) }); err != nil {
+		n.w.t.Fatalf("join %s: %v", n.cfg.Name, err)
+	}
+}
+
+// firm returns what call does once nothing hinders it: on a machine that stands
+// still for a second a leadership is lost and a bound in time missed, and the
+// answer is that there is no quorum or that the outcome is not known. It is
+// called again then; that it was done already is no error.
+func (w *world) firm(call func() error) error {
+	w.t.Helper()
+	unknown := false
+	for deadline := time.Now().Add(patience); ; pause(context.Background(), 20*time.Millisecond) {
+		err := call()
+		if unknown && (errors.Is(err, state.ErrConflict) || errors.Is(err, state.ErrNameTaken)) {
+			return nil
+		}
+		if !momentary(err) || time.Now().After(deadline) {
+			return err
+		}
+		unknown = unknown || errors.Is(err, state.ErrUnknownOutcome)
+	}
+}
+
+// must is firm where no error is right.
+func (w *world) must(call func() error) {
+	w.t.Helper()
+	if err := w.firm(call); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// momentary reports whether err may be another one, or none, at the next try,
+// also where it came as text from another node.
+func momentary(err error) bool {
+	if err == nil {
+		return false
+	}
+	for _, e := range []error{state.ErrNoQuorum, state.ErrUnknownOutcome, context.DeadlineExceeded, errors.New("another join is in progress")} {
+		if errors.Is(err, e) || strings.Contains(err.Error(), e.Error()) {
+			return true
+		}
+	}
+	code := status.Code(err)
+	return code == codes.Unavailable || code == codes.DeadlineExceeded
 }
 
 // agreed waits until all see each other alive, in one ring, and can write.

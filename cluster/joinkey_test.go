@@ -24,9 +24,7 @@ func TestJoinKeptInPart(t *testing.T) {
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if err := b.prepareJoin(w.ctx(), i); err != nil {
-				t.Fatal(err)
-			}
+			w.must(func() error { return b.prepareJoin(w.ctx(), i) })
 			for _, name := range gone {
 				if err := os.Remove(filepath.Join(dir, name)); err != nil {
 					t.Fatal(err)

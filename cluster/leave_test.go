@@ -13,7 +13,7 @@ import (
 func (w *world) leaves(n *member, rest ...*member) {
 	w.t.Helper()
 	was := n.State().ClusterID
-	if err := n.Leave(w.ctx()); err != nil {
+	if err := w.firm(func() error { return n.Leave(w.ctx()) }); err != nil {
 		w.t.Fatalf("%s leaves: %v", n.cfg.Name, err)
 	}
 	w.agreed(rest...)
@@ -64,9 +64,7 @@ func TestLeaveOfThree(t *testing.T) {
 	// Back again, all of them.
 	token := rest[1].token(state.TokenSpec{Uses: -1})
 	for _, n := range []*member{leads, rest[0]} {
-		if err := n.Join(w.ctx(), []string{rest[1].addr}, token); err != nil {
-			t.Fatal(err)
-		}
+		n.joins(token, rest[1].addr)
 	}
 	w.agreed(all...)
 }
@@ -93,9 +91,7 @@ func TestLeaveStays(t *testing.T) {
 	if len(b.View().Nodes()) != 1 {
 		t.Error("it is back")
 	}
-	if err := b.Join(w.ctx(), []string{a.addr}, cfg.Token); err != nil {
-		t.Fatal(err)
-	}
+	b.joins(cfg.Token, a.addr)
 	w.agreed(a, b)
 	if b.file(memberFolder, leftFile) {
 		t.Error("the mark is there still")

@@ -27,7 +27,7 @@ func TestReplace(t *testing.T) {
 	token := all[0].token(state.TokenSpec{Uses: -1})
 	twin := w.start(w.config("c"))
 	before := twin.snapshot()
-	w.wants(twin.Join(w.ctx(), []string{all[0].addr}, token), "a node of this name is in the cluster", "--name")
+	w.wants(w.firm(func() error { return twin.Join(w.ctx(), []string{all[0].addr}, token) }), "a node of this name is in the cluster", "--name")
 	if twin.snapshot() != before {
 		t.Error("the refusal changed something")
 	}
@@ -220,20 +220,16 @@ func TestLearn(t *testing.T) {
 	})
 	// Its own state comes to a later placement.
 	for i := range 4 {
-		if err := a.PreCreate(w.ctx(), state.NodeSettings{Name: ptr(fmt.Sprint("p", i))}); err != nil {
-			t.Fatal(err)
-		}
+		w.must(func() error { return a.PreCreate(w.ctx(), state.NodeSettings{Name: ptr(fmt.Sprint("p", i))}) })
 	}
-	if err := a.SetNode(w.ctx(), "a", state.NodeSettings{Weight: ptr(3)}); err != nil {
-		t.Fatal(err)
-	}
+	w.must(func() error { return a.SetNode(w.ctx(), "a", state.NodeSettings{Weight: ptr(3)}) })
 	w.await("its own placement", func() error {
 		if v := a.View(); v.Epoch != a.State().Epoch() || len(v.Nodes()) != 1 || !v.Epoch.Newer(newer) {
 			return fmt.Errorf("%v", v.Epoch)
 		}
 		return nil
 	})
-	if err := a.Remove(w.ctx(), "p0", false); err != nil {
+	if err := w.firm(func() error { return a.Remove(w.ctx(), "p0", false) }); err != nil {
 		t.Errorf("remove a node that never joined: %v", err)
 	}
 }
@@ -327,7 +323,7 @@ func (n *member) crashAt(t *testing.T, step string, i intent) {
 		}
 		fallthrough
 	default:
-		must(n.prepareJoin(n.w.ctx(), i))
+		n.w.must(func() error { return n.prepareJoin(n.w.ctx(), i) })
 	}
 	switch step {
 	case "admitted": // the answer was not kept
@@ -350,9 +346,7 @@ func TestLeaveCrash(t *testing.T) {
 			all := w.form(2)
 			a, b := all[0], all[1]
 			if step == "written" {
-				if err := b.current.Load().giveUpPlace(w.ctx()); err != nil {
-					t.Fatal(err)
-				}
+				w.must(func() error { return b.current.Load().giveUpPlace(w.ctx()) })
 			}
 			b.halt()
 			if err := os.WriteFile(filepath.Join(b.folders.path(memberFolder), leavingFile), nil, 0o600); err != nil {
@@ -360,9 +354,7 @@ func TestLeaveCrash(t *testing.T) {
 			}
 			if step == "swapped" {
 				// It was written too, and what it left behind is not cleared.
-				if err := a.Remove(w.ctx(), "b", false); err != nil {
-					t.Fatal(err)
-				}
+				w.must(func() error { return a.Remove(w.ctx(), b.ID(), false) })
 				if err := errors.Join(b.found(identity.CA{}, "", nil), b.folders.replace(freshFolder)); err != nil {
 					t.Fatal(err)
 				}

@@ -80,13 +80,14 @@ func TestForgedNode(t *testing.T) {
 				return err
 			},
 		} {
-			if err := call(); status.Code(err) != codes.PermissionDenied {
+			if err := w.firm(call); status.Code(err) != codes.PermissionDenied {
 				t.Errorf("%s at %s: %v", name, n.cfg.Name, err)
 			}
 		}
-		answer, err := client.Announce(w.ctx(), &clusterv1.AnnounceRequest{})
-		if err != nil || answer.GetId() != n.ID() {
-			t.Errorf("announce at %s: %v, %v", n.cfg.Name, answer, err)
+		var answer *clusterv1.AnnounceResponse
+		w.must(func() (err error) { answer, err = client.Announce(w.ctx(), &clusterv1.AnnounceRequest{}); return err })
+		if answer.GetId() != n.ID() {
+			t.Errorf("announce at %s: %v", n.cfg.Name, answer)
 		}
 	}
 	if n := len(all[0].State().Tokens); n != 1 {
@@ -134,7 +135,7 @@ func TestTokenHash(t *testing.T) {
 	index := func() uint64 { return a.current.Load().raft.Quorum().LastIndex }
 	before := index()
 	for range 5 {
-		w.wants(joiner.Join(w.ctx(), []string{a.addr}, made.Reveal()), "not one of this cluster")
+		w.wants(w.firm(func() error { return joiner.Join(w.ctx(), []string{a.addr}, made.Reveal()) }), "not one of this cluster")
 	}
 	if after := index(); after >= before+5 {
 		t.Errorf("%d entries for five strangers", after-before)
@@ -165,13 +166,12 @@ func TestExpelHindered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := client.Stage(w.ctx(), &clusterv1.StageRequest{SealingKey: slices.Repeat([]byte{7}, 32)}); err != nil {
-			t.Fatal(err)
-		}
+		w.must(func() error {
+			_, err := client.Stage(w.ctx(), &clusterv1.StageRequest{SealingKey: slices.Repeat([]byte{7}, 32)})
+			return err
+		})
 	}
-	if err := stays[0].Remove(w.ctx(), "c", true); err != nil {
-		t.Fatal(err)
-	}
+	w.must(func() error { return stays[0].Remove(w.ctx(), bad.ID(), true) })
 	w.settled(stays...)
 	now := stays[0].State()
 	rec, _ := now.Node(bad.ID())
@@ -194,9 +194,7 @@ func TestRemoveLeader(t *testing.T) {
 			w.voters(3, all...)
 			leads, rest := w.leader(all...)
 			before := leads.State()
-			if err := rest[0].Remove(w.ctx(), leads.ID(), compromised); err != nil {
-				t.Fatal(err)
-			}
+			w.must(func() error { return rest[0].Remove(w.ctx(), leads.ID(), compromised) })
 			w.agreedBut(leads, rest...)
 			w.settled(rest...)
 			now := rest[0].State()
@@ -219,14 +217,15 @@ func TestGenerationLie(t *testing.T) {
 		for _, n := range told {
 			m := liar.current.Load()
 			client, err := m.node(n.ID())
-			if err == nil {
-				_, err = client.Announce(w.ctx(), &clusterv1.AnnounceRequest{
-					Address: addressToProto(liar.ID(), m.own()), ClusterId: m.id.Load().ClusterID, Generation: generation, RecoveryId: recovery,
-				})
-			}
 			if err != nil {
 				t.Fatal(err)
 			}
+			w.must(func() error {
+				_, err := client.Announce(w.ctx(), &clusterv1.AnnounceRequest{
+					Address: addressToProto(liar.ID(), m.own()), ClusterId: m.id.Load().ClusterID, Generation: generation, RecoveryId: recovery,
+				})
+				return err
+			})
 		}
 	}
 	say(told[0].State().Generation+77, "")
@@ -236,14 +235,18 @@ func TestGenerationLie(t *testing.T) {
 		}
 		return nil
 	})
-	say(told[0].State().Generation, "0123456789abcdef")
 	for i, n := range told {
+		// The liar tells the truth by itself now and then, and the warning goes.
+		w.await(n.cfg.Name+" warns", func() error {
+			say(n.State().Generation, "0123456789abcdef")
+			s, err := n.ClusterStatus(w.ctx())
+			if err != nil || !slices.ContainsFunc(s.Warnings, func(s string) bool { return strings.Contains(s, "another recovery") }) {
+				return fmt.Errorf("of %q, %w", s.Warnings, err)
+			}
+			return nil
+		})
 		if n.current.Load() != was[i] || n.file(memberFolder, raftFolder+formerSuffix) {
 			t.Errorf("%s has given up its log", n.cfg.Name)
-		}
-		s, err := n.ClusterStatus(w.ctx())
-		if err != nil || !slices.ContainsFunc(s.Warnings, func(s string) bool { return strings.Contains(s, "another recovery") }) {
-			t.Errorf("%s warns %q, %v", n.cfg.Name, s.Warnings, err)
 		}
 	}
 	told[0].writes()
@@ -266,9 +269,11 @@ func TestReplaceUnheard(t *testing.T) {
 		return nil
 	})
 	twin := w.start(w.config("b"))
-	w.wants(twin.Join(w.ctx(), []string{a.addr}, a.token(state.TokenSpec{})), "a node of this name")
+	token := a.token(state.TokenSpec{Uses: -1})
+	join := func() error { return twin.Join(w.ctx(), []string{a.addr}, token) }
+	w.wants(w.firm(join), "a node of this name")
 	a.current.Load().settled.Store(false)
-	w.wants(twin.Join(w.ctx(), []string{a.addr}, a.token(state.TokenSpec{})), "only just started")
+	w.wants(w.firm(join), "only just started")
 	a.current.Load().settled.Store(true)
 	if rec, _ := a.State().Node(b.ID()); !rec.Member() {
 		t.Errorf("b is %s", rec.State)
