@@ -2,10 +2,12 @@ package testcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +18,9 @@ import (
 	"github.com/mccd/mccd/storage"
 	"github.com/mccd/mccd/test/loopback"
 )
+
+// patience bounds every wait for the nodes.
+const patience = 90 * time.Second
 
 // Config says what the nodes of a Cluster are like.
 type Config struct {
@@ -90,7 +95,7 @@ func (c *Cluster) add() *Node {
 			// The race detector and two cores make honest nodes slow.
 			GossipProbe: 2 * time.Second, PeerSilence: 5 * time.Second, PeerHeartbeat: 100 * time.Millisecond,
 			BreakerOpen: 500 * time.Millisecond, ShutdownGrace: 5 * time.Second,
-			RaftHeartbeat: 500 * time.Millisecond, CatchUp: 5 * time.Second,
+			RaftHeartbeat: time.Second, CatchUp: 5 * time.Second,
 		},
 		Logger: slog.New(slog.NewTextHandler(n.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -113,9 +118,10 @@ func (c *Cluster) Alone() *Node {
 // see it alive.
 func (c *Cluster) Join(n *Node) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := n.Cluster().Join(ctx, []string{c.Nodes[0].PeerAddr()}, c.Token()); err != nil {
+	token := c.Token()
+	if err := Steady(ctx, func() error { return n.Cluster().Join(ctx, []string{c.Nodes[0].PeerAddr()}, token) }); err != nil {
 		c.t.Fatalf("join %s: %v", n.cfg.Name, err)
 	}
 	c.AwaitState(ring.Alive, n)
@@ -129,19 +135,45 @@ func (c *Cluster) Token() string {
 		if !n.Running() {
 			continue
 		}
-		deadline := time.Now().Add(30 * time.Second)
-		for {
-			token, _, err := n.Cluster().CreateToken(context.Background(), state.TokenSpec{Uses: -1, TTL: time.Hour})
-			if err == nil {
-				return token
-			}
-			if time.Now().After(deadline) {
-				c.t.Fatalf("make a token: %v", err)
-			}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		var token string
+		err := Steady(ctx, func() (err error) {
+			token, _, err = n.Cluster().CreateToken(ctx, state.TokenSpec{Uses: -1, TTL: time.Hour})
+			return err
+		})
+		if err != nil {
+			c.t.Fatalf("make a token: %v", err)
 		}
+		return token
 	}
 	c.t.Fatal("no node runs")
 	return ""
+}
+
+// Steady returns what call, a question to the cluster or a change of it, ends
+// with once nothing hinders it: on a machine that stands still for a second a
+// leadership is lost, and the answer is that there is no quorum or that the
+// outcome is not known. It is called again then, until ctx ends.
+func Steady(ctx context.Context, call func() error) error {
+	for {
+		err := call()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		hindered := false
+		for _, e := range []error{state.ErrNoQuorum, state.ErrUnknownOutcome, context.DeadlineExceeded} {
+			hindered = hindered || errors.Is(err, e) || strings.Contains(err.Error(), e.Error()) // as text from another node
+		}
+		if !hindered {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func (c *Cluster) stop() {
@@ -241,7 +273,7 @@ func (c *Cluster) allowed(from int, addr string) bool {
 // AwaitState waits until every running node sees all of nodes in state.
 func (c *Cluster) AwaitState(state ring.State, nodes ...*Node) {
 	c.t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -252,7 +284,7 @@ func (c *Cluster) AwaitState(state ring.State, nodes ...*Node) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			c.t.Fatalf("nodes did not see each other %s within 30 s", state)
+			c.t.Fatalf("nodes did not see each other %s within %v", state, patience)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,19 +38,42 @@ func renew(t *testing.T, c *testcluster.Cluster, a *process.Authority, kind stri
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	csr, err := c.Nodes[0].Cluster().CreateTLSKey(ctx, state.TLSKeySpec{Names: []string{cacheName, "*.example.com"}, Kind: kind})
-	if err != nil {
-		t.Fatal(err)
-	}
+	csr := request(ctx, t, c.Nodes[0], kind, cacheName, "*.example.com")
 	chain, err := a.Sign(csr, end)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := c.Nodes[1].Cluster().ImportTLS(ctx, chain, nil)
+	var s state.TLSStatus
+	err = testcluster.Steady(ctx, func() (err error) { s, err = c.Nodes[1].Cluster().ImportTLS(ctx, chain, nil); return err })
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A node that stands still is silent for a moment, and serves it later.
+	if err := process.Poll(ctx, func(ctx context.Context) error {
+		if !slices.ContainsFunc(s.Nodes, func(n state.TLSNode) bool { return n.Silent || n.Served.Fingerprint != s.Certificate.Fingerprint }) {
+			return nil
+		}
+		now, err := c.Nodes[1].Cluster().TLSStatus(ctx)
+		if err == nil {
+			s, err = now, errors.New("a node does not serve it yet")
+		}
+		return err
+	}); err != nil {
+		t.Fatalf("%v: %+v", err, s)
+	}
 	return s
+}
+
+// request has a key made at n, and returns the request for its certificate.
+func request(ctx context.Context, t *testing.T, n *testcluster.Node, kind string, names ...string) (csr []byte) {
+	t.Helper()
+	if err := testcluster.Steady(ctx, func() (err error) {
+		csr, err = n.Cluster().CreateTLSKey(ctx, state.TLSKeySpec{Names: names, Kind: kind})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return csr
 }
 
 // shake connects to a node, and returns what it serves.
@@ -150,10 +174,8 @@ func TestImportRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	csr, err := c.Nodes[0].Cluster().CreateTLSKey(t.Context(), state.TLSKeySpec{Names: []string{cacheName}, Kind: "ec"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx := timeout(t)
+	csr := request(ctx, t, c.Nodes[0], "ec", cacheName)
 	good, _ := a.Sign(csr, time.Now().Add(time.Hour))
 	expired, _ := a.Sign(csr, time.Now().Add(-time.Minute))
 	other, key, _ := foreign.Issue(time.Now().Add(time.Hour), cacheName)
@@ -172,7 +194,10 @@ func TestImportRefuses(t *testing.T) {
 		"wrong order":     {[]byte(split[1] + split[0]), nil, "begin with the server's own"},
 		"wrong signer":    {[]byte(split[0] + otherSplit[1]), nil, "is not signed by number 2"},
 	} {
-		_, err := c.Nodes[2].Cluster().ImportTLS(t.Context(), bad.chain, bad.key)
+		err := testcluster.Steady(ctx, func() error {
+			_, err := c.Nodes[2].Cluster().ImportTLS(ctx, bad.chain, bad.key)
+			return err
+		})
 		if err == nil || !strings.Contains(err.Error(), bad.says) || strings.Contains(err.Error(), "PRIVATE KEY") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -181,7 +206,8 @@ func TestImportRefuses(t *testing.T) {
 	if err != nil || s.Certificate.Fingerprint != served || s.Requested == nil {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if s, err = c.Nodes[2].Cluster().ImportTLS(t.Context(), other, key); err != nil || s.Certificate.Fingerprint == served {
+	err = testcluster.Steady(ctx, func() (err error) { s, err = c.Nodes[2].Cluster().ImportTLS(ctx, other, key); return err })
+	if err != nil || s.Certificate.Fingerprint == served {
 		t.Errorf("a key of one's own: %+v, %v", s, err)
 	}
 }
@@ -191,13 +217,13 @@ func TestImportRefuses(t *testing.T) {
 func TestCertificateOutlivesRotation(t *testing.T) {
 	c, a := newHTTPS(t)
 	want := renew(t, c, a, "ec", time.Now().Add(90*24*time.Hour)).Certificate.Fingerprint
-	if err := c.Nodes[1].Cluster().Rotate(t.Context(), "sealing"); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	if err := testcluster.Steady(ctx, func() error { return c.Nodes[1].Cluster().Rotate(ctx, "sealing") }); err != nil {
 		t.Fatal(err)
 	}
 	c.Nodes[2].Stop()
 	c.Nodes[2].Restart()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
 	if err := process.Poll(ctx, func(ctx context.Context) error {
 		s, err := c.Nodes[0].Cluster().TLSStatus(ctx)
 		if err != nil {

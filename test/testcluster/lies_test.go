@@ -55,7 +55,10 @@ func TestOriginsThatLie(t *testing.T) {
 			t.Run(tt.name+"/"+profile.host, func(t *testing.T) {
 				t.Parallel()
 				o, c := served(t, testcluster.Config{Nodes: 1, Edit: func(_ int, cfg *node.Config) {
-					cfg.Timeouts.Stall = 300 * time.Millisecond
+					cfg.Timeouts.Stall, cfg.Timeouts.ClientFirstByte = 30*time.Second, time.Minute
+					if tt.b.Break == faultorigin.Stall {
+						cfg.Timeouts.Stall = 2 * time.Second // an honest origin may stand still for one
+					}
 				}}, faultorigin.Object{Path: "/a", Size: size})
 				o.Script("/a", tt.b)
 				ctx := timeout(t)

@@ -24,7 +24,7 @@ func poison(o *faultorigin.Server, path string) {
 
 func purge(ctx context.Context, t *testing.T, n *testcluster.Node, spec state.PurgeSpec) {
 	t.Helper()
-	if _, err := n.Cluster().Purge(ctx, spec); err != nil {
+	if err := testcluster.Steady(ctx, func() error { _, err := n.Cluster().Purge(ctx, spec); return err }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -143,13 +143,15 @@ func TestLeaverKeepsNothingPurged(t *testing.T) {
 	}
 	purged := make(chan error, 1)
 	go func() {
-		_, err := c.Nodes[0].Cluster().Purge(ctx, state.PurgeSpec{Host: host, Path: "/a"})
-		purged <- err
+		purged <- testcluster.Steady(ctx, func() error {
+			_, err := c.Nodes[0].Cluster().Purge(ctx, state.PurgeSpec{Host: host, Path: "/a"})
+			return err
+		})
 	}()
 	leaver := c.Nodes[2].Cluster()
 	until(ctx, t, func() bool { return leaver.State().Purge.Index > 0 })
 	left := make(chan error, 1)
-	go func() { left <- leaver.Leave(ctx) }()
+	go func() { left <- testcluster.Steady(ctx, func() error { return leaver.Leave(ctx) }) }()
 	var err error
 	select {
 	case err = <-left:
