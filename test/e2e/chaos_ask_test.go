@@ -20,6 +20,18 @@ func writeOnce(ctx context.Context, n *process.Node, cfg state.Config, value int
 	return time.Since(begun), err
 }
 
+// config returns the configuration as n tells it, once there is a leader.
+func (b *bed) config(n *process.Node) (cfg state.Config) {
+	b.Helper()
+	if _, err := b.within(electLimit, func(ctx context.Context) (err error) {
+		cfg, err = n.Config(ctx, false)
+		return err
+	}); err != nil {
+		b.Fatal(err)
+	}
+	return cfg
+}
+
 // canWrite waits until a write by n is acknowledged.
 func (b *bed) canWrite(limit time.Duration, n *process.Node, value int64) time.Duration {
 	b.Helper()

@@ -100,7 +100,7 @@ func (l *load) only(nodes ...*process.Node) {
 	l.asked = slices.Clone(nodes)
 	before := slices.Clone(l.turns)
 	l.mu.Unlock()
-	if _, err := l.b.within(electLimit, func(context.Context) error {
+	if _, err := l.b.within(agreeLimit, func(context.Context) error {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for i := range before {

@@ -46,10 +46,7 @@ func (b *bed) write(clients int, seed uint64) *writers {
 	ctx, cancel := context.WithCancel(b.ctx)
 	w := &writers{b: b, history: &history{begun: time.Now()}, stop: cancel}
 	w.next.Store(firstValue)
-	cfg, err := b.Running()[0].Config(b.ctx, false)
-	if err != nil {
-		b.Fatalf("read the register: %v", err)
-	}
+	cfg := b.config(b.Running()[0])
 	w.start = register{value: cfg.Limits.WANBytesPerSecond, revision: cfg.Revision}
 	for i := range clients {
 		rnd := rand.New(rand.NewPCG(seed, uint64(i)))
@@ -145,8 +142,11 @@ func (w *writers) end() {
 	w.wg.Wait()
 	var last register
 	for i, n := range w.b.Running() {
-		cfg, err := w.get(-1-i, n)
-		if err != nil {
+		var cfg state.Config
+		if _, err := w.b.within(electLimit, func(context.Context) (err error) {
+			cfg, err = w.get(-1-i, n)
+			return err
+		}); err != nil {
 			w.b.Errorf("last read at %s: %v", n.Name, err)
 			return
 		}

@@ -151,7 +151,9 @@ func (tr *trial) changing(path string, shrinks, asked bool) lite.Job {
 	for _, n := range tr.Nodes {
 		direct.Add(n.Addr)
 	}
-	first := (&lite.Client{Name: direct, CDN: tr.cdn.Addr(), Bans: agent.NewBans(nil), Times: tr.times}).Download(tr.ctx, lite.Job{Object: object})
+	times := tr.times
+	times.Pace = agent.Contract().Pace // nothing stalls here
+	first := (&lite.Client{Name: direct, CDN: tr.cdn.Addr(), Bans: agent.NewBans(nil), Times: times}).Download(tr.ctx, lite.Job{Object: object})
 	if faults := first.Faults(nil); len(faults) > 0 {
 		tr.Errorf("before anything changed: %v", faults)
 	}

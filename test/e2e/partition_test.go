@@ -57,8 +57,10 @@ func TestPartition(t *testing.T) {
 
 	// The majority changes the placement; the minority cannot know.
 	heavy := 2
-	if err := most[0].Admin(b.ctx, func(ctx context.Context, c *admin.Client) error {
-		return c.SetNode(ctx, most[1].Name, state.NodeSettings{Weight: &heavy})
+	if _, err := b.within(electLimit, func(ctx context.Context) error {
+		return most[0].Admin(ctx, func(ctx context.Context, c *admin.Client) error {
+			return c.SetNode(ctx, most[1].Name, state.NodeSettings{Weight: &heavy})
+		})
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -30,10 +30,7 @@ func (b *bed) keep() kept {
 	}
 	var k kept
 	for _, n := range b.Nodes {
-		cfg, err := n.Config(b.ctx, false)
-		if err != nil {
-			b.Fatal(err)
-		}
+		cfg := b.config(n)
 		var nodes strings.Builder
 		for _, m := range b.status(n).Nodes {
 			nodes.WriteString(m.ID + " " + m.Name + " " + m.Stage + "\n")
@@ -68,11 +65,7 @@ func (b *bed) expectKept(before kept, o *herd.Object) {
 		b.Errorf("the origin sent %d bytes again", again)
 	}
 	// It can be written again.
-	cfg := after.config
-	cfg.Limits.WANBytesPerSecond++
-	if _, err := b.Nodes[len(b.Nodes)-1].SetConfig(b.ctx, cfg.Revision, cfg); err != nil {
-		b.Errorf("write the configuration: %v", err)
-	}
+	b.canWrite(electLimit, b.Nodes[len(b.Nodes)-1], after.config.Limits.WANBytesPerSecond+1)
 }
 
 // killAll kills all nodes, as quickly as signals go.
@@ -96,14 +89,7 @@ func TestRestartAll(t *testing.T) {
 		b.read(o, i, o.Whole())
 	}
 	b.once(o)
-	cfg, err := b.Nodes[0].Config(b.ctx, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Limits.WANBytesPerSecond = 12345678
-	if _, err := b.Nodes[3].SetConfig(b.ctx, cfg.Revision, cfg); err != nil {
-		t.Fatal(err)
-	}
+	b.canWrite(electLimit, b.Nodes[3], 12345678)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("order by seed %d", seed)
 	order := rand.New(rand.NewPCG(seed, 0))

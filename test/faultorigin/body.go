@@ -62,7 +62,7 @@ func (a *answer) body(span storage.Span) {
 			a.flush()
 		}
 	}
-	if a.b.Break != NoBreak && !(a.b.Break == Stall && a.whole()) {
+	if a.b.Break != NoBreak && (a.b.Break != Stall || !a.whole()) {
 		a.end()
 		return
 	}
