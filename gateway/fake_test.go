@@ -246,6 +246,9 @@ func startNode(t testing.TB, size int, adjust func(*Config)) *node {
 		Catalogue: n.catalogue, Source: n.source, Pass: n.source, NodeName: "n1", NodeID: "id-1",
 		Listeners: []net.Listener{l}, Registerer: n.registry,
 		Logger: slog.New(slog.NewJSONHandler(n.log, nil)), AccessLog: n.log,
+		// On a busy machine a herd's handshakes and heads take longer than the
+		// defaults; a test of these times sets its own.
+		ReadHeader: 2 * time.Minute, FirstByte: 2 * time.Minute, SlowWindow: 2 * time.Minute, Idle: 5 * time.Minute,
 	}
 	if strings.HasPrefix(t.Name(), underTLS) {
 		n.client = cfg.underTLS(t)
