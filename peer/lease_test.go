@@ -10,7 +10,7 @@ import (
 
 // A new object while its home, which owns its first chunk too, stands still.
 func TestColdObjectWhileHomeIsFrozen(t *testing.T) {
-	c := newCluster(t, 4, func(_ *node, cfg *Config) { cfg.Silence = 500 * time.Millisecond })
+	c := newCluster(t, 4)
 	path := c.path(0)
 	c.origin.Add(faultorigin.Object{Path: path, Size: 20 << 20})
 	c.nodes[0].wires.freeze()
@@ -31,7 +31,7 @@ func TestColdObjectWhileHomeIsFrozen(t *testing.T) {
 // A lease holder that stands still loses the lease to one who waits; when it
 // goes on, its own clients get their bytes.
 func TestLeaseHolderFrozen(t *testing.T) {
-	c := newCluster(t, 4, func(_ *node, cfg *Config) { cfg.Silence, cfg.BreakerOpen = 500*time.Millisecond, time.Second })
+	c := newCluster(t, 4, func(_ *node, cfg *Config) { cfg.BreakerOpen = 2 * time.Second })
 	path := c.pathOf(0, 1, 2)
 	c.origin.Add(faultorigin.Object{Path: path, Size: 40 << 20})
 	gate := faultorigin.NewGate()

@@ -147,7 +147,9 @@ func (w *watch) run() {
 			w.cancel(errSilent)
 			return
 		}
-		if w.lane != nil && now-max(since, w.lane.heard.Load(), pausedUntil) > laneSilences*int64(w.limit) {
+		// After a pause, too, limit is time enough to read what came meanwhile:
+		// a process that stands still now and then finds a dead connection.
+		if w.lane != nil && now-pausedUntil > int64(w.limit) && now-max(since, w.lane.heard.Load()) > laneSilences*int64(w.limit) {
 			w.lane.out.Store(true)
 			w.cancel(errLane)
 			return
