@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -20,9 +21,9 @@ import (
 func (w *world) phases(n *member) (stop func() []state.RotationPhase) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan []state.RotationPhase)
+	version := n.State().Gossip.Version
 	go func() {
 		var seen []state.RotationPhase
-		version := n.State().Gossip.Version
 		for ended := false; !ended; {
 			ended = ctx.Err() != nil // one look more: this may have stood still
 			if k := n.State().Gossip; k.Version != version {
@@ -258,6 +259,9 @@ func (n *member) ask(w *world, at *member) error {
 		_, err := m.statsOf(w.ctx(), at.ID())
 		if refusal = err; err == nil {
 			return errors.New("it is answered still")
+		}
+		if momentary(err) && !strings.Contains(err.Error(), state.ErrNodeRemoved.Error()) {
+			return err
 		}
 		return nil
 	})
