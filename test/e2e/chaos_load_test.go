@@ -40,11 +40,17 @@ type load struct {
 
 type outage struct{ from, to time.Time }
 
-// download starts clients that read objects.
+// download starts clients that read objects. Nodes that do not run now are down
+// until comesUp.
 func (b *bed) download(clients int, seed uint64, objects ...*herd.Object) *load {
 	l := &load{
 		b: b, begun: time.Now(), ending: make(chan struct{}), objects: objects,
 		down: map[string][]outage{}, asked: slices.Clone(b.Nodes), turns: make([]int, clients),
+	}
+	for _, n := range b.Nodes {
+		if !n.Running() {
+			l.down[n.Addr] = []outage{{from: l.begun}}
+		}
 	}
 	for i := range clients {
 		rnd := rand.New(rand.NewPCG(seed, 1<<32+uint64(i)))

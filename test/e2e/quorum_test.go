@@ -250,8 +250,6 @@ func TestTwoNodes(t *testing.T) {
 	b.read(warm[0], follower.Index, warm[0].Whole())
 	b.read(more[0], follower.Index, more[0].Whole())
 	load = b.download(4, s, warm...)
-	load.goesDown(voter)
-
 	b.restart(load, voter)
 	b.agree(agreeLimit, 1)
 	took = b.canWrite(electLimit, follower, firstValue+2)
