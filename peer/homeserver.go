@@ -61,7 +61,8 @@ func (s *service) Resolve(stream grpc.BidiStreamingServer[peerv1.ResolveRequest,
 	}
 	c := &homeCall{f: s.f, ref: ref, stream: stream}
 	defer c.beats.start(s.f.cfg.Heartbeat, func() error { return stream.Send(&peerv1.ResolveResponse{Heartbeat: true}) })()
-	if caller := epochFromProto(open.GetEpoch()); !s.f.onListOf(ctx, placeOf(ref.ID(), 0), caller) {
+	alike := s.f.cache.Record(ref.ID()) == nil && s.f.stoodStillAs(open.GetCaller(), open.GetPassedOver())
+	if caller := epochFromProto(open.GetEpoch()); alike || !s.f.onListOf(ctx, placeOf(ref.ID(), 0), caller) {
 		return c.send(&peerv1.ResolveResponse{NotOwner: s.f.notOwner(caller, "")})
 	}
 	s.f.awaitPurges(ctx, epochFromProto(open.GetEpoch()), open.GetPurgeIndex())

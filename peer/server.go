@@ -211,6 +211,9 @@ func (c *fillCall) fill(ctx context.Context, span storage.Span) error {
 	if c.passedOver(c.f.self()) {
 		c.f.seenDead()
 	}
+	if c.stoodStillToo(index, span) {
+		return &errNotOwner{}
+	}
 	acts := c.m.GetRecord().GetWhole() == c.f.self() || c.f.onListOf(ctx, placeOf(c.ref.ID(), index), c.epoch)
 	if !acts {
 		if c.o != nil && c.f.holds(c.o, span) {
