@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -36,16 +37,19 @@ func (r *result) print(out io.Writer, file string) {
 	line("  before the kill; each byte once is 1.0000")
 	line("%s %s again after the kill; at most %s: %s alone held %s, and of", mark(r.extra() <= r.bound()), size(float64(r.extra())), size(float64(r.bound())), r.names[victim], size(float64(r.alone)))
 	line("  each flight then open (%d) 1 MiB may be lost", r.open)
-	line("%s %s again after it was started again, %.1f s later", mark(r.extraAfter() == 0), size(float64(r.extraAfter())),
-		r.startedAgain.Sub(r.killed).Seconds())
+	line("%s %s again after it was back, %.1f s later", mark(r.extraAfter() == 0), size(float64(r.extraAfter())), r.upAgain.Sub(r.killed).Seconds())
 	if r.extra() > r.bound() || r.extraAfter() > 0 {
 		const show = 12
 		since := func(t time.Time) time.Duration { return t.Sub(r.killed).Round(time.Millisecond) }
-		for _, e := range r.repeats[:min(show, len(r.repeats))] {
+		repeats := r.repeats
+		if r.extra() <= r.bound() { // those before the return are what they may be
+			repeats = slices.DeleteFunc(slices.Clone(repeats), func(e repeat) bool { return !e.again.Began.After(r.upAgain) })
+		}
+		for _, e := range repeats[:min(show, len(repeats))] {
 			line("    %s %s at %v by %s, first at %v by %s", e.again.Path, e.again.Asked,
 				since(e.again.Began), e.again.Header.Get("Via"), since(e.first.Began), e.first.Header.Get("Via"))
 		}
-		if more := len(r.repeats) - show; more > 0 {
+		if more := len(repeats) - show; more > 0 {
 			line("    and %d more", more)
 		}
 	}

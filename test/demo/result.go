@@ -64,8 +64,8 @@ func (r *result) finish(st *stage, h *herd.Result) {
 	r.took, r.served = h.End.Sub(h.Begun), st.counts
 	entries := st.origin.Ledger().Entries()
 	r.atEnd, r.repeats = tally(entries), repeats(entries, r.killed)
-	// What was asked for before the return counts as its cost before it.
-	r.atReturn = tally(slices.DeleteFunc(entries, func(e faultorigin.Entry) bool { return e.Began.After(r.startedAgain) }))
+	// What was asked for before the node was back is part of the kill's cost.
+	r.atReturn = tally(slices.DeleteFunc(entries, func(e faultorigin.Entry) bool { return e.Began.After(r.upAgain) }))
 	for i, n := range st.cluster.Nodes {
 		r.names[i] = n.Name
 	}
@@ -105,7 +105,7 @@ func repeats(entries []faultorigin.Entry, at time.Time) []repeat {
 func (r *result) bound() int64 { return r.alone + int64(r.open)*mib }
 
 // extra is what the origin sent a second time between the kill and the return,
-// extraAfter what it did from then on.
+// when the node was ready and known to all, extraAfter what it did from then on.
 func (r *result) extra() int64      { return r.atReturn.again() - r.atKill.again() }
 func (r *result) extraAfter() int64 { return r.atEnd.again() - r.atReturn.again() }
 
@@ -120,7 +120,7 @@ func (r *result) rows() []rows.Row {
 		rows.New("served", float64(r.herd.Bytes), float64(r.want), round("bytes delivered / asked for")),
 		rows.New("origin_vs_unique", float64(r.atKill.sent), float64(r.atKill.unique), round("bytes sent by the origin before the kill / different bytes of them")),
 		rows.New("extra_after_kill", float64(r.extra()), float64(r.alone), round("bytes the origin sent again after the kill / bytes that the killed node alone held")),
-		rows.New("extra_after_return", float64(r.extraAfter()), 0, round("bytes the origin sent again after the killed node was started again")),
+		rows.New("extra_after_return", float64(r.extraAfter()), 0, round("bytes the origin sent again after the killed node was back")),
 		rows.New("failed", float64(len(r.failed)), 0, round("requests failed at living nodes")),
 		rows.New("wrong", float64(r.wrong()), 0, round("copies or pieces with a wrong SHA-256")),
 		rows.New("origin_total", float64(r.atEnd.sent), float64(r.content.bytes), round("bytes sent by the origin / bytes of all files")),
