@@ -87,7 +87,7 @@ rules: ## Only the rules of the repository: layers, comments, sizes, words
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint $(BIN)/buf ## golangci-lint and buf lint
-	$(BIN)/golangci-lint run --timeout 20m ./...
+	$(BIN)/golangci-lint run --allow-parallel-runners --timeout 20m ./...
 	$(BIN)/buf lint
 
 .PHONY: windows
