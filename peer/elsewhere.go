@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -113,7 +114,14 @@ func (f *Filler) lookup(ctx context.Context, node *ring.Node, ref storage.Ref) (
 
 // callLookup asks node for its record of ref's object, and what client had of
 // it; the zero Addr = nobody's.
-func (f *Filler) callLookup(ctx context.Context, node *ring.Node, ref storage.Ref, client netip.Addr) (*peerv1.LookupResponse, error) {
+func (f *Filler) callLookup(ctx context.Context, node *ring.Node, ref storage.Ref, client netip.Addr) (m *peerv1.LookupResponse, err error) {
+	for err = errBroken; errors.Is(err, errBroken); {
+		m, err = f.callLookupOnce(ctx, node, ref, client)
+	}
+	return m, err
+}
+
+func (f *Filler) callLookupOnce(ctx context.Context, node *ring.Node, ref storage.Ref, client netip.Addr) (*peerv1.LookupResponse, error) {
 	k, err := f.links.to(node)
 	if err != nil {
 		return nil, err

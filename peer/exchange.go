@@ -96,6 +96,9 @@ func (x *exchange) ended(ctx context.Context, k *link, err error) error {
 	}
 	switch status.Code(err) {
 	case codes.Unavailable, codes.Canceled:
+		if x.f.brokenByPause(k) {
+			return errBroken
+		}
 		x.f.links.suspect(k) // its process or its connection is gone
 		return errSilent
 	case codes.ResourceExhausted:

@@ -84,11 +84,13 @@ func (f *Filler) takeFrom(fl *flight, j *job, s *sink, node *ring.Node, have dis
 }
 
 // takeSpans takes what have says. A node that ended the call because this one was
-// slow to take it is asked again, as long as that brings bytes.
+// slow to take it is asked again, as long as that brings bytes, and one whose
+// connection this node's own pause broke.
 func (f *Filler) takeSpans(fl *flight, j *job, s *sink, node *ring.Node, have disk.Bitmap) error {
 	for {
 		stored, err := f.takeOnce(fl, j, s, node, have)
-		if stored == 0 || !errors.Is(err, storage.ErrBusy) || isLocal(err) {
+		slow := stored > 0 && errors.Is(err, storage.ErrBusy) && !isLocal(err)
+		if !slow && !errors.Is(err, errBroken) {
 			return err
 		}
 	}
@@ -165,9 +167,11 @@ func (f *Filler) probe(j *job, index uint32, missing []storage.Span, nodes []*ri
 	var wg sync.WaitGroup
 	for i, node := range nodes {
 		wg.Go(func() {
-			x := &exchange{f: f, node: node, req: f.heldRequest(j, index, span, peerv1.FillRequest_MODE_PROBE)}
-			if err := x.run(f.ctx, j.ref, f.patience(j, node)); err == nil {
-				copy(held[i][:], x.presence.GetWords())
+			for err := errBroken; errors.Is(err, errBroken); {
+				x := &exchange{f: f, node: node, req: f.heldRequest(j, index, span, peerv1.FillRequest_MODE_PROBE)}
+				if err = x.run(f.ctx, j.ref, f.patience(j, node)); err == nil {
+					copy(held[i][:], x.presence.GetWords())
+				}
 			}
 		})
 	}

@@ -41,6 +41,8 @@ func (f *Filler) openHome(ctx context.Context, q question) (homeSession, error) 
 			return hs, nil
 		case final(err) || ctx.Err() != nil:
 			return nil, err
+		case errors.Is(err, errBroken):
+			// The same node, over a new connection.
 		case errors.Is(err, errSilent):
 			r.pass(node.ID, peerv1.PassedOver_REASON_SILENT)
 		default:

@@ -216,6 +216,8 @@ func (f *Filler) ask(q question) (*storage.Object, error) {
 			}
 		case errors.Is(err, errPurged):
 			return nil, err
+		case errors.Is(err, errBroken):
+			// The same node, over a new connection.
 		case errors.Is(err, errSilent):
 			r.pass(node.ID, peerv1.PassedOver_REASON_SILENT)
 		default:

@@ -140,6 +140,8 @@ func (f *Filler) flyAsRequester(fl *flight, j *job) error {
 			continue
 		case final(err) || isLocal(err) || errors.Is(err, errFull):
 			return err
+		case errors.Is(err, errBroken):
+			// The same node, over a new connection.
 		case errors.Is(err, errSilent):
 			r.pass(node.ID, peerv1.PassedOver_REASON_SILENT)
 		case errors.Is(err, storage.ErrBusy) && f.cfg.Now().Before(deadline):

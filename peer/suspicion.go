@@ -32,6 +32,9 @@ type suspicion struct {
 	wait   time.Duration
 	back   bool          // it is said to be back: its next ping is given more time
 	asking chan struct{} // closed when the ping in flight has ended; nil = none is
+
+	remaking sync.Mutex // lets one call at a time replace what a pause broke
+	remade   int64      // the pause for which that was done last
 }
 
 // returned lets the peer, if it is suspected, be asked at its next use:
