@@ -23,6 +23,10 @@ type candidate struct {
 	since time.Time
 }
 
+// answers reports whether c's vote counts for a majority. Who left may be held
+// for well for a moment still, and none of the others talks to it any more.
+func (c candidate) answers() bool { return c.member && c.live }
+
 // holds reports whether c may go on to vote: a member that has a vote and is
 // not dead.
 func (c candidate) holds() bool { return c.member && c.voter && !c.dead }
@@ -142,11 +146,11 @@ func plan(all []candidate, maxVoters int) moves {
 		}
 	}
 	slices.SortFunc(out, func(a, b candidate) int {
-		return cmp.Or(yes(a.live)-yes(b.live), yes(a.member)-yes(b.member), cmp.Compare(a.id, b.id))
+		return cmp.Or(yes(a.answers())-yes(b.answers()), yes(a.member)-yes(b.member), cmp.Compare(a.id, b.id))
 	})
 	live := 0
 	for _, c := range voters {
-		live += yes(c.live)
+		live += yes(c.answers())
 	}
 	refused := slices.ContainsFunc(out, func(c candidate) bool { return c.leader && !c.member })
 	for _, c := range out {
@@ -156,8 +160,8 @@ func plan(all []candidate, maxVoters int) moves {
 			}
 			continue
 		}
-		if rest := len(voters) - len(m.demote) - 1; !refused && live-yes(c.live) > rest/2 {
-			live -= yes(c.live)
+		if rest := len(voters) - len(m.demote) - 1; !refused && live-yes(c.answers()) > rest/2 {
+			live -= yes(c.answers())
 			m.demote = append(m.demote, c.id)
 		}
 	}

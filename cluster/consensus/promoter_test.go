@@ -59,7 +59,10 @@ func TestPlan(t *testing.T) {
 		{"who drains keeps its vote where nobody else can", []string{"a - MVLlS", "b - MVlSD", "c - MVlS"}, 5, moves{}},
 		{"the one voter of two drains", []string{"a - MVLlSD", "b - MlS"}, 5, moves{promote: []string{"b"}}},
 		{"and hands over", []string{"a - MVLlSD", "b - MVlS"}, 5, moves{leader: "b"}},
-		{"two left, and most others are dead", []string{"a - VlS", "b - MVd", "c - MVd", "d - VlS", "e - MVLlS"}, 5, moves{demote: []string{"b", "c", "a", "d"}}},
+		{"who left is held for well still, another not yet", []string{"a - VlS", "b - MV", "c - MVLlS"}, 5, moves{}},
+		{"two left, and most others are dead: nobody agrees", []string{"a - VlS", "b - MVd", "c - MVd", "d - VlS", "e - MVLlS"}, 5, moves{}},
+		{"two left, and one is dead", []string{"a - VlS", "b - MVd", "c - MVlS", "d - VlS", "e - MVLlS"}, 5, moves{}},
+		{"one left, and one is dead", []string{"a - VlS", "b - MVd", "c - MVlS", "d - MVlS", "e - MVLlS"}, 5, moves{demote: []string{"a", "b"}}},
 		{"all drain", []string{"a - MVLlSD", "b - MVlSD", "c - MVlSD"}, 5, moves{}},
 		{"an equal zone changes nothing", []string{"a x MVLlS", "b x MVlS", "c y MVlS", "d y MlS"}, 3, moves{}},
 	} {
@@ -97,7 +100,7 @@ func TestPlanSettles(t *testing.T) {
 			votes, live := 0, 0
 			for _, c := range all {
 				votes += yes(c.voter)
-				live += yes(c.voter && c.live)
+				live += yes(c.voter && c.live && c.member) // nobody talks to who left
 			}
 			return live > votes/2
 		}
@@ -115,15 +118,17 @@ func TestPlanSettles(t *testing.T) {
 				if slices.Contains(m.promote, id) {
 					all[i].voter = true
 				}
-				if slices.Contains(m.demote, id) {
-					all[i].voter = false
-				}
 				if m.leader != "" {
 					all[i].leader = id == m.leader
 				}
 			}
-			if !majority() {
-				t.Fatalf("seed %d: %+v loses the majority", seed, m)
+			for _, id := range append([]string{""}, m.demote...) { // one at a time
+				for i := range all {
+					all[i].voter = all[i].voter && all[i].id != id
+				}
+				if !majority() {
+					t.Fatalf("seed %d: %+v loses the majority", seed, m)
+				}
 			}
 		}
 		votes, lost := 0, 0
