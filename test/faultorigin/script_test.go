@@ -226,6 +226,9 @@ func TestNoStallBehindTheBody(t *testing.T) {
 			}
 			_ = resp.Body.Close()
 			cancel()
+			if b.LengthDelta < 0 {
+				tr.CloseIdleConnections() // a byte is left over that is no head of an answer
+			}
 		}
 	}
 	s.Script("/a", faultorigin.Behaviour{Break: faultorigin.Stall, After: 10, LengthDelta: 1})
